@@ -1,0 +1,1 @@
+"""Hydra config groups ``method`` and ``platform``, found through the search path that ``register`` installs."""

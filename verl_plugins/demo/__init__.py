@@ -1,0 +1,1 @@
+"""A model small enough to train on a laptop, and the data to train it on: what the CPU recipes and tests run."""

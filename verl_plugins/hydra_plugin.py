@@ -1,0 +1,43 @@
+"""What Hydra learns from the package: where its config groups are, and a check of the run before it starts."""
+
+from __future__ import annotations
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.experimental.callback import Callback
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig
+
+
+class VerlPluginsSearchPath(SearchPathPlugin):
+    """Makes ``+method=...`` and ``+platform=...`` available to every Hydra application that imports verl."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        search_path.append(provider="verl-plugins", path="pkg://verl_plugins.config")
+
+
+class Preflight(Callback):
+    """Checks the composed config in the driver, before Ray starts. Put into the run by each ``config/method`` yaml."""
+
+    def on_job_start(self, config: DictConfig, **kwargs) -> None:
+        """End the run with one message that lists every problem; Hydra would swallow any other exception here."""
+        from verl_plugins.preflight import check_run
+
+        problems = check_run(config)
+        if problems:
+            raise SystemExit("verl-plugins: this run cannot start:\n" + "\n".join(f"  {line}" for line in problems))
+
+
+class SelectCPU(Callback):
+    """Switches the driver to the CPU platform. Put into the run by ``config/platform/cpu.yaml``.
+
+    The driver has imported verl, and with it chosen a platform, before Hydra has read ``+platform=cpu``.
+    """
+
+    def on_job_start(self, config: DictConfig, **kwargs) -> None:
+        from verl_plugins.platforms import cpu
+
+        missing = cpu.missing_requirements()
+        if missing:
+            lines = [f"  {what}: got {got}, expected {expected}; {fix}" for what, got, expected, fix in missing]
+            raise SystemExit("verl-plugins: +platform=cpu cannot run here:\n" + "\n".join(lines))
+        cpu.activate()

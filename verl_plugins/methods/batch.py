@@ -1,0 +1,59 @@
+"""What every method gets to see of one training batch. Torch only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class AdvantageBatch:
+    """One global batch after verl has computed its advantages. B responses, T response tokens.
+
+    Args:
+        advantages: (B, T) float, broadcast over the tokens of a response and zero outside ``response_mask``.
+        response_mask: (B, T) 0/1.
+        old_log_probs: (B, T) float, nats, log-probabilities of the sampled tokens under the old policy.
+        rewards: (B,) float, total reward of each response.
+        groups: (B,) int64 in [0, number of groups), equal for the responses of one prompt (``uid``).
+        reward_components: named parts of the reward, each (B,) float, e.g. ``{"iou": ...}``.
+        entropy: (B, T) float, nats, full-vocabulary entropy of the old policy, if it was computed.
+    """
+
+    advantages: Tensor
+    response_mask: Tensor
+    old_log_probs: Tensor
+    rewards: Tensor
+    groups: Tensor
+    reward_components: Mapping[str, Tensor] = field(default_factory=dict)
+    entropy: Tensor | None = None
+
+    def with_advantages(self, advantages: Tensor) -> AdvantageBatch:
+        """The same batch with other advantages (B, T), for the next method in line."""
+        return replace(self, advantages=advantages)
+
+
+def group_std(values: Tensor, groups: Tensor) -> Tensor:
+    """Unbiased standard deviation of each response's group, as verl's GRPO takes it.
+
+    Args:
+        values: (B,) float.
+        groups: (B,) int64 group index of each response.
+
+    Returns:
+        (B,) float64. NaN for a group of one response, which has no spread to speak of (every comparison with NaN is
+        false); exactly 0 where all values of a group are equal, free of the rounding error of their mean.
+    """
+    number = int(groups.max()) + 1 if groups.numel() else 0
+    values = values.double()
+    count = torch.zeros(number, dtype=torch.float64).index_add_(0, groups, torch.ones_like(values))
+    mean = torch.zeros(number, dtype=torch.float64).index_add_(0, groups, values) / count
+    squares = torch.zeros(number, dtype=torch.float64).index_add_(0, groups, (values - mean[groups]) ** 2)
+    low = torch.full((number,), torch.inf, dtype=torch.float64).scatter_reduce_(0, groups, values, "amin")
+    high = torch.full((number,), -torch.inf, dtype=torch.float64).scatter_reduce_(0, groups, values, "amax")
+    std = (squares / (count - 1)).sqrt()  # 0/0 = NaN for a singleton
+    std = torch.where((low == high) & (count > 1), torch.zeros_like(std), std)
+    return std[groups]

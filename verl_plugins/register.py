@@ -1,0 +1,65 @@
+"""The only place that touches the registries of verl and Hydra; everything the package adds is listed here.
+
+verl imports this module as a plugin (entry point ``verl.plugins``, or ``VERL_USE_EXTERNAL_MODULES``) in the driver and
+in every Ray worker. Estimators and trainers are registered when verl imports the registry they belong to, so that
+processes which never train (vLLM engines, reward workers) do not pay for importing a trainer.
+
+A fourth method is one line in METHODS, and its Hydra yaml.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from verl_plugins.methods import ecvgpo
+
+TRAINER_MODE = "verl_plugins_sync"
+"""The value of ``trainer.v1.trainer_mode`` that selects the trainer of this package; each method yaml sets it."""
+
+METHODS = {
+    "ecvgpo": (ecvgpo.ECVGPOConfig, ecvgpo.apply),
+}
+"""Name (also the key ``algorithm.<name>`` and the advantage estimator) -> config class, function on a global batch."""
+
+
+def register() -> None:
+    """Register the Hydra groups, the estimators, the trainer and, where selected, the CPU platform. Idempotent."""
+    import wrapt
+    from hydra.core.plugins import Plugins
+
+    from verl_plugins.hydra_plugin import VerlPluginsSearchPath
+    from verl_plugins.platforms import cpu_bridges
+
+    Plugins.instance().register(VerlPluginsSearchPath)
+    wrapt.register_post_import_hook(_register_estimators, "verl.trainer.ppo.core_algos")
+    wrapt.register_post_import_hook(_register_trainer, "verl.trainer.ppo.v1")
+    if cpu_bridges.is_selected():
+        from verl_plugins.platforms import cpu
+
+        cpu.activate()
+
+
+def _register_estimators(core_algos) -> None:
+    from verl_plugins.estimator import advantage_estimator
+
+    for name in METHODS:
+        if name not in core_algos.ADV_ESTIMATOR_REGISTRY:
+            core_algos.register_adv_est(name)(advantage_estimator(name))
+
+
+def _register_trainer(v1) -> None:
+    from verl_plugins.trainer import EntropyTrainer
+
+    v1.register_trainer(TRAINER_MODE)(EntropyTrainer)
+
+
+try:
+    register()
+except Exception as error:
+    # verl logs a failing plugin at DEBUG and goes on without it; the user would only see "could not find method/...".
+    print(
+        f"verl-plugins: not loaded into verl: {type(error).__name__}: {error}\n"
+        "verl-plugins: '+method=...' and '+platform=...' will not be found; run `verl-plugins doctor`",
+        file=sys.stderr,
+    )
+    raise

@@ -1,0 +1,85 @@
+"""verl's synchronous V1 trainer with one stage more: after verl's advantages, the methods of this package.
+
+Thin on purpose: it moves tensors between verl's TransferQueue and ``verl_plugins.methods``. Everything else is verl's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import transfer_queue as tq
+from omegaconf import DictConfig, open_dict
+from transfer_queue import KVBatchMeta
+from verl.protocol import DataProto
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.debug import marked_timer
+from verl.workers.utils.padding import response_to_nested
+
+from verl_plugins.estimator import group_indices
+from verl_plugins.methods.batch import AdvantageBatch
+from verl_plugins.methods.config import config_from_node
+from verl_plugins.register import METHODS
+
+
+class EntropyTrainer(PPOTrainerSync):
+    """GRPO by verl, then each method whose node ``algorithm.<method>`` is in the config, in the order of METHODS."""
+
+    def __init__(self, config: DictConfig):
+        self.methods = [
+            (apply, config_from_node(config_class, config.algorithm[name], f"algorithm.{name}"))
+            for name, (config_class, apply) in METHODS.items()
+            if config.algorithm.get(name) is not None
+        ]
+        with open_dict(config):
+            # verl decides by these two names how it samples and normalises: to it, this is a synchronous GRPO run.
+            config.trainer.v1.trainer_mode = "sync"
+            if config.algorithm.adv_estimator in METHODS:
+                config.algorithm.adv_estimator = "grpo"
+        super().__init__(config)
+
+    def _build_replay_buffer(self):
+        replay_buffer = super()._build_replay_buffer()
+        sampler_kwargs = self.config.trainer.v1.sampler.get("sampler_kwargs") or {}
+        replay_buffer.poll_interval = sampler_kwargs.get("poll_interval", replay_buffer.poll_interval)
+        return replay_buffer
+
+    def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        """verl's advantages, then the methods; ``advantages`` in the TransferQueue are replaced."""
+        batch = super()._compute_advantage(batch, metrics)
+        if not self.methods:
+            return batch
+        with marked_timer("entropy_methods", self.timing_raw):
+            fields = ["uid", "response_mask", "rm_scores", "advantages", "old_log_probs", "entropy", "extra_fields"]
+            data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
+            nested_mask = data["response_mask"]
+            advantage_batch = _to_advantage_batch(data)
+            for apply, config in self.methods:
+                advantages, method_metrics = apply(advantage_batch, config)
+                metrics.update(method_metrics)
+                advantage_batch = advantage_batch.with_advantages(advantages)
+            data = data.select("advantages")
+            data["advantages"] = response_to_nested(advantage_batch.advantages, nested_mask)
+            return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=data)
+
+
+def _to_advantage_batch(data) -> AdvantageBatch:
+    """Pad the TransferQueue's nested rows to (B, T) tensors."""
+    extra_fields = data.pop("extra_fields").tolist()
+    uids = np.array(data.pop("uid").tolist(), dtype=object)
+    padded = DataProto(batch=data.to_padded_tensor()).batch
+    return AdvantageBatch(
+        advantages=padded["advantages"],
+        response_mask=padded["response_mask"],
+        old_log_probs=padded["old_log_probs"],
+        rewards=padded["rm_scores"].sum(dim=-1),
+        groups=group_indices(uids),
+        reward_components=_reward_components(extra_fields),
+        entropy=padded["entropy"],
+    )
+
+
+def _reward_components(extra_fields: list[dict]) -> dict[str, torch.Tensor]:
+    """The numbers that the reward function returned beside the score, each (B,) float."""
+    infos = [fields.get("reward_extra_info") or {} for fields in extra_fields]
+    names = {name for info in infos for name, value in info.items() if isinstance(value, int | float)}
+    return {name: torch.tensor([float(info.get(name) or 0.0) for info in infos]) for name in sorted(names)}

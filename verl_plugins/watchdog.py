@@ -1,0 +1,104 @@
+"""Runs a training command so that it always ends, and ends whole.
+
+A worker that dies while verl waits for it can leave the driver waiting for ever, and a killed driver leaves Ray and vLLM
+processes behind. A watched command gets a time limit and a limit on silence, and every process that it started, however
+far removed, is found by a mark in its environment and ended by its id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+MARK = "VERL_PLUGINS_RUN"
+
+
+class RunFailed(RuntimeError):
+    """The command did not end well; the message says how it ended and quotes the last lines of its log."""
+
+
+def run_watched(
+    command: Sequence[str],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    limit_s: float,
+    silence_s: float = 300.0,
+    on_poll: Callable[[], None] = lambda: None,
+) -> None:
+    """Run ``command`` with its output appended to ``log`` and leave no process behind.
+
+    Args:
+        command: program and arguments.
+        log: file for stdout and stderr.
+        env: variables to add to this process's environment.
+        limit_s: wall-clock limit in seconds.
+        silence_s: the run counts as hung after so many seconds without a new line in the log.
+        on_poll: called about once a second while the command runs.
+
+    Raises:
+        RunFailed: a non-zero exit code, the limit, or silence.
+    """
+    mark = uuid.uuid4().hex
+    started = time.monotonic()
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {}), MARK: mark},
+            start_new_session=True,
+        )
+        try:
+            verdict = None
+            while process.poll() is None and verdict is None:
+                time.sleep(0.5)
+                on_poll()
+                silence = time.time() - log.stat().st_mtime
+                if time.monotonic() - started > limit_s:
+                    verdict = f"ran longer than {limit_s:.0f} s"
+                elif silence > silence_s:
+                    verdict = f"wrote nothing for {silence:.0f} s"
+        finally:
+            end_processes(mark)
+    if verdict is None and process.returncode != 0:
+        verdict = f"ended with exit code {process.returncode}"
+    if verdict is not None:
+        lines = log.read_text(errors="replace").splitlines()[-25:]
+        raise RunFailed(f"{' '.join(command[:4])} ... {verdict}; full log: {log}\n" + "\n".join(lines))
+
+
+def end_processes(mark: str, grace_s: float = 5.0) -> None:
+    """End every process started under ``mark``: SIGTERM, and SIGKILL for what is left after ``grace_s`` seconds."""
+    deadline = time.monotonic() + grace_s
+    _signal(marked_processes(mark), signal.SIGTERM)
+    while marked_processes(mark) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    while remaining := marked_processes(mark):
+        _signal(remaining, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def marked_processes(mark: str) -> list[int]:
+    """Ids of the running processes that were started under ``mark`` (zombies have no environment left)."""
+    needle = f"{MARK}={mark}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if needle in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+    return found
+
+
+def _signal(pids: list[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
