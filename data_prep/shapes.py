@@ -3,7 +3,7 @@
     python -m data_prep shapes --out DIR [--train N] [--val N] [--seed S]
 
 writes DIR/train.parquet and DIR/val.parquet. An image is 84 x 84 pixels: three multiples of 28, so Qwen2.5-VL's resizing
-leaves it as it is and the box that the model speaks is the box in the file. Boxes lie on a 14-pixel grid, half-open
+leaves it as it is and the box that the model speaks is the box in the file. Boxes lie on a 28-pixel grid, half-open
 (`x2` and `y2` are one past the last painted pixel), and a near miss still earns part of the IoU.
 
 The split "warmup" is the easier distribution on which `verl_plugins.demo` trains its starting model: plain expressions,
@@ -25,9 +25,9 @@ from data_prep.schema import Row, write_parquet
 
 DATA_SOURCE = "shapes_grounding"
 SIDE = 84  # pixels
-CELL = 14  # pixels; every corner is a multiple of it
+CELL = 28  # pixels; every corner is a multiple of it, and one image token of Qwen2.5-VL covers one cell
 CELLS = SIDE // CELL
-SIZES = {"small": 2, "large": 3}  # cells
+SIZES = {"small": 1, "large": 2}  # cells
 COLOURS = {
     "red": (214, 39, 40),
     "green": (34, 139, 34),
@@ -37,24 +37,14 @@ COLOURS = {
 }
 KINDS = ("square", "circle", "triangle")
 
-OPENINGS = (
-    "",
-    "Look at the picture. ",
-    "Several coloured shapes lie on a plain background. ",
-    "Here is a small picture with a few shapes; only one of them is meant. ",
-)
+OPENINGS = ("", "Look closely. ", "Several coloured shapes lie on a plain background. ")
 REQUESTS = (
     "Find {target}.",
     "Where is {target}?",
     "Give the bounding box of {target}.",
     "Please tell me which pixels {target} covers.",
 )
-HINTS = (
-    " Count pixels from the top left corner.",
-    " Use whole numbers.",
-    " The picture is 84 pixels wide and 84 pixels high.",
-    " Other shapes may have the same colour or the same form.",
-)
+HINTS = (" Count from the top left.", " Use whole numbers.", " The picture is 84 pixels wide and high.")
 ANSWER_FORM = " Answer with <answer>[x1, y1, x2, y2]</answer>."
 
 
@@ -132,10 +122,8 @@ def make_row(index: int, split: str, seed: int) -> Row:
     png = paint(shapes, _rng("paint", index, split, seed))
     rng = _rng("words", index, split, seed)
     request = rng.choice(REQUESTS).format(target=describe(shapes, rng))
-    opening, hints = "", ""
-    if split != "warmup":
-        opening = rng.choice(OPENINGS)
-        hints = "".join(hint for hint in HINTS if rng.random() < 0.5)
+    opening = rng.choice(OPENINGS)
+    hints = "".join(hint for hint in HINTS if rng.random() < 0.5)
     question = opening + request + hints + ANSWER_FORM
     ground_truth = json.dumps(list(shapes[0].box))
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,6 +10,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.methods.config import config_from_node
 from verl_plugins.register import METHODS, TRAINER_MODE
+
+
+def compose_run(overrides: Sequence[str]) -> DictConfig:
+    """verl's ``ppo_trainer`` config with ``overrides``, as ``python -m verl.trainer.main_ppo`` would compose it."""
+    from hydra import compose, initialize_config_module
+
+    with initialize_config_module(config_module="verl.trainer.config", version_base=None):
+        return compose("ppo_trainer", overrides=list(overrides))
 
 
 def check_run(config: DictConfig) -> list[str]:
@@ -51,7 +60,9 @@ def _check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
     expect("algorithm.adv_estimator", lambda got: got == "grpo" or got in METHODS, f"grpo or {', '.join(METHODS)}")
     estimator = config.algorithm.adv_estimator
     if estimator in METHODS and estimator not in methods:
-        problems.append(f"algorithm.{estimator}: got nothing, expected its settings; start the run with +method={estimator}")
+        problems.append(
+            f"algorithm.{estimator}: got nothing, expected its settings; start the run with +method={estimator}"
+        )
     if methods:
         bypass = "algorithm.rollout_correction.bypass_mode"
         expect(bypass, lambda got: not got, "false (bypass mode computes neither old log-probs nor entropy)")
@@ -83,7 +94,9 @@ def _check_images(path: Path, image_key: str) -> list[str]:
     leaves = [column for column in columns if column.split(".")[0] == image_key]
     if not leaves:
         found = ", ".join(file.schema_arrow.names)
-        return [f"got columns {found}, expected a column {image_key!r}; set data.image_key, or data.require_images=false"]
+        return [
+            f"got columns {found}, expected a column {image_key!r}; set data.image_key, or data.require_images=false"
+        ]
     lightest = next((leaf for leaf in leaves if leaf.endswith(".path")), leaves[0])
     images = file.read(columns=[lightest]).column(image_key).to_pylist()
     without = [row for row, value in enumerate(images) if not value]

@@ -1,8 +1,8 @@
 """Runs a training command so that it always ends, and ends whole.
 
-A worker that dies while verl waits for it can leave the driver waiting for ever, and a killed driver leaves Ray and vLLM
-processes behind. A watched command gets a time limit and a limit on silence, and every process that it started, however
-far removed, is found by a mark in its environment and ended by its id.
+A worker that dies while verl waits for it can leave the driver waiting for ever, and a killed driver leaves Ray and
+vLLM processes behind. A watched command gets a time limit and a limit on silence, and every process that it started,
+however far removed, is found by a mark in its environment and ended by its id.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def run_watched(
     env: Mapping[str, str] | None = None,
     limit_s: float,
     silence_s: float = 300.0,
+    mark_file: Path | None = None,
     on_poll: Callable[[], None] = lambda: None,
 ) -> None:
     """Run ``command`` with its output appended to ``log`` and leave no process behind.
@@ -40,12 +41,15 @@ def run_watched(
         env: variables to add to this process's environment.
         limit_s: wall-clock limit in seconds.
         silence_s: the run counts as hung after so many seconds without a new line in the log.
+        mark_file: where to write the mark of the run's processes, for ``end_processes`` should this process be killed.
         on_poll: called about once a second while the command runs.
 
     Raises:
         RunFailed: a non-zero exit code, the limit, or silence.
     """
     mark = uuid.uuid4().hex
+    if mark_file is not None:
+        mark_file.write_text(mark)
     started = time.monotonic()
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -53,7 +57,7 @@ def run_watched(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {}), MARK: mark},
+            env={**os.environ, **(env or {}), MARK: f"{os.environ.get(MARK, '')}:{mark}"},
             start_new_session=True,
         )
         try:
@@ -87,13 +91,13 @@ def end_processes(mark: str, grace_s: float = 5.0) -> None:
 
 
 def marked_processes(mark: str) -> list[int]:
-    """Ids of the running processes that were started under ``mark`` (zombies have no environment left)."""
-    needle = f"{MARK}={mark}".encode()
+    """Ids of the running processes started under ``mark``, also by a watched command inside a watched command."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
-            with contextlib.suppress(OSError):
-                if needle in (entry / "environ").read_bytes().split(b"\0"):
+            with contextlib.suppress(OSError):  # the process is gone; a zombie has no environment left
+                variables = (entry / "environ").read_bytes().split(b"\0")
+                if any(v.startswith(f"{MARK}=".encode()) and mark.encode() in v for v in variables):
                     found.append(int(entry.name))
     return found
 

@@ -30,7 +30,7 @@ HIDDEN = 128
 HEADS = 4
 HEAD_DIM = HIDDEN // HEADS
 PATCH, MERGE = 14, 2
-INIT_STD = 0.05  # transformers' 0.02 is for wider layers: this model learns faster from larger weights
+INIT_STD = 0.09  # about 1 / sqrt(HIDDEN); with the 0.02 that suits wide layers, learning takes far longer
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -141,7 +141,7 @@ def build_config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
         "initializer_range": INIT_STD,
         "rope_parameters": {
             "rope_type": "default",
-            "rope_theta": 100.0,
+            "rope_theta": 1000000.0,
             "mrope_section": [HEAD_DIM // 8, 3 * HEAD_DIM // 16, 3 * HEAD_DIM // 16],
         },
         "bos_token_id": ids["<|endoftext|>"],

@@ -1,7 +1,7 @@
 """Supervised warm-up of the tiny VLM on shapes, in two stages, cut short on purpose.
 
-1. The vision tower learns, through a linear head that is then thrown away, to say for each patch which colour and kind of
-   shape covers it and where that shape's corners are. Labels for 36 patches an image teach it in about a hundred steps;
+1. The vision tower learns, through a linear head that is then thrown away, to say for each image token which colour and
+   kind of shape it shows and where that shape's corners are. Labels for nine tokens an image teach it in about a hundred steps;
    through four numbers an answer it had learnt next to nothing after a thousand.
 2. With the tower frozen and each image embedded once, the language model learns to answer, on prompts that the model's own
    chat template renders.
@@ -30,7 +30,6 @@ from reward_fns.grounding import compute_score
 
 IGNORE = -100
 CLASSES = (1 + len(COLOURS), 1 + len(KINDS), *[1 + CELLS] * 4)  # colour, kind (0: background), x1, y1, x2, y2 in cells
-PATCHES_PER_TOKEN = 4  # 2 x 2, merged by the vision tower
 
 
 @dataclass(frozen=True)
@@ -129,11 +128,11 @@ def render(processor, row: Row) -> str:
     return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
-def patch_labels(shapes: list[Shape]) -> Tensor:
-    """What each patch shows, in the order in which the vision tower emits patches.
+def cell_labels(shapes: list[Shape]) -> Tensor:
+    """What each cell of the picture shows; a cell is one image token, and the tokens run row by row.
 
     Returns:
-        (tokens, 4, 6) class numbers: colour, kind, x1, y1, x2, y2; the corners of the background are IGNORE.
+        (tokens, 6) class numbers: colour, kind, x1, y1, x2, y2; the corners of the background are IGNORE.
     """
     grid = torch.zeros(CELLS, CELLS, len(CLASSES), dtype=torch.long)
     grid[..., 2:] = IGNORE
@@ -141,21 +140,20 @@ def patch_labels(shapes: list[Shape]) -> Tensor:
         x1, y1, x2, y2 = (edge // CELL for edge in shape.box)
         colour, kind = 1 + list(COLOURS).index(shape.colour), 1 + KINDS.index(shape.kind)
         grid[y1:y2, x1:x2] = torch.tensor([colour, kind, x1, y1, x2, y2])
-    blocks = grid.view(CELLS // 2, 2, CELLS // 2, 2, len(CLASSES)).transpose(1, 2)
-    return blocks.reshape(-1, PATCHES_PER_TOKEN, len(CLASSES))
+    return grid.flatten(0, 1)
 
 
 def _teach_vision(model, processor, settings: WarmUp) -> None:
     indices = range(settings.vision_rows)
     rows = [make_row(index, "warmup", settings.seed) for index in indices]
-    labels = torch.stack([patch_labels(make_scene(index, "warmup", settings.seed)) for index in indices])
+    labels = torch.stack([cell_labels(make_scene(index, "warmup", settings.seed)) for index in indices])
     pixels, grids = _pixels(processor, rows)
     tower = model.model.visual
-    head = nn.Linear(tower.config.out_hidden_size, PATCHES_PER_TOKEN * sum(CLASSES))
+    head = nn.Linear(tower.config.out_hidden_size, sum(CLASSES))
 
     def loss(rows_of_batch: Tensor) -> Tensor:
         tokens = tower(pixels[rows_of_batch].flatten(0, 1), grids[rows_of_batch]).pooler_output
-        logits = head(tokens).view(-1, sum(CLASSES)).split(CLASSES, dim=-1)
+        logits = head(tokens).split(CLASSES, dim=-1)
         targets = labels[rows_of_batch].view(-1, len(CLASSES)).unbind(-1)
         return sum(F.cross_entropy(x, y, ignore_index=IGNORE) for x, y in zip(logits, targets, strict=True))
 
@@ -165,11 +163,14 @@ def _teach_vision(model, processor, settings: WarmUp) -> None:
 
 def _teach_answers(model, processor, settings: WarmUp) -> None:
     rows = [make_row(index, "warmup", settings.seed) for index in range(settings.text_rows)]
-    image_tokens = torch.cat([_embed(model, processor, chunk) for chunk in _chunks(rows, 512)])  # (rows, tokens, hidden)
+    image_tokens = torch.cat(
+        [_embed(model, processor, chunk) for chunk in _chunks(rows, 512)]
+    )  # (rows, tokens, hidden)
     per_image = image_tokens.shape[1]
     pad = processor.image_token
     texts = [
-        render(processor, row).replace(pad, pad * per_image) + f"<answer>{row['extra_info']['answer']}</answer><|im_end|>"
+        render(processor, row).replace(pad, pad * per_image)
+        + f"<answer>{row['extra_info']['answer']}</answer><|im_end|>"
         for row in rows
     ]
     batch = processor.tokenizer(texts, padding=True, padding_side="left", return_tensors="pt")
@@ -177,7 +178,9 @@ def _teach_answers(model, processor, settings: WarmUp) -> None:
     is_image = ids == processor.image_token_id
     _, grids = _pixels(processor, rows[:1])
     positions, _ = model.model.get_rope_index(ids, is_image.int(), grids.expand(len(rows), 3), attention_mask=mask)
-    answer = len(processor.tokenizer("<answer>[0, 0, 28, 28]</answer><|im_end|>")["input_ids"])  # the same for every box
+    answer = len(
+        processor.tokenizer("<answer>[0, 0, 28, 28]</answer><|im_end|>")["input_ids"]
+    )  # the same for every box
 
     def loss(rows_of_batch: Tensor) -> Tensor:
         ids_of_batch = ids[rows_of_batch]
@@ -214,7 +217,9 @@ def _train(loss_of, parameters: list[Tensor], rows: int, steps: int, settings: W
 @torch.no_grad()
 def _embed(model, processor, rows: list[Row]) -> Tensor:
     pixels, grids = _pixels(processor, rows)
-    return model.model.visual(pixels.flatten(0, 1), grids).pooler_output.view(len(rows), -1, model.config.text_config.hidden_size)
+    return model.model.visual(pixels.flatten(0, 1), grids).pooler_output.view(
+        len(rows), -1, model.config.text_config.hidden_size
+    )
 
 
 def _pixels(processor, rows: list[Row]) -> tuple[Tensor, Tensor]:

@@ -57,3 +57,12 @@ def group_std(values: Tensor, groups: Tensor) -> Tensor:
     std = (squares / (count - 1)).sqrt()  # 0/0 = NaN for a singleton
     std = torch.where((low == high) & (count > 1), torch.zeros_like(std), std)
     return std[groups]
+
+
+def one_row_per_group(groups: Tensor, real: Tensor) -> Tensor:
+    """(B,) bool: one row of each group, for means over groups; rows that are not ``real`` ((B,) bool) are left out."""
+    groups = torch.where(real, groups, -1)
+    _, position = torch.unique(groups, return_inverse=True)
+    rows = torch.arange(len(groups))
+    first = torch.full_like(rows, len(groups)).scatter_reduce_(0, position, rows, "amin")
+    return (first[position] == rows) & real

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -22,12 +23,18 @@ def config_from_node(config_class: type[T], node: Mapping[str, Any], key: str) -
     return config_class(**{name: node[name] for name in node})
 
 
-def require_number(owner: str, name: str, value: Any, expected: str, accepted: bool) -> None:
-    """Raise the one clear message (what, got, expected, key to set) unless ``accepted``."""
-    if not accepted:
-        raise ValueError(f"{owner}.{name}: got {value!r}, expected {expected}; set {owner}.{name}")
+def require(key: str, config: Any, name: str, expected: str, accepts: Callable[[Any], bool]) -> None:
+    """Check one knob of a method's config: its type is that of its default, and ``accepts`` its value.
 
-
-def is_number(value: Any) -> bool:
-    """Whether a config value is a real number (Hydra reads ``r0=ten`` as a string and ``r0=true`` as a bool)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    Raises:
+        ValueError: the one clear message: what, got, expected, key to set.
+    """
+    value = getattr(config, name)
+    default = next(field.default for field in fields(config) if field.name == name)
+    if isinstance(default, float):
+        # Hydra reads r0=ten as a string, r0=true as a bool and r0=.inf as infinity.
+        typed = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    else:
+        typed = isinstance(value, type(default))
+    if not (typed and accepts(value)):
+        raise ValueError(f"{key}.{name}: got {value!r}, expected {expected}; set {key}.{name}")

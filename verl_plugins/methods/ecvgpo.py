@@ -17,14 +17,13 @@ A group of equal rewards has std 0 < delta but only rounding noise for an advant
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from verl_plugins.methods.batch import AdvantageBatch, group_std
-from verl_plugins.methods.config import is_number, require_number
+from verl_plugins.methods.batch import AdvantageBatch, group_std, one_row_per_group
+from verl_plugins.methods.config import require
 
 KEY = "algorithm.ecvgpo"
 
@@ -53,15 +52,11 @@ class ECVGPOConfig:
     gate_on: str = "total"
 
     def __post_init__(self) -> None:
-        r0_ok = is_number(self.r0) and self.r0 != 0 and math.isfinite(self.r0)
-        require_number(KEY, "r0", self.r0, "a number other than 0 (> 0 lowers entropy, < 0 raises it)", r0_ok)
-        l0_ok = is_number(self.l0) and self.l0 >= 1
-        require_number(KEY, "l0", self.l0, "a number >= 1", l0_ok)
-        delta_ok = is_number(self.delta) and self.delta >= 0
-        require_number(KEY, "delta", self.delta, "a number >= 0 (0 switches the reshaping off)", delta_ok)
-        require_number(KEY, "gate", self.gate, "'below' or 'above'", self.gate in ("below", "above"))
-        gate_on_ok = isinstance(self.gate_on, str) and self.gate_on != ""
-        require_number(KEY, "gate_on", self.gate_on, "'total' or the name of a reward component", gate_on_ok)
+        require(KEY, self, "r0", "a number other than 0 (> 0 lowers entropy, < 0 raises it)", lambda r0: r0 != 0)
+        require(KEY, self, "l0", "a number >= 1", lambda l0: l0 >= 1)
+        require(KEY, self, "delta", "a number >= 0 (0 switches the reshaping off)", lambda delta: delta >= 0)
+        require(KEY, self, "gate", "'below' or 'above'", lambda gate: gate in ("below", "above"))
+        require(KEY, self, "gate_on", "'total' or the name of a reward component", bool)
 
 
 def open_gate(group_reward_std: Tensor, config: ECVGPOConfig) -> Tensor:
@@ -122,49 +117,33 @@ def apply(batch: AdvantageBatch, config: ECVGPOConfig) -> tuple[Tensor, dict[str
     Raises:
         ValueError: ``gate_on`` names a component that the reward does not return.
     """
-    std = group_std(_gated_reward(batch, config), batch.groups)
+    if config.gate_on != "total" and config.gate_on not in batch.reward_components:
+        expected = ", ".join(["total", *sorted(batch.reward_components)])
+        raise ValueError(f"{KEY}.gate_on: got {config.gate_on!r}, expected one of {expected}; set {KEY}.gate_on")
+    gated_reward = batch.rewards if config.gate_on == "total" else batch.reward_components[config.gate_on]
+    std = group_std(gated_reward, batch.groups)
     advantages = reshape_advantages(batch.advantages, batch.old_log_probs, std, batch.response_mask, config)
     return advantages, _metrics(batch, advantages, std, config)
 
 
-def _gated_reward(batch: AdvantageBatch, config: ECVGPOConfig) -> Tensor:
-    if config.gate_on == "total":
-        return batch.rewards
-    if config.gate_on not in batch.reward_components:
-        expected = ", ".join(["total", *sorted(batch.reward_components)])
-        raise ValueError(f"{KEY}.gate_on: got {config.gate_on!r}, expected one of {expected}; set {KEY}.gate_on")
-    return batch.reward_components[config.gate_on]
-
-
 def _metrics(batch: AdvantageBatch, after: Tensor, std: Tensor, config: ECVGPOConfig) -> dict[str, float]:
     mask = batch.response_mask.bool()
-    real = mask.any(dim=1)  # rows that verl pads a batch with have no response tokens
-    if not real.any():
-        return {}
-    before = batch.advantages
+    before, self_information = batch.advantages, -batch.old_log_probs
     reshaped = reshaped_tokens(before, std, mask, config)
-    floor_hit = reshaped & (before + batch.old_log_probs / config.r0 <= before / config.l0)
-    self_information = -batch.old_log_probs
-    _, first = _first_of_each_group(batch.groups[real])
-    group = {"gated_groups": open_gate(std, config), "zero_variance_groups": std == 0}
-    metrics = {f"ecvgpo/{name}": value[real][first].double().mean().item() for name, value in group.items()}
-    metrics["ecvgpo/group_reward_std"] = std[real][first].nan_to_num().mean().item()
-    metrics["ecvgpo/reshaped_tokens"] = (reshaped.sum() / mask.sum()).item()
-    metrics["ecvgpo/floor_hits"] = (floor_hit.sum() / reshaped.sum().clamp(min=1)).item()
+    floor_hit = before - self_information / config.r0 <= before / config.l0
+    one_each = one_row_per_group(batch.groups, real=mask.any(dim=1))
     means = {
-        "ecvgpo/self_information": (self_information, mask),
-        "ecvgpo/self_information_kept": (self_information, mask & ~reshaped),
-        "ecvgpo/self_information_reshaped": (self_information, reshaped),
-        "ecvgpo/advantage_before": (before, reshaped),
-        "ecvgpo/advantage_after": (after, reshaped),
+        "gated_groups": (open_gate(std, config), one_each),
+        "zero_variance_groups": (std == 0, one_each),
+        "group_reward_std": (std.nan_to_num(), one_each),
+        "reshaped_tokens": (reshaped, mask),
+        "floor_hits": (floor_hit, reshaped),
+        "self_information": (self_information, mask),
+        "self_information_kept": (self_information, mask & ~reshaped),
+        "self_information_reshaped": (self_information, reshaped),
+        "advantage_before": (before, reshaped),
+        "advantage_after": (after, reshaped),
     }
     if batch.entropy is not None:
-        means["ecvgpo/policy_entropy"] = (batch.entropy, mask)
-    return metrics | {name: values[where].mean().item() for name, (values, where) in means.items() if where.any()}
-
-
-def _first_of_each_group(groups: Tensor) -> tuple[Tensor, Tensor]:
-    """The distinct groups and the index of one row of each."""
-    distinct, position = torch.unique(groups, return_inverse=True)
-    first = torch.full_like(distinct, len(groups)).scatter_reduce_(0, position, torch.arange(len(groups)), "amin")
-    return distinct, first
+        means["policy_entropy"] = (batch.entropy, mask)
+    return {f"ecvgpo/{name}": v[where].double().mean().item() for name, (v, where) in means.items() if where.any()}

@@ -1,0 +1,121 @@
+"""Every bad run is refused before training, with one message that names the key to set."""
+
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from verl_plugins.hydra_plugin import Preflight
+from verl_plugins.preflight import check_run, compose_run
+
+IMAGE = {"bytes": b"not read", "path": None}
+
+
+def write_parquet(path, images, column="images"):
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    prompts = [[{"role": "user", "content": "<image>?"}]] * len(images)
+    table = pa.table({"prompt": prompts, column: pa.array(images, type=pa.list_(struct))})
+    pq.write_table(table, path)
+    return str(path)
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = write_parquet(tmp_path / "rows.parquet", [[IMAGE]] * 3)
+    return [f"data.train_files={path}", f"data.val_files={path}", "actor_rollout_ref.rollout.n=8"]
+
+
+def problems(overrides):
+    return check_run(compose_run(overrides))
+
+
+@pytest.mark.parametrize("method", ["ecvgpo", "grpo"])
+@pytest.mark.parametrize("platform", [[], ["+platform=cpu"]])
+def test_a_good_run_passes(data, method, platform):
+    assert problems([f"+method={method}", *platform, *data]) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("algorithm.ecvgpo.r0=0", r"ecvgpo.r0: got 0, expected a number other than 0 .*; set algorithm.ecvgpo.r0"),
+        ("algorithm.ecvgpo.r0=ten", r"algorithm.ecvgpo.r0: got 'ten'"),
+        ("algorithm.ecvgpo.delta=-0.1", r"algorithm.ecvgpo.delta: got -0.1, expected a number >= 0"),
+        ("algorithm.ecvgpo.l0=0", r"algorithm.ecvgpo.l0: got 0, expected a number >= 1"),
+        ("algorithm.ecvgpo.gate=beside", r"algorithm.ecvgpo.gate: got 'beside', expected 'below' or 'above'"),
+        ("+algorithm.ecvgpo.r_0=10", r"algorithm.ecvgpo.r_0: unknown setting, expected one of r0, l0"),
+        ("algorithm.rollout_correction.bypass_mode=true", r"bypass_mode: got True, expected false"),
+        ("trainer.v1.trainer_mode=separate_async", r"trainer_mode: got separate_async, expected verl_plugins_sync"),
+        ("trainer.use_v1=false", r"trainer.use_v1: got False, expected true"),
+        ("algorithm.adv_estimator=gae", r"algorithm.adv_estimator: got gae, expected grpo or ecvgpo"),
+        ("actor_rollout_ref.rollout.n=1", r"rollout.n: got 1, expected >= 2"),
+        ("data.train_files=/nowhere/x.parquet", r"train_files: got /nowhere/x.parquet, expected a file that exists"),
+        ("data.image_key=pictures", r"expected a column 'pictures'; set data.image_key"),
+    ],
+)  # fmt: skip
+def test_each_bad_override_is_one_line_that_names_the_key(data, override, message):
+    import re
+
+    found = problems(["+method=ecvgpo", *data, override])
+    keys = {"image_key": 2}  # train and val file
+    assert len(found) == next((n for key, n in keys.items() if key in override), 1), found
+    assert re.search(message, found[0]), found
+
+
+def test_an_estimator_without_its_settings_asks_for_the_method(data):
+    found = problems(["+method=grpo", *data, "algorithm.adv_estimator=ecvgpo"])
+    assert found == ["algorithm.ecvgpo: got nothing, expected its settings; start the run with +method=ecvgpo"]
+
+
+def test_rows_without_an_image_are_named(tmp_path, data):
+    path = write_parquet(tmp_path / "holes.parquet", [[IMAGE], [], None, [IMAGE]])
+    (found,) = problems(["+method=ecvgpo", *data, f"data.train_files={path}"])
+    assert "got 2 of 4 rows without an image (rows 1, 2)" in found
+    assert "data.require_images=false" in found
+    assert problems(["+method=ecvgpo", *data, f"data.train_files={path}", "data.require_images=false"]) == []
+
+
+def test_several_problems_are_told_at_once(data):
+    found = problems(["+method=ecvgpo", *data, "algorithm.ecvgpo.r0=0", "trainer.use_v1=false"])
+    assert len(found) == 2
+
+
+def test_the_callback_ends_the_driver_with_the_message(data):
+    config = compose_run(["+method=ecvgpo", *data, "algorithm.ecvgpo.r0=0"])
+    with pytest.raises(SystemExit, match=r"this run cannot start:\n  algorithm.ecvgpo.r0: got 0"):
+        Preflight().on_job_start(config)
+
+
+def main_ppo(*overrides, cwd, code="from verl.trainer.main_ppo import main; main()", **env):
+    import os
+
+    command = [sys.executable, "-c", code, *overrides]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, **env}, check=False
+    )
+
+
+def test_verls_own_entry_point_refuses_before_ray_starts(tmp_path, data):
+    done = main_ppo("+method=ecvgpo", "algorithm.ecvgpo.r0=0", *data, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "verl-plugins: this run cannot start:\n  algorithm.ecvgpo.r0: got 0" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "ray init" not in done.stdout
+
+
+def test_an_unknown_method_is_answered_with_the_known_ones(tmp_path):
+    done = main_ppo("+method=ecvpgo", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Could not find 'method/ecvpgo'" in done.stderr
+    assert "ecvgpo" in done.stderr.split("Available options")[1]
+
+
+def test_a_broken_plugin_is_not_silent(tmp_path):
+    # verl itself logs a plugin that fails to import at DEBUG.
+    code = "import sys, types; sys.modules['wrapt'] = None\nfrom verl.trainer.main_ppo import main; main()"
+    done = main_ppo("+method=ecvgpo", cwd=tmp_path, code=code)
+    assert done.returncode == 1
+    assert "verl-plugins: not loaded into verl: ModuleNotFoundError" in done.stderr
+    assert "run `verl-plugins doctor`" in done.stderr

@@ -1,0 +1,52 @@
+"""The command ``verl-plugins``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code (0 good, 1 a problem was found, 2 bad usage)."""
+    parser = argparse.ArgumentParser(
+        prog="verl-plugins", description="Entropy-aware visual RL as a plugin for unmodified verl."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="check the installation, and optionally the overrides of a run, before training",
+        description="Checks versions, the plugin in the driver and in a Ray worker, the registered names and, where "
+        "overrides are given, the run that they describe. Exit code 0 if all is well, 1 if not.",
+    )
+    doctor.add_argument("--no-ray", action="store_true", help="do not start a Ray worker")
+    doctor.add_argument("overrides", nargs="*", help="what you would pass to verl.trainer.main_ppo: +method=ecvgpo ...")
+
+    demo = commands.add_parser(
+        "demo",
+        help="train a tiny VLM on this machine's CPU and write a report",
+        description="Builds a tiny Qwen2.5-VL and synthetic grounding data (cached), trains with a method on real "
+        "verl + FSDP2 + vLLM on the CPU, and writes metrics, a report and a checkpoint. Start it again after an "
+        "interruption and it goes on from the last checkpoint.",
+    )
+    demo.add_argument("--out", type=Path, default=Path("outputs/demo"), help="run directory (default: %(default)s)")
+    demo.add_argument("--cache", type=Path, default=Path(".cache/demo"), help="model and data (default: %(default)s)")
+    demo.add_argument("--method", default="ecvgpo", help="value of +method (default: %(default)s)")
+    demo.add_argument("--steps", type=int, default=30, help="training steps (default: %(default)s)")
+    demo.add_argument("overrides", nargs="*", help="further Hydra overrides: algorithm.ecvgpo.r0=-50 ...")
+
+    arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a run which is ended still cleans up
+    if arguments.command == "doctor":
+        from verl_plugins.doctor import run_doctor
+
+        return run_doctor(arguments.overrides, with_ray=not arguments.no_ray)
+    from verl_plugins.demo.run import run_demo
+
+    return run_demo(arguments.out, arguments.cache, arguments.method, arguments.steps, arguments.overrides)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The command line of the demo: an ordinary run of ``verl.trainer.main_ppo``, sized for a tiny model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def training_command(
+    model_dir: Path, data_dir: Path, run_dir: Path, method: str, steps: int, overrides: Sequence[str] = ()
+) -> list[str]:
+    """Program and arguments of a run of ``steps`` steps, 4 prompts x 8 responses each; ``overrides`` come last."""
+    data = [
+        f"data.train_files={data_dir / 'train.parquet'}",
+        f"data.val_files={data_dir / 'val.parquet'}",
+        "data.train_batch_size=4",
+        "data.max_prompt_length=256",
+        "data.max_response_length=32",
+        "data.seed=1",
+    ]
+    model = [f"actor_rollout_ref.model.path={model_dir}"]
+    actor = [
+        "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=32",
+        "actor_rollout_ref.actor.optim.lr=1e-4",
+        "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]",
+        "actor_rollout_ref.actor.checkpoint.load_contents=[model,optimizer,extra]",
+    ]
+    rollout = [
+        "actor_rollout_ref.rollout.n=8",
+        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=32",
+        "actor_rollout_ref.rollout.max_model_len=512",
+    ]
+    reward = ["reward.custom_reward_function.path=pkg://reward_fns.grounding"]
+    trainer = [
+        "trainer.project_name=demo",
+        f"trainer.experiment_name={method}",
+        "trainer.logger=[console,file]",
+        f"trainer.total_training_steps={steps}",
+        f"trainer.default_local_dir={run_dir / 'checkpoints'}",
+        f"trainer.validation_data_dir={run_dir / 'validation'}",
+        f"trainer.test_freq={steps}",
+        "trainer.save_freq=10",
+        "trainer.max_actor_ckpt_to_keep=2",
+        f"hydra.run.dir={run_dir / 'hydra'}",
+    ]
+    program = [sys.executable, "-m", "verl.trainer.main_ppo", f"+method={method}", "+platform=cpu"]
+    return [*program, *data, *model, *actor, *rollout, *reward, *trainer, *overrides]

