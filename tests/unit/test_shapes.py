@@ -1,0 +1,140 @@
+"""Synthetic grounding rows: one schema on disk, one answer to each question, and a box that fits the pixels."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from random import Random
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image, ImageChops
+
+from data_prep.schema import ROWS_PER_GROUP, row_schema, write_parquet
+from data_prep.shapes import COLOURS, SIDE, Shape, describe, main, make_row, make_scene, paint, unique_rows
+
+SPLITS = ("warmup", "train", "val")
+
+
+def _decode(row) -> Image.Image:
+    return Image.open(io.BytesIO(row["images"][0]["bytes"]))
+
+
+def test_a_row_depends_on_its_index_its_split_and_its_seed_only():
+    assert make_row(5, "train", 0) == make_row(5, "train", 0)
+    images = [make_row(i, split, seed)["images"][0]["bytes"] for i in (0, 1) for split in SPLITS for seed in (0, 1)]
+    assert len(set(images)) == len(images)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_box_is_inside_the_image_and_tight_around_the_target(split):
+    for index in range(40):
+        target, *others = make_scene(index, split, seed=3)
+        row = make_row(index, split, seed=3)
+        box = tuple(json.loads(row["reward_model"]["ground_truth"]))
+        assert box == target.box
+        assert 0 <= box[0] < box[2] <= SIDE and 0 <= box[1] < box[3] <= SIDE
+        image = _decode(row)
+        assert (image.mode, image.size) == ("RGB", (SIDE, SIDE))
+        colour = Image.new("RGB", image.size, COLOURS[target.colour])
+        differs = ImageChops.difference(image, colour).convert("L").point(lambda value: 255 * (value > 0))
+        for other in others:  # paint over what may share the target's colour
+            differs.paste(255, other.box)
+        assert ImageChops.invert(differs).getbbox() == box  # getbbox is half-open too
+
+
+def test_shapes_do_not_overlap_and_each_distractor_shares_a_trait_with_the_target():
+    twins = 0
+    for index in range(200):
+        target, *others = make_scene(index, "train", seed=0)
+        twins += len(others) == 3
+        for shape in others:
+            assert shape.colour == target.colour or shape.kind == target.kind
+        cells = [
+            (x, y)
+            for s in (target, *others)
+            for x in range(s.box[0], s.box[2], 28)
+            for y in range(s.box[1], s.box[3], 28)
+        ]
+        assert len(cells) == len(set(cells))
+    assert 50 < twins < 110  # 40% of 200 is 80
+    assert all(len(make_scene(index, "warmup", seed=0)) == 3 for index in range(50))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_prompt_shows_one_image_and_asks_for_the_answer_form(split):
+    for index in range(50):
+        row = make_row(index, split, seed=0)
+        (message,) = row["prompt"]
+        assert message["role"] == "user"
+        assert message["content"] == "<image>" + row["extra_info"]["question"]
+        assert message["content"].count("<image>") == len(row["images"]) == 1
+        assert "<answer>[x1, y1, x2, y2]</answer>" in message["content"]
+
+
+def test_an_expression_names_what_only_the_target_has():
+    target = Shape("red", "circle", "small", (0, 0, 28, 28))
+    right = Shape("red", "circle", "small", (56, 0, 84, 28))
+    larger_below = Shape("red", "circle", "large", (0, 28, 56, 84))
+    other_kind = Shape("red", "square", "small", (28, 0, 56, 28))
+
+    def forms(*others):
+        return {describe([target, *others], Random(seed)) for seed in range(60)}
+
+    assert forms(other_kind) == {"the red circle"}
+    assert forms(right) == {"the red circle on the left"}  # same size, same row: only the side tells them apart
+    assert forms(larger_below) == {"the small red circle", "the red circle at the top"}
+
+
+def test_question_lengths_vary_so_that_no_batch_has_one_length():
+    lengths = [len(make_row(index, "train", seed=0)["extra_info"]["question"].split()) for index in range(256)]
+    shares = [lengths.count(length) / len(lengths) for length in set(lengths)]
+    assert sum(share**4 for share in shares) < 0.005  # the chance that four prompts drawn at random are equally long
+
+
+def test_val_rows_are_told_apart_by_prompt_and_ground_truth():
+    rows = list(unique_rows(2000, "val", seed=0))
+    keys = {(row["prompt"][0]["content"], row["reward_model"]["ground_truth"]) for row in rows}
+    assert len(rows) == len(keys) == 2000
+    indices = [row["extra_info"]["index"] for row in rows]
+    assert all(a < b for a, b in pairwise(indices))
+    assert indices[-1] > 1999  # some were skipped: without the filter the keys would repeat
+
+
+def test_the_command_writes_both_splits_in_the_explicit_schema(tmp_path, capsys):
+    main(["--out", str(tmp_path), "--train", "130", "--val", "3", "--seed", "1"])
+    train, val = (pq.ParquetFile(tmp_path / f"{split}.parquet") for split in ("train", "val"))
+    assert train.schema_arrow.equals(row_schema()) and val.schema_arrow.equals(row_schema())
+    assert [train.metadata.row_group(i).num_rows for i in range(train.num_row_groups)] == [ROWS_PER_GROUP, 2]
+    assert val.read().to_pylist() == list(unique_rows(3, "val", seed=1))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["train.parquet", "val.parquet"]
+    assert "130 train and 3 val" in capsys.readouterr().out
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "rows.parquet"
+    write_parquet([make_row(0, "val", 0)], path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="colour"):
+        write_parquet([make_row(1, "val", 0), {**make_row(2, "val", 0), "colour": "red"}], path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_the_command_line_starts_without_torch_verl_pyarrow_or_pil():
+    probe = (
+        "import runpy, sys\n"
+        "sys.argv = ['data_prep', 'shapes', '--help']\n"
+        "try:\n    runpy.run_module('data_prep', run_name='__main__')\nexcept SystemExit:\n    pass\n"
+        "loaded = {'torch', 'verl', 'pyarrow', 'PIL'} & set(sys.modules)\n"
+        "assert not loaded, loaded\n"
+    )
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True)
+    assert time.monotonic() - started < 5  # well under a second on an idle machine
+
+
+def test_painting_depends_on_the_generator_only():
+    shapes = make_scene(0, "train", seed=0)
+    assert paint(shapes, Random(1)) == paint(shapes, Random(1)) != paint(shapes, Random(2))
