@@ -1,10 +1,10 @@
-"""Synthetic grounding: find one coloured shape among others that share its colour or its kind.
+"""Synthetic grounding: find one coloured shape among others that share their colours or kinds.
 
     python -m data_prep shapes --out DIR [--train N] [--val N] [--seed S]
 
 writes DIR/train.parquet and DIR/val.parquet. An image is 84 x 84 pixels: three multiples of 28, so Qwen2.5-VL's
-resizing leaves it as it is, and the box that the model speaks is the box in the file. Boxes lie on a 28-pixel grid and are
-half-open (`x2` and `y2` are one past the last painted pixel); a box that overlaps the target earns part of the IoU.
+resizing leaves it as it is, and the box that the model speaks is the box in the file. Boxes lie on a 28-pixel grid and
+are half-open (`x2` and `y2` are one past the last painted pixel); a box that overlaps the target earns part of the IoU.
 
 The split "warmup" is what `verl_plugins.demo` trains its starting model on. It has no twin of the target; the splits
 "train" and "val" have one in 40% of their rows, told apart by size or place, so that RL meets something new.
@@ -59,9 +59,11 @@ class Shape:
 
 
 def make_scene(index: int, split: str, seed: int) -> list[Shape]:
-    """The shapes of row `index`: the target, one of its colour, one of its kind, and in 40% of rows a twin of both.
+    """The shapes of row `index`, the target first; none overlap.
 
-    The twin differs from the target in size, or lies clearly to one side of it; "warmup" has none. No shapes overlap.
+    One of three shapes shares its colour with another and its kind with the third; the target is any of them, so that
+    only the question tells which. In 40% of the rows, but never in "warmup", that one has a twin of the same colour and
+    kind, which differs in size or lies clearly to one side, and the target is one of these two.
     """
     rng = _rng("scene", index, split, seed)
     twin = split != "warmup" and rng.random() < 0.4
@@ -73,10 +75,12 @@ def make_scene(index: int, split: str, seed: int) -> list[Shape]:
         for shape_colour, shape_kind in looks:
             size = rng.choice(list(SIZES))
             x, y = (rng.randrange(CELLS - SIZES[size] + 1) for _ in range(2))
-            edges = (x, y, x + SIZES[size], y + SIZES[size])
-            shapes.append(Shape(shape_colour, shape_kind, size, tuple(CELL * edge for edge in edges)))
+            x1, y1, side = CELL * x, CELL * y, CELL * SIZES[size]
+            shapes.append(Shape(shape_colour, shape_kind, size, (x1, y1, x1 + side, y1 + side)))
         apart = not any(_overlap(a.box, b.box) for i, a in enumerate(shapes) for b in shapes[:i])
-        if apart and (not twin or _forms_that_fit(shapes[0], shapes[-1])):
+        if apart and not twin:
+            return rng.sample(shapes, len(shapes))
+        if apart and _forms_that_fit(shapes[0], shapes[-1]):
             return shapes
 
 

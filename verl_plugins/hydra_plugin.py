@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.experimental.callback import Callback
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -40,4 +42,5 @@ class SelectCPU(Callback):
         if missing:
             lines = [f"  {what}: got {got}, expected {expected}; {fix}" for what, got, expected, fix in missing]
             raise SystemExit("verl-plugins: +platform=cpu cannot run here:\n" + "\n".join(lines))
+        os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # idle workers, in a run that starts its own
         cpu.activate()

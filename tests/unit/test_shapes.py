@@ -45,13 +45,14 @@ def test_the_box_is_inside_the_image_and_tight_around_the_target(split):
         assert ImageChops.invert(differs).getbbox() == box  # getbbox is half-open too
 
 
-def test_shapes_do_not_overlap_and_each_distractor_shares_a_trait_with_the_target():
-    twins = 0
+def test_shapes_do_not_overlap_and_only_the_question_tells_which_is_meant():
+    twins = pivots = 0
     for index in range(200):
         target, *others = make_scene(index, "train", seed=0)
         twins += len(others) == 3
-        for shape in others:
-            assert shape.colour == target.colour or shape.kind == target.kind
+        assert any(shape.colour == target.colour or shape.kind == target.kind for shape in others)
+        shares_both = {shape.colour for shape in others} >= {target.colour} and target.kind in {s.kind for s in others}
+        pivots += shares_both and len(others) == 2
         cells = [
             (x, y)
             for s in (target, *others)
@@ -60,6 +61,9 @@ def test_shapes_do_not_overlap_and_each_distractor_shares_a_trait_with_the_targe
         ]
         assert len(cells) == len(set(cells))
     assert 50 < twins < 110  # 40% of 200 is 80
+    assert (
+        20 < pivots < 60
+    )  # a third of the other 120: the shape that shares both traits is no likelier than its fellows
     assert all(len(make_scene(index, "warmup", seed=0)) == 3 for index in range(50))
 
 

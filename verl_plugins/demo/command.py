@@ -10,18 +10,21 @@ from pathlib import Path
 def training_command(
     model_dir: Path, data_dir: Path, run_dir: Path, method: str, steps: int, overrides: Sequence[str] = ()
 ) -> list[str]:
-    """Program and arguments of a run of ``steps`` steps, 4 prompts x 8 responses each; ``overrides`` come last."""
+    """Program and arguments of a run of ``steps`` steps, 8 prompts x 8 responses each; ``overrides`` come last.
+
+    Validation samples at temperature 1 as training does, so that its images show the policy that is trained.
+    """
     data = [
         f"data.train_files={data_dir / 'train.parquet'}",
         f"data.val_files={data_dir / 'val.parquet'}",
-        "data.train_batch_size=4",
+        "data.train_batch_size=8",
         "data.max_prompt_length=256",
         "data.max_response_length=32",
         "data.seed=1",
     ]
     model = [f"actor_rollout_ref.model.path={model_dir}"]
     actor = [
-        "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+        "actor_rollout_ref.actor.ppo_mini_batch_size=8",
         "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=32",
         "actor_rollout_ref.actor.optim.lr=1e-4",
         "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]",
@@ -31,6 +34,8 @@ def training_command(
         "actor_rollout_ref.rollout.n=8",
         "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=32",
         "actor_rollout_ref.rollout.max_model_len=512",
+        "actor_rollout_ref.rollout.val_kwargs.do_sample=true",
+        "actor_rollout_ref.rollout.val_kwargs.temperature=1.0",
     ]
     reward = ["reward.custom_reward_function.path=pkg://reward_fns.grounding"]
     trainer = [

@@ -1,8 +1,8 @@
 """A Qwen2.5-VL of two million random parameters, with tokenizer and processor, made without a download.
 
 The architecture, the file layout and the special tokens are Qwen2.5-VL's, so verl, vLLM and transformers load it as
-they load the real one. Three sizes are not free: vLLM's CPU attention has no head_dim below 32; `mrope_section` must sum
-to half of it; and `vocab_size` must equal the tokenizer's length, because vLLM masks the logits beyond it, and the
+they load the real one. Three sizes are not free: vLLM's CPU attention has no head_dim below 32; `mrope_section` must
+sum to half of it; and `vocab_size` must equal the tokenizer's length, because vLLM masks the logits beyond it, and the
 rollout's log-probabilities would then differ from the actor's.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -21,8 +22,8 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
     Qwen2VLImageProcessor,
-    Qwen2VLVideoProcessor,
 )
+from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
 
 from data_prep.shapes import SIDE, make_row
 
@@ -87,7 +88,7 @@ def build_tiny_vlm(path: str | os.PathLike[str], seed: int = 0) -> None:
 def build_processor() -> Qwen2_5_VLProcessor:
     """Tokenizer, image processor and video processor in one; an image of SIDE x SIDE pixels keeps its size."""
     pixels = {"min_pixels": (PATCH * MERGE) ** 2, "max_pixels": (2 * SIDE) ** 2}
-    vision = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": 2, **pixels}
+    vision: dict[str, Any] = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": 2, **pixels}
     return Qwen2_5_VLProcessor(
         image_processor=Qwen2VLImageProcessor(**vision),
         tokenizer=train_tokenizer(),
@@ -160,19 +161,18 @@ def build_config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
         "fullatt_block_indexes": [1, 3],
         "out_hidden_size": HIDDEN,
     }
-    return Qwen2_5_VLConfig(
-        text_config=text,
-        vision_config=vision,
-        image_token_id=ids["<|image_pad|>"],
-        video_token_id=ids["<|video_pad|>"],
-        vision_start_token_id=ids["<|vision_start|>"],
-        vision_end_token_id=ids["<|vision_end|>"],
-        eos_token_id=ids["<|im_end|>"],
-        pad_token_id=ids["<|endoftext|>"],
-        tie_word_embeddings=False,
-        initializer_range=INIT_STD,
-        dtype="float32",
-    )
+    whole: dict[str, Any] = {
+        "image_token_id": ids["<|image_pad|>"],
+        "video_token_id": ids["<|video_pad|>"],
+        "vision_start_token_id": ids["<|vision_start|>"],
+        "vision_end_token_id": ids["<|vision_end|>"],
+        "eos_token_id": ids["<|im_end|>"],
+        "pad_token_id": ids["<|endoftext|>"],
+        "tie_word_embeddings": False,
+        "initializer_range": INIT_STD,
+        "dtype": "float32",
+    }
+    return Qwen2_5_VLConfig(text_config=text, vision_config=vision, **whole)
 
 
 def _corpus() -> Iterator[str]:

@@ -1,14 +1,14 @@
 """Supervised warm-up of the tiny VLM on shapes, in three stages, cut short on purpose.
 
-1. The vision tower learns, through a linear head that is then thrown away, to say for each image token which colour and
-   kind of shape it shows and where that shape's corners are. Such dense labels teach it in about a hundred steps; through
-   four numbers an answer it learns next to nothing in a thousand.
+1. The vision tower learns, through a linear head that is then thrown away, to say for each image token which colour
+   and kind of shape it shows and where that shape's corners are. Such dense labels teach it in about a hundred steps.
 2. With the tower frozen and each image embedded once, the language model learns to list every shape with its box: three
    boxes a text, each right after its name, teach it to look up a shape by its name.
-3. Then it learns to answer questions, in prompts that the model's own chat template renders.
+3. Then it learns to answer questions, in prompts that the model's own chat template renders. Some corners of its
+   targets are drawn at random (`WarmUp.corner_noise`), so that it learns to hesitate.
 
-The last stage stops while the model still hesitates between boxes: sampled answers then earn less than greedy ones, and
-that is what reinforcement learning can gain. The split "warmup" also lacks the twins that "train" and "val" ask about.
+Greedy answers are then clearly better than sampled ones, and that is what reinforcement learning can gain, besides the
+twins that "train" and "val" ask about and "warmup" does not show.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from random import Random
 
 import torch
 import torch.nn.functional as F
@@ -36,15 +37,19 @@ CLASSES = (1 + len(COLOURS), 1 + len(KINDS), *[1 + CELLS] * 4)  # colour, kind (
 
 @dataclass(frozen=True)
 class WarmUp:
-    """How long the warm-up takes; the defaults suit `build_tiny_vlm`."""
+    """Sizes of the warm-up; the defaults suit `build_tiny_vlm`.
+
+    `corner_noise` is the share of the corners in stage 3 that are drawn at random from the grid's lines.
+    """
 
     seed: int = 0
-    batch: int = 64
+    batch: int = 32
     vision_rows: int = 2048
-    vision_steps: int = 150
-    text_rows: int = 6144
-    caption_steps: int = 300
-    answer_steps: int = 150
+    vision_steps: int = 200
+    text_rows: int = 4096
+    caption_steps: int = 400
+    answer_steps: int = 200
+    corner_noise: float = 0.15
     learning_rate: float = 2e-3
     eval_rows: int = 64
 
@@ -161,7 +166,8 @@ def _teach_vision(model, processor, settings: WarmUp) -> None:
         tokens = tower(pixels[rows_of_batch].flatten(0, 1), grids[rows_of_batch]).pooler_output
         logits = head(tokens).split(CLASSES, dim=-1)
         targets = labels[rows_of_batch].view(-1, len(CLASSES)).unbind(-1)
-        return sum(F.cross_entropy(x, y, ignore_index=IGNORE) for x, y in zip(logits, targets, strict=True))
+        losses = [F.cross_entropy(x, y, ignore_index=IGNORE) for x, y in zip(logits, targets, strict=True)]
+        return torch.stack(losses).sum()
 
     parameters = [*tower.parameters(), *head.parameters()]
     _train(loss, parameters, settings.vision_rows, settings.vision_steps, settings, "warm-up 1/3: vision")
@@ -172,16 +178,17 @@ def _teach_language(model, processor, settings: WarmUp) -> None:
     indices = range(settings.text_rows)
     rows = [make_row(index, "warmup", settings.seed) for index in indices]
     scenes = [make_scene(index, "warmup", settings.seed) for index in indices]
-    image_tokens = torch.cat(
-        [_embed(model, processor, chunk) for chunk in _chunks(rows, 512)]
-    )  # (rows, tokens, hidden)
+    image_tokens = torch.cat([_embed(model, processor, chunk) for chunk in _chunks(rows, 512)])
     captions = [
         render(processor, "List the shapes.")
         + "".join(f" the {shape.colour} {shape.kind}{_answer(shape.box)}" for shape in shapes)
         for shapes in scenes
     ]
+    rng = Random(settings.seed)
     answers = [
-        render(processor, row["extra_info"]["question"]) + _answer(shapes[0].box) + "<|im_end|>"
+        render(processor, row["extra_info"]["question"])
+        + _answer(_with_noise(shapes[0].box, settings.corner_noise, rng))
+        + "<|im_end|>"
         for row, shapes in zip(rows, scenes, strict=True)
     ]
     _teach_texts(model, processor, captions, image_tokens, settings.caption_steps, settings, "warm-up 2/3: captions")
@@ -221,7 +228,11 @@ def _teach_texts(
     _train(loss, parameters, len(texts), steps, settings, title)
 
 
-def _answer(box: tuple[int, int, int, int]) -> str:
+def _with_noise(box: tuple[int, int, int, int], share: float, rng: Random) -> tuple[int, ...]:
+    return tuple(CELL * rng.randrange(CELLS + 1) if rng.random() < share else edge for edge in box)
+
+
+def _answer(box: tuple[int, ...]) -> str:
     return f"<answer>{json.dumps(list(box))}</answer>"
 
 
