@@ -6,11 +6,13 @@ Thin on purpose: it moves tensors between verl's TransferQueue and ``verl_plugin
 from __future__ import annotations
 
 import numpy as np
+import ray
 import torch
 import transfer_queue as tq
 from omegaconf import DictConfig, open_dict
 from transfer_queue import KVBatchMeta
 from verl.protocol import DataProto
+from verl.trainer.ppo.utils import Role
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.debug import marked_timer
 from verl.workers.utils.padding import response_to_nested
@@ -19,6 +21,7 @@ from verl_plugins.estimator import group_indices
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.config import config_from_node
 from verl_plugins.register import METHODS
+from verl_plugins.worker import EntropyWorker
 
 
 class EntropyTrainer(PPOTrainerSync):
@@ -42,6 +45,12 @@ class EntropyTrainer(PPOTrainerSync):
         sampler_kwargs = self.config.trainer.v1.sampler.get("sampler_kwargs") or {}
         replay_buffer.poll_interval = sampler_kwargs.get("poll_interval", replay_buffer.poll_interval)
         return replay_buffer
+
+    def _init_resource_pool_mgr(self):
+        super()._init_resource_pool_mgr()
+        for role in self.role_worker_mapping:
+            if role != Role.Critic:
+                self.role_worker_mapping[role] = ray.remote(EntropyWorker)
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """verl's advantages, then the methods; ``advantages`` in the TransferQueue are replaced."""
