@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from verl_plugins.config import TRAINER_MODE
+from verl_plugins.methods import METHODS
+
 SUPPORTED = {
     "verl": ("0.9.1",),
     "vllm": ("0.24.0",),
@@ -129,8 +132,6 @@ def registered_names() -> str:
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
     from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 
-    from verl_plugins.register import METHODS, TRAINER_MODE
-
     missing = [f"estimator {name}" for name in METHODS if name not in ADV_ESTIMATOR_REGISTRY]
     missing += [] if TRAINER_MODE in TRAINER_REGISTRY else [f"trainer {TRAINER_MODE}"]
     if missing:
@@ -139,8 +140,6 @@ def registered_names() -> str:
 
 
 def _expected_names() -> str:
-    from verl_plugins.register import METHODS, TRAINER_MODE
-
     return f"estimators {', '.join(METHODS)}; trainer {TRAINER_MODE}"
 
 

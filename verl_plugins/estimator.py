@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from verl_plugins.methods import METHODS
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.config import config_from_node
 
@@ -41,8 +42,6 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
             ValueError: ``old_log_probs`` is missing: verl's stock trainers do not pass it.
         """
         from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
-
-        from verl_plugins.register import METHODS
 
         if old_log_probs is None:
             raise ValueError(

@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
+from verl_plugins.config import TRAINER_MODE
+from verl_plugins.methods import METHODS
 from verl_plugins.methods.config import config_from_node
-from verl_plugins.register import METHODS, TRAINER_MODE
 
 
 def compose_run(overrides: Sequence[str]) -> DictConfig:

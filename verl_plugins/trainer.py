@@ -18,9 +18,9 @@ from verl.utils.debug import marked_timer
 from verl.workers.utils.padding import response_to_nested
 
 from verl_plugins.estimator import group_indices
+from verl_plugins.methods import METHODS
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.config import config_from_node
-from verl_plugins.register import METHODS
 from verl_plugins.worker import EntropyWorker
 
 

@@ -46,7 +46,7 @@ def test_a_method_stays_one_readable_file():
 
 
 def test_every_method_has_its_hydra_yaml():
-    from verl_plugins.register import METHODS
+    from verl_plugins.methods import METHODS
 
     for name in [*METHODS, "grpo"]:
         assert (ROOT / "verl_plugins" / "config" / "method" / f"{name}.yaml").is_file()

@@ -38,7 +38,7 @@ def run_demo(run_dir: Path, cache_dir: Path, method: str, steps: int, overrides:
     with _only_run_in(run_dir):
         model_dir, data_dir = ensure_demo_assets(cache_dir.resolve())
         command = training_command(model_dir, data_dir, run_dir, method, steps, overrides)
-        problems = _problems(command)
+        problems = _problems(command) or _conflict(run_dir, command)
         if problems:
             print("verl-plugins: this run cannot start:", *problems, sep="\n  ", file=sys.stderr)
             return 1
@@ -105,6 +105,21 @@ def _problems(command: list[str]) -> list[str]:
         return [str(error)]
 
 
+def _conflict(run_dir: Path, command: list[str]) -> list[str]:
+    """A run goes on only with the command that it was started with."""
+    facts = run_dir / "run.json"
+    if not (run_dir / "checkpoints").is_dir() or not facts.is_file():
+        return []
+    before = json.loads(facts.read_text())["command"]
+    if before == _shown(command):
+        return []
+    return [f"{run_dir}: got another command than the run there was started with; give --out, or remove it: {before}"]
+
+
+def _shown(command: list[str]) -> str:
+    return shlex.join(["python", *command[1:]])
+
+
 def _is_finished(run_dir: Path, steps: int) -> bool:
     latest = run_dir / "checkpoints" / "latest_checkpointed_iteration.txt"
     return latest.is_file() and int(latest.read_text()) >= steps
@@ -117,7 +132,11 @@ def _merge(attempts: Path, metrics: Path) -> None:
         return
     temporary = metrics.with_suffix(".tmp")
     temporary.write_bytes(lines)
-    rows = [{"step": row.pop("step"), "data": row} for row in load_metrics(temporary).steps]
+    try:
+        steps = load_metrics(temporary).steps
+    except ValueError:  # the first line is still being written
+        return
+    rows = [{"step": row.pop("step"), "data": row} for row in steps]
     temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
     temporary.replace(metrics)
 
@@ -125,25 +144,29 @@ def _merge(attempts: Path, metrics: Path) -> None:
 @contextmanager
 def _progress_bar(steps: int) -> Iterator[tqdm]:
     form = "{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps [{elapsed}{postfix}]"
-    with tqdm(total=steps, desc="starting Ray", bar_format=form, dynamic_ncols=True) as bar:
+    with tqdm(total=steps, bar_format=form, dynamic_ncols=True) as bar:
+        bar.set_description_str("starting Ray")
         yield bar
 
 
 def _advance(bar: tqdm, metrics: Path, log: Path, log_start: int) -> None:
-    if bar.desc != "training: ":
+    """Show the phase and the last step; off a terminal, where each refresh is a line, only when they change."""
+    shown = (bar.desc, bar.n)
+    if bar.desc != "training":
         with log.open("rb") as lines:
             lines.seek(log_start)
             text = lines.read().decode(errors="replace")
         reached = [phase for mark, phase in PHASES.items() if mark in text]
         if reached:
-            bar.set_description(reached[-1], refresh=False)
+            bar.set_description_str(reached[-1], refresh=False)
     if metrics.is_file():
         last = read_json_lines(metrics)[0][-1]
         bar.n = last["step"]
         if "critic/score/mean" in last["data"]:
-            shown = {"reward": last["data"]["critic/score/mean"], "entropy": last["data"]["actor/entropy"]}
-            bar.set_postfix({name: f"{value:.3f}" for name, value in shown.items()}, refresh=False)
-    bar.refresh()
+            values = {"reward": last["data"]["critic/score/mean"], "entropy": last["data"]["actor/entropy"]}
+            bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()}, refresh=False)
+    if sys.stderr.isatty() or shown != (bar.desc, bar.n):
+        bar.refresh()
 
 
 def _write_facts(run_dir: Path, command: list[str]) -> None:
@@ -155,6 +178,6 @@ def _write_facts(run_dir: Path, command: list[str]) -> None:
         "method": method,
         "started": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
         **versions,
-        "command": shlex.join(["python", *command[1:]]),
+        "command": _shown(command),
     }
     (run_dir / "run.json").write_text(json.dumps(facts, indent=1))

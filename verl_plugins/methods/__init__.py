@@ -1,1 +1,11 @@
-"""The methods' mathematics, one file each. Imports torch, never verl, ray or vllm."""
+"""The methods' mathematics, one file each. Imports torch, never verl, ray or vllm.
+
+METHODS lists every method: its name, which is also its key ``algorithm.<name>`` and its advantage estimator, with its
+config class and its function on a global batch. A new method is one line here, and its Hydra yaml.
+"""
+
+from verl_plugins.methods import ecvgpo
+
+METHODS = {
+    "ecvgpo": (ecvgpo.ECVGPOConfig, ecvgpo.apply),
+}
