@@ -17,6 +17,8 @@ def compose_run(overrides: Sequence[str]) -> DictConfig:
     """verl's ``ppo_trainer`` config with ``overrides``, as ``python -m verl.trainer.main_ppo`` would compose it."""
     from hydra import compose, initialize_config_module
 
+    import verl_plugins.register  # noqa: F401  puts the package's config groups on Hydra's search path
+
     with initialize_config_module(config_module="verl.trainer.config", version_base=None):
         return compose("ppo_trainer", overrides=list(overrides))
 
