@@ -140,8 +140,9 @@ def test_group_std_by_hand():
 
 
 def test_group_std_of_equal_rewards_is_exactly_zero():
-    # 0.1 three times has a mean that is not 0.1 in float32; the std must still be 0 and not 1e-9.
-    assert group_std(torch.full((3,), 0.1), torch.zeros(3, dtype=torch.int64)).tolist() == [0.0, 0.0, 0.0]
+    # Ten times 0.1 add up to 0.9999999999999999, so their mean is not 0.1; the std must still be 0 and not 1e-17.
+    values = torch.full((10,), 0.1, dtype=torch.float64)
+    assert group_std(values, torch.zeros(10, dtype=torch.int64)).tolist() == [0.0] * 10
 
 
 def test_group_std_equals_verls():

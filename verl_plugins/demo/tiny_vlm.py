@@ -179,6 +179,6 @@ def _corpus() -> Iterator[str]:
     for index in range(400):
         row = make_row(index, "train", seed=0)
         answer = row["reward_model"]["ground_truth"]
-        yield f"user\n{row['extra_info']['question']}assistant\n<answer>{answer}</answer>"
+        yield f"user\n{row['extra_info']['question']}assistant\n<answer>{answer}</answer><box>{answer}</box>"
     for number in range(SIDE + 1):
         yield f"{number}\n" * 50

@@ -5,7 +5,8 @@
 2. With the tower frozen and each image embedded once, the language model learns to list every shape with its box: three
    boxes a text, each right after its name, teach it to look up a shape by its name.
 3. Then it learns to answer questions, in prompts that the model's own chat template renders. Some corners of its
-   targets are drawn at random (`WarmUp.corner_noise`), so that it learns to hesitate.
+   targets are drawn at random (`WarmUp.corner_noise`), and half of them stand in tags that the question did not ask
+   for (`WarmUp.wrong_tags`), so that it learns to hesitate.
 
 Greedy answers are then clearly better than sampled ones, and that is what reinforcement learning can gain, besides the
 twins that "train" and "val" ask about and "warmup" does not show.
@@ -39,7 +40,8 @@ CLASSES = (1 + len(COLOURS), 1 + len(KINDS), *[1 + CELLS] * 4)  # colour, kind (
 class WarmUp:
     """Sizes of the warm-up; the defaults suit `build_tiny_vlm`.
 
-    `corner_noise` is the share of the corners in stage 3 that are drawn at random from the grid's lines.
+    Shares in stage 3: `corner_noise` of the corners are drawn at random from the grid's lines; `wrong_tags` of the
+    answers stand in <box> tags instead of the <answer> tags that the question asks for.
     """
 
     seed: int = 0
@@ -50,6 +52,7 @@ class WarmUp:
     caption_steps: int = 400
     answer_steps: int = 200
     corner_noise: float = 0.15
+    wrong_tags: float = 0.5
     learning_rate: float = 2e-3
     eval_rows: int = 64
 
@@ -187,7 +190,10 @@ def _teach_language(model, processor, settings: WarmUp) -> None:
     rng = Random(settings.seed)
     answers = [
         render(processor, row["extra_info"]["question"])
-        + _answer(_with_noise(shapes[0].box, settings.corner_noise, rng))
+        + _answer(
+            _with_noise(shapes[0].box, settings.corner_noise, rng),
+            "box" if rng.random() < settings.wrong_tags else "answer",
+        )
         + "<|im_end|>"
         for row, shapes in zip(rows, scenes, strict=True)
     ]
@@ -232,8 +238,8 @@ def _with_noise(box: tuple[int, int, int, int], share: float, rng: Random) -> tu
     return tuple(CELL * rng.randrange(CELLS + 1) if rng.random() < share else edge for edge in box)
 
 
-def _answer(box: tuple[int, ...]) -> str:
-    return f"<answer>{json.dumps(list(box))}</answer>"
+def _answer(box: tuple[int, ...], tag: str = "answer") -> str:
+    return f"<{tag}>{json.dumps(list(box))}</{tag}>"
 
 
 def _train(loss_of, parameters: list[Tensor], rows: int, steps: int, settings: WarmUp, title: str) -> None:
