@@ -2,7 +2,7 @@
 
     python benchmarks/ecvgpo_entropy.py [--out DIR] [--seeds 1 2 3] [--steps 60] [--delta 1.0]
 
-Each run is real verl + FSDP2 + vLLM on the CPU, about five minutes on two cores. Runs that are finished are kept, so it
+Each run is real verl + FSDP2 + vLLM on the CPU, two to three minutes on two cores. Runs that are finished are kept, so it
 can be stopped and started again. Prints a Markdown table; runs of one seed see the same prompts in the same order, so
 differences are taken within a seed.
 """
@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("outputs/entropy"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--delta", type=float, default=1.0)
     arguments = parser.parse_args()
     for seed in arguments.seeds:

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     demo.add_argument("--out", type=Path, default=Path("outputs/demo"), help="run directory (default: %(default)s)")
     demo.add_argument("--cache", type=Path, default=Path(".cache/demo"), help="model and data (default: %(default)s)")
     demo.add_argument("--method", default="ecvgpo", help="value of +method (default: %(default)s)")
-    demo.add_argument("--steps", type=int, default=40, help="training steps (default: %(default)s)")
+    demo.add_argument("--steps", type=int, default=30, help="training steps (default: %(default)s)")
     demo.add_argument("overrides", nargs="*", help="further Hydra overrides: algorithm.ecvgpo.r0=-50 ...")
 
     arguments = parser.parse_args(argv)
