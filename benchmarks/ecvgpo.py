@@ -1,10 +1,10 @@
-"""Does the sign of r0 steer the policy entropy? GRPO, r0 = +10 and r0 = -50 in otherwise identical runs of the demo.
+"""ECVGPO against GRPO in otherwise identical runs: does the sign of r0 steer the entropy, and what does a step cost?
 
-    python benchmarks/ecvgpo_entropy.py [--out DIR] [--seeds 1 2 3] [--steps 60] [--delta 1.0]
+    python benchmarks/ecvgpo.py [--out DIR] [--seeds 1 2 3] [--steps 30] [--delta 1.0]
 
-Each run is real verl + FSDP2 + vLLM on the CPU, two to three minutes on two cores. Runs that are finished are kept, so it
-can be stopped and started again. Prints a Markdown table; runs of one seed see the same prompts in the same order, so
-differences are taken within a seed.
+Nine runs of the demo (real verl + FSDP2 + vLLM on the CPU, two to three minutes each on two cores). Runs that are
+finished are kept, so it can be stopped and started again. Prints two Markdown tables. Runs of one seed see the same
+prompts in the same order, so differences are taken within a seed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 from verl_plugins.monitor.metrics import read_metrics, series
 
@@ -35,7 +35,7 @@ def main() -> None:
     for seed in arguments.seeds:
         for name, options in VARIANTS.items():
             run(arguments.out / slug(name, seed), options, seed, arguments.steps, arguments.delta)
-    print(table(arguments.out, arguments.seeds))
+    print(entropy_table(arguments.out, arguments.seeds), cost_table(arguments.out, arguments.seeds), sep="\n\n")
 
 
 def run(run_dir: Path, options: list[str], seed: int, steps: int, delta: float) -> None:
@@ -47,7 +47,7 @@ def run(run_dir: Path, options: list[str], seed: int, steps: int, delta: float) 
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def table(out: Path, seeds: list[int]) -> str:
+def entropy_table(out: Path, seeds: list[int]) -> str:
     """Means over the last WINDOW steps, a row a variant, and the difference to GRPO seed by seed."""
     head = "| run | policy entropy | minus GRPO, seed by seed | reward, first 5 | reward, last 5 | gated groups |"
     lines = [head, "|---|---|---|---|---|---|"]
@@ -61,6 +61,26 @@ def table(out: Path, seeds: list[int]) -> str:
         gated = f"{fmean(gates):.2f}" if gates else "–"
         shown = "–" if name == "GRPO" else differences
         lines.append(f"| {name} | {fmean(entropy):.4f} | {shown} | {first:.3f} | {end:.3f} | {gated} |")
+    return "\n".join(lines)
+
+
+def cost_table(out: Path, seeds: list[int]) -> str:
+    """Median step of each variant against GRPO's, and the share that the method's own stage takes of its own step.
+
+    The ratio compares different runs and is as noisy as the machine; the share is timed inside the same steps.
+    """
+    lines = ["| run | median step, s | to GRPO | the method's stage, ms | share of its step |", "|---|---|---|---|---|"]
+    for name in VARIANTS:
+        step, stage = ([], [])
+        for seed in seeds:
+            step += values(out, name, seed, "timing_s/step")[1:]  # the first waits for workers to start
+            stage += values(out, name, seed, "timing_s/entropy_methods")[1:]
+        grpo = median(v for seed in seeds for v in values(out, "GRPO", seed, "timing_s/step")[1:])
+        own = "– | –"
+        if stage:
+            shares = [a / b for a, b in zip(stage, step, strict=True)]
+            own = f"{1000 * median(stage):.1f} | {100 * median(shares):.2f}%"
+        lines.append(f"| {name} | {median(step):.3f} | {median(step) / grpo:.3f} | {own} |")
     return "\n".join(lines)
 
 
