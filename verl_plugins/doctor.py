@@ -110,7 +110,8 @@ def check_ray_worker() -> list[Check]:
 
 def check_overrides(overrides: Sequence[str]) -> list[Check]:
     """The run that the overrides describe: composed by Hydra against verl's own config, then the preflight."""
-    from verl_plugins.preflight import check_run, compose_run
+    from verl_plugins.compose import compose_run
+    from verl_plugins.preflight import check_run
 
     try:
         config = compose_run(overrides)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,16 +10,6 @@ from omegaconf import DictConfig, OmegaConf
 from verl_plugins.config import TRAINER_MODE
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.config import config_from_node
-
-
-def compose_run(overrides: Sequence[str]) -> DictConfig:
-    """verl's ``ppo_trainer`` config with ``overrides``, as ``python -m verl.trainer.main_ppo`` would compose it."""
-    from hydra import compose, initialize_config_module
-
-    import verl_plugins.register  # noqa: F401  puts the package's config groups on Hydra's search path
-
-    with initialize_config_module(config_module="verl.trainer.config", version_base=None):
-        return compose("ppo_trainer", overrides=list(overrides))
 
 
 def check_run(config: DictConfig) -> list[str]:

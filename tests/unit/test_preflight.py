@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from verl_plugins.compose import compose_run
 from verl_plugins.hydra_plugin import Preflight
-from verl_plugins.preflight import check_run, compose_run
+from verl_plugins.preflight import check_run
 
 IMAGE = {"bytes": b"not read", "path": None}
 

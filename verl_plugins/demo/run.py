@@ -14,11 +14,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from verl_plugins.compose import compose_run
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.command import training_command
 from verl_plugins.monitor.metrics import load_metrics, read_json_lines
 from verl_plugins.monitor.report import summary_table, write_report
-from verl_plugins.preflight import check_run, compose_run
+from verl_plugins.preflight import check_run
 from verl_plugins.watchdog import RunFailed, end_processes, run_watched
 
 LIMIT_S = 3600.0
