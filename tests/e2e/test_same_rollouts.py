@@ -37,8 +37,9 @@ def test_delta_zero_is_grpo_and_two_ranks_are_one(step):
     grpo, grpo_actor = step("grpo", "grpo")
     neutral, neutral_actor = step("neutral", "ecvgpo", "algorithm.ecvgpo.delta=0")
 
-    # The same rollouts in all three, and an open gate that did something.
-    assert grpo["critic/score/mean"] == neutral["critic/score/mean"] == reshaped["critic/score/mean"]
+    # The same rollouts in all three (in another order where they were recorded), and a gate that did something.
+    assert grpo["critic/score/mean"] == neutral["critic/score/mean"]
+    assert grpo["critic/score/mean"] == pytest.approx(reshaped["critic/score/mean"], rel=1e-6)
     assert reshaped["ecvgpo/reshaped_tokens"] > 0
     assert reshaped["ecvgpo/advantage_after"] > reshaped["ecvgpo/advantage_before"]
 
