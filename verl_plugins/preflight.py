@@ -1,4 +1,4 @@
-"""Checks of a composed run that would otherwise fail late, or not at all. Imports neither torch, ray nor vllm."""
+"""Checks of a composed run that would otherwise fail late, or not at all. Imports neither verl, ray nor vllm."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def run_watched(
         limit_s: wall-clock limit in seconds.
         silence_s: the run counts as hung after so many seconds without a new line in the log.
         mark_file: where to write the mark of the run's processes, for ``end_processes`` should this process be killed.
-        on_poll: called about once a second while the command runs.
+        on_poll: called about twice a second while the command runs.
 
     Raises:
         RunFailed: a non-zero exit code, the limit, or silence.
