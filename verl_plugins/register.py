@@ -11,7 +11,7 @@ import sys
 
 
 def register() -> None:
-    """Register the Hydra groups, the estimators, the trainer and, where selected, the CPU platform. Idempotent."""
+    """Register the Hydra groups, the estimators, the trainer, the agent loop and, where selected, the CPU platform. Idempotent."""
     import wrapt
     from hydra.core.plugins import Plugins
 
@@ -22,6 +22,7 @@ def register() -> None:
     Plugins.instance().register(VerlPluginsSearchPath)
     wrapt.register_post_import_hook(_register_estimators, "verl.trainer.ppo.core_algos")
     wrapt.register_post_import_hook(_register_trainer, "verl.trainer.ppo.v1")
+    wrapt.register_post_import_hook(_register_agent_loop, "verl.experimental.agent_loop")
     if cpu_bridges.is_selected():
         from verl_plugins.platforms import cpu
 
@@ -42,6 +43,12 @@ def _register_trainer(v1) -> None:
     from verl_plugins.trainer import EntropyTrainer
 
     v1.register_trainer(TRAINER_MODE)(EntropyTrainer)
+
+
+def _register_agent_loop(agent_loop) -> None:
+    from verl_plugins.rollout import SeededSingleTurnAgentLoop
+
+    agent_loop.agent_loop.register("seeded_single_turn_agent")(SeededSingleTurnAgentLoop)
 
 
 try:
