@@ -25,6 +25,9 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
         old_log_probs: Tensor | None = None,
         entropy: Tensor | None = None,
         reward_components: Mapping[str, Tensor] | None = None,
+        jsd: Tensor | None = None,
+        kl: Tensor | None = None,
+        perturbed_entropy: Tensor | None = None,
         **_: Any,
     ) -> tuple[Tensor, Tensor]:
         """Advantages and returns, both (B, T).
@@ -35,11 +38,12 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
             index: (B,) object, the ``uid`` of each row's prompt.
             config: verl's ``algorithm`` node; the method's settings stand under ``algorithm.<name>``.
             old_log_probs: (B, T) float, nats, required.
-            entropy: (B, T) float, nats, only for metrics.
+            entropy: (B, T) float, nats; ecvgpo needs it for metrics only.
             reward_components: named parts of the reward, each (B,).
+            jsd, kl, perturbed_entropy: (B, T) float, nats, for vepo (``AdvantageBatch``).
 
         Raises:
-            ValueError: ``old_log_probs`` is missing: verl's stock trainers do not pass it.
+            ValueError: ``old_log_probs`` or a signal of the method is missing: verl's stock trainers pass none.
         """
         from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
 
@@ -64,6 +68,9 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
             groups=group_indices(index),
             reward_components=reward_components or {},
             entropy=entropy,
+            jsd=jsd,
+            kl=kl,
+            perturbed_entropy=perturbed_entropy,
         )
         reshaped, _metrics = apply(batch, config_from_node(config_class, config.get(name) or {}, f"algorithm.{name}"))
         return reshaped, returns

@@ -59,6 +59,15 @@ def _check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
         bypass = "algorithm.rollout_correction.bypass_mode"
         expect(bypass, lambda got: not got, "false (bypass mode computes neither old log-probs nor entropy)")
         expect("actor_rollout_ref.rollout.n", lambda got: got >= 2, ">= 2 responses in a group")
+    if "vepo" in methods:
+        actor = "actor_rollout_ref.actor"
+        reads = "(vepo reads the hidden states of verl's FSDP engine)"
+        expect(
+            f"{actor}.loss_agg_mode", lambda got: got == "token-mean", "token-mean, for which vepo's weights are made"
+        )
+        expect(f"{actor}.strategy", lambda got: got in ("fsdp", "fsdp2"), f"fsdp or fsdp2 {reads}")
+        expect(f"{actor}.ulysses_sequence_parallel_size", lambda got: got == 1, f"1 {reads}")
+        expect("actor_rollout_ref.model.use_fused_kernels", lambda got: not got, f"false {reads}")
     return problems
 
 

@@ -11,7 +11,7 @@ import sys
 
 
 def register() -> None:
-    """Register the Hydra groups, the estimators, the trainer, the agent loop and, where selected, the CPU platform. Idempotent."""
+    """Register Hydra groups, estimators, trainer, engine, agent loop and, where selected, the CPU. Idempotent."""
     import wrapt
     from hydra.core.plugins import Plugins
 
@@ -22,6 +22,7 @@ def register() -> None:
     Plugins.instance().register(VerlPluginsSearchPath)
     wrapt.register_post_import_hook(_register_estimators, "verl.trainer.ppo.core_algos")
     wrapt.register_post_import_hook(_register_trainer, "verl.trainer.ppo.v1")
+    wrapt.register_post_import_hook(_register_engine, "verl.workers.engine_workers")
     wrapt.register_post_import_hook(_register_agent_loop, "verl.experimental.agent_loop")
     if cpu_bridges.is_selected():
         from verl_plugins.platforms import cpu
@@ -43,6 +44,14 @@ def _register_trainer(v1) -> None:
     from verl_plugins.trainer import EntropyTrainer
 
     v1.register_trainer(TRAINER_MODE)(EntropyTrainer)
+
+
+def _register_engine(_) -> None:
+    from verl.workers.engine import EngineRegistry
+
+    from verl_plugins.engine import ENGINE, EntropyEngine
+
+    EngineRegistry.register(model_type=ENGINE, backend=["fsdp", "fsdp2"], device=["cuda", "npu"])(EntropyEngine)
 
 
 def _register_agent_loop(agent_loop) -> None:

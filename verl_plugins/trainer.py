@@ -15,12 +15,15 @@ from verl.protocol import DataProto
 from verl.trainer.ppo.utils import Role
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.debug import marked_timer
-from verl.workers.utils.padding import response_to_nested
+from verl.workers.utils.padding import response_from_nested, response_to_nested
 
+from verl_plugins.engine import COUNTERFACTUAL, SIGNALS, Counterfactual
 from verl_plugins.estimator import group_indices
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.config import config_from_node
+from verl_plugins.methods.vepo import VEPOConfig
+from verl_plugins.vision.perturb import Perturbation
 from verl_plugins.worker import EntropyWorker
 
 
@@ -52,6 +55,24 @@ class EntropyTrainer(PPOTrainerSync):
             if role != Role.Critic:
                 self.role_worker_mapping[role] = ray.remote(EntropyWorker)
 
+    def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        """verl's old log-probabilities and entropy; where a method needs it, the counterfactual's signals with them."""
+        counterfactual = self._counterfactual()
+        if counterfactual is not None:
+            batch.extra_info[COUNTERFACTUAL] = counterfactual
+            metrics["vepo/strength"] = counterfactual.strength
+        batch = super()._compute_old_log_prob(batch, metrics)
+        batch.extra_info.pop(COUNTERFACTUAL, None)  # the reference's log-probabilities follow, on the clean image alone
+        return batch
+
+    def _counterfactual(self) -> Counterfactual | None:
+        vepo = next((config for _, config in self.methods if isinstance(config, VEPOConfig)), None)
+        if vepo is None or not vepo.needs_counterfactual:
+            return None
+        image = Perturbation(vepo.perturbation, vepo.strength, vepo.schedule)
+        strength = image.strength_at(self.global_steps / self.total_training_steps)
+        return Counterfactual(image.kind, strength, self.config.actor_rollout_ref.rollout.seed, self.global_steps)
+
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """verl's advantages, then the methods; ``advantages`` in the TransferQueue are replaced."""
         batch = super()._compute_advantage(batch, metrics)
@@ -59,6 +80,7 @@ class EntropyTrainer(PPOTrainerSync):
             return batch
         with marked_timer("entropy_methods", self.timing_raw):
             fields = ["uid", "response_mask", "rm_scores", "advantages", "old_log_probs", "entropy", "extra_fields"]
+            fields += SIGNALS if self._counterfactual() else ()
             where = {"keys": batch.keys, "partition_id": batch.partition_id}
             data = tq.kv_batch_get(**where, select_fields=fields)
             nested_mask = data["response_mask"]
@@ -76,6 +98,9 @@ def _to_advantage_batch(data) -> AdvantageBatch:
     """Pad the TransferQueue's nested rows to (B, T) tensors."""
     extra_fields = data.pop("extra_fields").tolist()
     uids = np.array(data.pop("uid").tolist(), dtype=object)
+    for name in SIGNALS:
+        if name in data:
+            data[name] = response_from_nested(data[name], data["response_mask"])
     padded = DataProto(batch=data.to_padded_tensor()).batch
     return AdvantageBatch(
         advantages=padded["advantages"],
@@ -85,6 +110,7 @@ def _to_advantage_batch(data) -> AdvantageBatch:
         groups=group_indices(uids),
         reward_components=_reward_components(extra_fields),
         entropy=padded["entropy"],
+        **{name: padded[name] for name in SIGNALS if name in padded},
     )
 
 

@@ -1,10 +1,13 @@
-"""verl's hybrid worker with one repair: batches of vision-language rows that all have the same length."""
+"""verl's hybrid worker on this package's engine, with one repair: batches of rows that all have the same length."""
 
 from __future__ import annotations
 
 from tensordict import TensorDict
 from verl.utils.tensordict_utils import nested_tensor_from_tensor_list
+from verl.workers.config import TrainingWorkerConfig
 from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
+
+from verl_plugins.engine import ENGINE
 
 
 def mend_position_ids(data: TensorDict) -> TensorDict:
@@ -27,7 +30,12 @@ def mend_position_ids(data: TensorDict) -> TensorDict:
 
 
 class EntropyTrainingWorker(TrainingWorker):
-    """``TrainingWorker`` on mended batches."""
+    """``TrainingWorker`` on mended batches and, where verl would take its FSDP engine, on ``EntropyEngine``."""
+
+    def __init__(self, config: TrainingWorkerConfig):
+        if config.model_type == "language_model" and config.engine_config.strategy in ("fsdp", "fsdp2"):
+            config.model_type = ENGINE
+        super().__init__(config)
 
     def infer_batch(self, data: TensorDict) -> TensorDict:
         return super().infer_batch(mend_position_ids(data))

@@ -1,11 +1,12 @@
 """The methods' mathematics, one file each. Imports torch, never verl, ray or vllm.
 
 METHODS lists every method: its name, which is also its key ``algorithm.<name>`` and its advantage estimator, with its
-config class and its function on a global batch. A new method is one line here, and its Hydra yaml.
+config class and its function on a global batch. They act in this order. A new method is one line here, and its yaml.
 """
 
-from verl_plugins.methods import ecvgpo
+from verl_plugins.methods import ecvgpo, vepo
 
 METHODS = {
     "ecvgpo": (ecvgpo.ECVGPOConfig, ecvgpo.apply),
+    "vepo": (vepo.VEPOConfig, vepo.apply),
 }

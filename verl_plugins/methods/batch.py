@@ -21,6 +21,8 @@ class AdvantageBatch:
         groups: (B,) int64 in [0, number of groups), equal for the responses of one prompt (``uid``).
         reward_components: named parts of the reward, each (B,) float, e.g. ``{"iou": ...}``.
         entropy: (B, T) float, nats, full-vocabulary entropy of the old policy, if it was computed.
+        jsd, kl, perturbed_entropy: (B, T) float, nats, of the old policy given the image against the old policy given
+            a perturbed one (``verl_plugins.kernels.Divergence``), if they were computed.
     """
 
     advantages: Tensor
@@ -30,10 +32,27 @@ class AdvantageBatch:
     groups: Tensor
     reward_components: Mapping[str, Tensor] = field(default_factory=dict)
     entropy: Tensor | None = None
+    jsd: Tensor | None = None
+    kl: Tensor | None = None
+    perturbed_entropy: Tensor | None = None
 
     def with_advantages(self, advantages: Tensor) -> AdvantageBatch:
         """The same batch with other advantages (B, T), for the next method in line."""
         return replace(self, advantages=advantages)
+
+    def signals(self, key: str, *names: str) -> tuple[Tensor, ...]:
+        """The named optional fields, for the method that is configured under ``key``.
+
+        Raises:
+            ValueError: one of them was not computed.
+        """
+        missing = [name for name in names if getattr(self, name) is None]
+        if missing:
+            raise ValueError(
+                f"{key}: got no {', '.join(missing)}, which the method needs; start the run with "
+                f"+method={key.rpartition('.')[2]}, or pass what is missing to the estimator"
+            )
+        return tuple(getattr(self, name) for name in names)
 
 
 def group_std(values: Tensor, groups: Tensor) -> Tensor:

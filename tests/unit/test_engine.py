@@ -1,0 +1,135 @@
+"""The counterfactual forward on the tiny model, against full logits of two plain forwards."""
+
+from __future__ import annotations
+
+import sys
+from io import BytesIO
+from types import SimpleNamespace
+
+import pytest
+import torch
+from PIL import Image
+from tensordict import NonTensorData, NonTensorStack, TensorDict
+from test_divergence import exact
+from transformers import Qwen2_5_VLForConditionalGeneration
+from verl.utils import tensordict_utils as tu
+
+from data_prep.shapes import make_row
+from verl_plugins.demo.tiny_vlm import build_config, build_processor
+from verl_plugins.engine import Counterfactual, EntropyEngine
+from verl_plugins.vision.layout import layout_of
+from verl_plugins.vision.perturb import perturb
+
+CLEAN = Counterfactual(kind="gaussian", strength=2.0, seed=3, step=5)
+
+
+@pytest.fixture(autouse=True)
+def on_the_cpu(monkeypatch):
+    monkeypatch.setattr(sys.modules["verl_plugins.engine"], "get_device_id", lambda: "cpu")
+
+
+@pytest.fixture(scope="module")
+def engine():
+    processor = build_processor()
+    torch.manual_seed(0)
+    model = Qwen2_5_VLForConditionalGeneration(build_config(processor.tokenizer)).float().eval()
+    with torch.no_grad():
+        model.lm_head.weight.mul_(20)  # a random model hardly looks at its image
+    engine = object.__new__(EntropyEngine)
+    engine.module, engine.model_config = model, SimpleNamespace(processor=processor)
+    engine._autocast_dtype, engine.pad_to_length, engine.use_ulysses_sp = torch.float32, 0, False
+    engine._get_packed_pad_size = lambda length: 0
+    return engine
+
+
+def micro_batch(processor, with_image, lengths, temperature=1.0):
+    """Rows as verl's workers get them, and the same rows one by one."""
+    rows, samples = [], []
+    generator = torch.Generator().manual_seed(1)
+    for number, (seen, length) in enumerate(zip(with_image, lengths, strict=True)):
+        content = [{"type": "image"}] * seen + [{"type": "text", "text": "the red square"}]
+        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        image = Image.open(BytesIO(make_row(number // 2, "val", 0)["images"][0]["bytes"])).convert("RGB")
+        inputs = processor(text=[text], images=[image] if seen else None, return_tensors="pt")
+        response = torch.randint(10, 200, (length,), generator=generator)
+        ids = torch.cat([inputs["input_ids"][0], response])
+        rows.append((ids, torch.arange(len(ids)).expand(4, -1), torch.ones(length, dtype=torch.long)))
+        pixels = {k: inputs[k] for k in ("pixel_values", "image_grid_thw")} if seen else {}
+        samples.append(pixels)
+    jagged = [torch.nested.as_nested_tensor([row[i] for row in rows], layout=torch.jagged) for i in (0, 2)]
+    position_ids = tu.nested_tensor_from_tensor_list([row[1] for row in rows], ragged_idx=2)
+    data = TensorDict(
+        {"input_ids": jagged[0], "position_ids": position_ids, "response_mask": jagged[1]}, batch_size=[len(rows)]
+    )
+    data["multi_modal_inputs"] = NonTensorStack.from_list([NonTensorData(sample) for sample in samples])
+    data["index"] = NonTensorStack.from_list([NonTensorData(number // 2) for number in range(len(rows))])
+    tu.assign_non_tensor(data, temperature=temperature, use_remove_padding=False, counterfactual=CLEAN)
+    return data, rows, samples
+
+
+def expected(engine, rows, samples, number, temperature):
+    """float64 divergences of one row's response tokens, from the full logits of two forwards of that row alone."""
+    ids, positions, mask = rows[number]
+    layout = layout_of(engine.model_config.processor)
+    key = (CLEAN.seed, CLEAN.step, str(number // 2))
+    images = (
+        samples[number],
+        perturb(samples[number], layout, CLEAN.kind, CLEAN.strength, key) if samples[number] else {},
+    )
+    span = slice(len(ids) - len(mask) - 1, len(ids) - 1)
+    with torch.no_grad():
+        logits = [
+            engine.module(input_ids=ids[None], position_ids=positions[:, None], **image).logits[0, span]
+            for image in images
+        ]
+    log_probs = (logits[0].double() / temperature).log_softmax(-1).gather(1, ids[span.start + 1 :, None])[:, 0]
+    return exact(*logits, temperature), log_probs
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+@pytest.mark.parametrize("chunk", [None, 2000])
+def test_one_call_returns_what_two_plain_forwards_would(engine, monkeypatch, temperature, chunk):
+    if chunk:
+        monkeypatch.setattr(sys.modules["verl_plugins.engine"], "CHUNK", chunk)  # three tokens at a time
+    data, rows, samples = micro_batch(engine.model_config.processor, [1, 1, 0, 1], [5, 9, 4, 1], temperature)
+    with torch.no_grad():
+        _, output = engine.forward_step(data, None, forward_only=True)
+    found = output["model_output"]
+    assert set(found) == {"log_probs", "entropy", "jsd", "kl", "perturbed_entropy"}
+    for number, (ids, _, mask) in enumerate(rows):
+        divergences, log_probs = expected(engine, rows, samples, number, temperature)
+        span = slice(len(ids) - len(mask) - 1, len(ids) - 1)
+        wanted = {**divergences._asdict(), "log_probs": log_probs}
+        for name, nested in found.items():
+            assert nested[number].shape == ids.shape
+            torch.testing.assert_close(nested[number][span].double(), wanted[name], rtol=1e-3, atol=2e-5)
+            assert not nested[number][: span.start].any()
+    assert found["jsd"][0].max() > 1e-3  # the image matters, so the comparison means something
+    assert not found["jsd"][2].any()  # a row without an image has no counterfactual
+    assert torch.equal(found["entropy"][2], found["perturbed_entropy"][2])
+
+
+def test_rows_packed_without_padding_give_the_same_numbers(engine):
+    data, rows, samples = micro_batch(engine.model_config.processor, [1], [6])
+    tu.assign_non_tensor(data, use_remove_padding=True)
+    with torch.no_grad():
+        _, output = engine.forward_step(data, None, forward_only=True)
+    divergences, log_probs = expected(engine, rows, samples, 0, 1.0)
+    span = slice(-7, -1)
+    torch.testing.assert_close(output["model_output"]["jsd"][0][span].double(), divergences.jsd, rtol=1e-3, atol=2e-5)
+    torch.testing.assert_close(output["model_output"]["log_probs"][0][span].double(), log_probs, rtol=1e-3, atol=2e-5)
+
+
+def test_the_model_projects_normally_again_afterwards(engine):
+    data, rows, _ = micro_batch(engine.model_config.processor, [0], [3])
+    with torch.no_grad():
+        engine.forward_step(data, None, forward_only=True)
+        assert engine.module(input_ids=rows[0][0][None]).logits.shape[1] == len(rows[0][0])
+
+
+def test_a_batch_that_does_not_ask_is_verls(engine, monkeypatch):
+    from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
+
+    monkeypatch.setattr(FSDPEngineWithLMHead, "forward_step", lambda self, *arguments: arguments)
+    batch = TensorDict({"input_ids": torch.zeros(1, 2)}, batch_size=[1])
+    assert engine.forward_step(batch, None, True) == (batch, None, True)

@@ -1,0 +1,1 @@
+"""Per-token divergences over the whole vocabulary: chunked torch, and Triton on CUDA. The same numbers."""

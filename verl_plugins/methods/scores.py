@@ -1,0 +1,42 @@
+"""VEPO's scores of a token from its signals, the authors' A to H (arXiv 2606.03937), and the selection by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def _noisy_or(j: Tensor, gap: Tensor, alpha: float) -> Tensor:
+    return 1 - (1 - j) ** alpha * (1 - gap) ** (1 - alpha)
+
+
+# of the divergence j, the entropy h, the entropy gap |gap| and its rise up = max(gap, 0), all scaled to [0, 1] per
+# response, and alpha; H is D with KL(P || Q) in the place of j
+SCORES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]] = {
+    "A": lambda j, h, gap, up, alpha: 1 - (1 - j) * (1 - h) * (1 - up),
+    "B": lambda j, h, gap, up, alpha: (1 - (1 - j) * (1 - h)) * up,
+    "C": lambda j, h, gap, up, alpha: _noisy_or(j, up, alpha) * h,
+    "D": lambda j, h, gap, up, alpha: _noisy_or(j, gap, alpha) * h,
+    "E": lambda j, h, gap, up, alpha: _noisy_or(j, gap, alpha),
+    "F": lambda j, h, gap, up, alpha: (alpha * j + (1 - alpha) * gap) * h,
+    "G": lambda j, h, gap, up, alpha: j * gap * h,
+    "H": lambda j, h, gap, up, alpha: _noisy_or(j, gap, alpha) * h,
+    "entropy": lambda j, h, gap, up, alpha: h,
+}
+
+
+def min_max(values: Tensor, mask: Tensor) -> Tensor:
+    """Scale the valid values of each row to [0, 1]; a constant row becomes 0. (B, T) float, (B, T) bool."""
+    low = values.masked_fill(~mask, torch.inf).amin(dim=1, keepdim=True)
+    high = values.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
+    return ((values - low) / (high - low).clamp_min(1e-8)).masked_fill(~mask, 0.0)
+
+
+def top_tokens(values: Tensor, mask: Tensor, fraction: float) -> Tensor:
+    """(B, T) bool: the ceil(fraction * valid) tokens of each row with the highest values; ties keep the earlier."""
+    order = values.masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    rank = torch.empty_like(order).scatter_(1, order, torch.arange(mask.shape[1]).expand_as(order).contiguous())
+    kept = (fraction * mask.sum(dim=1, keepdim=True).double() - 1e-9).ceil()  # 0.1 * 30 is 3.0000000000000004
+    return (rank < kept) & mask
