@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-CONVERTERS = ("shapes",)
+CONVERTERS = ("shapes", "shapes-reasoning")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -13,7 +13,7 @@ def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] not in CONVERTERS:
         raise SystemExit(f"usage: python -m data_prep {{{','.join(CONVERTERS)}}} [options]")
-    import_module(f"data_prep.{argv[0]}").main(argv[1:])
+    import_module(f"data_prep.{argv[0].replace('-', '_')}").main(argv[1:])
 
 
 if __name__ == "__main__":

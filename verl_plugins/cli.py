@@ -27,13 +27,18 @@ def main(argv: list[str] | None = None) -> int:
     demo = commands.add_parser(
         "demo",
         help="train a tiny VLM on this machine's CPU and write a report",
-        description="Builds a tiny Qwen2.5-VL and synthetic grounding data (cached), trains with a method on real "
+        description="Builds a tiny Qwen2.5-VL and synthetic data (cached), trains with a method on real "
         "verl + FSDP2 + vLLM on the CPU, and writes metrics, a report and a checkpoint. Start it again after an "
         "interruption and it goes on from the last checkpoint.",
     )
     demo.add_argument("--out", type=Path, default=Path("outputs/demo"), help="run directory (default: %(default)s)")
     demo.add_argument("--cache", type=Path, default=Path(".cache/demo"), help="model and data (default: %(default)s)")
     demo.add_argument("--method", default="ecvgpo", help="value of +method (default: %(default)s)")
+    demo.add_argument(
+        "--task",
+        choices=("grounding", "reasoning"),
+        help="synthetic task (default: reasoning for vepo, else grounding)",
+    )
     demo.add_argument("--steps", type=int, default=30, help="training steps (default: %(default)s)")
     demo.add_argument("overrides", nargs="*", help="further Hydra overrides: algorithm.ecvgpo.r0=-50 ...")
 
@@ -44,8 +49,10 @@ def main(argv: list[str] | None = None) -> int:
 
         return run_doctor(arguments.overrides, with_ray=not arguments.no_ray)
     from verl_plugins.demo.run import run_demo
+    from verl_plugins.demo.tasks import TASKS, task_of
 
-    return run_demo(arguments.out, arguments.cache, arguments.method, arguments.steps, arguments.overrides)
+    task = TASKS[arguments.task or task_of(arguments.method)]
+    return run_demo(arguments.out, arguments.cache, task, arguments.method, arguments.steps, arguments.overrides)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ The old log-probabilities, the entropy and the divergences come out of one call.
 response tokens only and in chunks, so that the logits of a micro-batch never exist at once.
 """
 
+# pyright: reportAttributeAccessIssue=false, reportCallIssue=false, reportIndexIssue=false
+# verl registers its engine with an untyped decorator, which hides the class's type.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

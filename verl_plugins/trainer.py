@@ -58,11 +58,13 @@ class EntropyTrainer(PPOTrainerSync):
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """verl's old log-probabilities and entropy; where a method needs it, the counterfactual's signals with them."""
         counterfactual = self._counterfactual()
-        if counterfactual is not None:
-            batch.extra_info[COUNTERFACTUAL] = counterfactual
-            metrics["vepo/strength"] = counterfactual.strength
+        if counterfactual is None:
+            return super()._compute_old_log_prob(batch, metrics)
+        metrics["vepo/strength"] = counterfactual.strength
+        batch.extra_info = {**(batch.extra_info or {}), COUNTERFACTUAL: counterfactual}
         batch = super()._compute_old_log_prob(batch, metrics)
-        batch.extra_info.pop(COUNTERFACTUAL, None)  # the reference's log-probabilities follow, on the clean image alone
+        # without it from here on: the reference's log-probabilities, on the clean image alone, are next
+        batch.extra_info = {key: value for key, value in (batch.extra_info or {}).items() if key != COUNTERFACTUAL}
         return batch
 
     def _counterfactual(self) -> Counterfactual | None:

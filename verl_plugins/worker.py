@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tensordict import TensorDict
 from verl.utils.tensordict_utils import nested_tensor_from_tensor_list
 from verl.workers.config import TrainingWorkerConfig
@@ -34,7 +36,7 @@ class EntropyTrainingWorker(TrainingWorker):
 
     def __init__(self, config: TrainingWorkerConfig):
         if config.model_type == "language_model" and config.engine_config.strategy in ("fsdp", "fsdp2"):
-            config.model_type = ENGINE
+            config = replace(config, model_type=ENGINE)
         super().__init__(config)
 
     def infer_batch(self, data: TensorDict) -> TensorDict:

@@ -13,29 +13,38 @@ import transformers
 
 import data_prep.schema
 import data_prep.shapes
+import data_prep.shapes_reasoning
+import verl_plugins.demo.tasks
 import verl_plugins.demo.tiny_vlm
 import verl_plugins.demo.warmup
-from data_prep.shapes import write_splits
+from verl_plugins.demo.tasks import Task
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
 from verl_plugins.demo.warmup import warm_up
 
 TRAIN_ROWS, VAL_ROWS, SEED = 1024, 64, 0
-SOURCES = (data_prep.schema, data_prep.shapes, verl_plugins.demo.tiny_vlm, verl_plugins.demo.warmup)
+SOURCES = (
+    data_prep.schema,
+    data_prep.shapes,
+    data_prep.shapes_reasoning,
+    verl_plugins.demo.tasks,
+    verl_plugins.demo.tiny_vlm,
+    verl_plugins.demo.warmup,
+)
 
 
-def ensure_demo_assets(cache_dir: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """The folders of the warmed-up model and of the data (train.parquet, val.parquet), made in `cache_dir` if missing.
+def ensure_demo_assets(cache_dir: str | os.PathLike[str], task: Task) -> tuple[Path, Path]:
+    """The folders of the task's warmed-up model and data (train.parquet, val.parquet), made in `cache_dir` if missing.
 
     Making them takes about two minutes on two cores; a later call with the same sources and libraries returns at once.
     An interrupted call leaves nothing that a later one would take for finished.
     """
-    home = Path(cache_dir) / f"demo-{_fingerprint()}"
+    home = Path(cache_dir) / f"{task.name}-{_fingerprint()}"
     if not home.is_dir():
         unfinished = home.with_name(f".{home.name}.{os.getpid()}")
         try:
-            write_splits(unfinished / "data", TRAIN_ROWS, VAL_ROWS, SEED)
-            build_tiny_vlm(unfinished / "random", SEED)
-            warm_up(unfinished / "random", unfinished / "model")
+            task.write_splits(unfinished / "data", TRAIN_ROWS, VAL_ROWS, SEED)
+            build_tiny_vlm(unfinished / "random", task, SEED)
+            warm_up(unfinished / "random", unfinished / "model", task)
             shutil.rmtree(unfinished / "random")
             _publish(unfinished, home)
         finally:

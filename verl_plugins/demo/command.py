@@ -6,9 +6,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from verl_plugins.demo.tasks import Task
+
 
 def training_command(
-    model_dir: Path, data_dir: Path, run_dir: Path, method: str, steps: int, overrides: Sequence[str] = ()
+    model_dir: Path,
+    data_dir: Path,
+    run_dir: Path,
+    task: Task,
+    method: str,
+    steps: int,
+    overrides: Sequence[str] = (),
 ) -> list[str]:
     """Program and arguments of a run of ``steps`` steps, 8 prompts x 8 responses each; ``overrides`` come last.
 
@@ -37,7 +45,7 @@ def training_command(
         "actor_rollout_ref.rollout.val_kwargs.do_sample=true",
         "actor_rollout_ref.rollout.val_kwargs.temperature=1.0",
     ]
-    reward = ["reward.custom_reward_function.path=pkg://reward_fns.grounding"]
+    reward = [f"reward.custom_reward_function.path=pkg://{task.reward}"]
     trainer = [
         "trainer.project_name=demo",
         f"trainer.experiment_name={method}",

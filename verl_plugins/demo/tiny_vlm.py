@@ -9,7 +9,6 @@ rollout's log-probabilities would then differ from the actor's.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
 
-from data_prep.shapes import SIDE, make_row
+from data_prep.shapes import SIDE
+from verl_plugins.demo.tasks import Task
 
 HIDDEN = 128
 HEADS = 4
@@ -64,13 +64,13 @@ CHAT_TEMPLATE = """\
 """
 
 
-def build_tiny_vlm(path: str | os.PathLike[str], seed: int = 0) -> None:
+def build_tiny_vlm(path: str | os.PathLike[str], task: Task, seed: int = 0) -> None:
     """Write a randomly initialised model with its processor, tokenizer and generation config into the folder `path`.
 
     The weights are float32 and the same for the same `seed`; torch's global random state is left as it was.
     """
     path = Path(path)
-    processor = build_processor()
+    processor = build_processor(task)
     config = build_config(processor.tokenizer)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -85,20 +85,20 @@ def build_tiny_vlm(path: str | os.PathLike[str], seed: int = 0) -> None:
     processor.save_pretrained(path)
 
 
-def build_processor() -> Qwen2_5_VLProcessor:
+def build_processor(task: Task) -> Qwen2_5_VLProcessor:
     """Tokenizer, image processor and video processor in one; an image of SIDE x SIDE pixels keeps its size."""
     pixels = {"min_pixels": (PATCH * MERGE) ** 2, "max_pixels": (2 * SIDE) ** 2}
     vision: dict[str, Any] = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": 2, **pixels}
     return Qwen2_5_VLProcessor(
         image_processor=Qwen2VLImageProcessor(**vision),
-        tokenizer=train_tokenizer(),
+        tokenizer=train_tokenizer(task),
         video_processor=Qwen2VLVideoProcessor(**vision),
         chat_template=CHAT_TEMPLATE,
     )
 
 
-def train_tokenizer(vocab_size: int = 640) -> PreTrainedTokenizerFast:
-    """A byte-level BPE in which every word of the shapes questions and every number up to SIDE is one token.
+def train_tokenizer(task: Task, vocab_size: int = 640) -> PreTrainedTokenizerFast:
+    """A byte-level BPE in which every word of the task's texts, and every number up to SIDE, is one token.
 
     Tags such as `<answer>` and numbers of up to three digits are split off before the merges are learnt. (Qwen's own
     tokenizer spells numbers digit by digit, which a model of this size learns more slowly.)
@@ -117,7 +117,7 @@ def train_tokenizer(vocab_size: int = 640) -> PreTrainedTokenizerFast:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_corpus(), trainer)
+    tokenizer.train_from_iterator(task.corpus(), trainer)
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -173,12 +173,3 @@ def build_config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
         "dtype": "float32",
     }
     return Qwen2_5_VLConfig(text_config=text, vision_config=vision, **whole)
-
-
-def _corpus() -> Iterator[str]:
-    for index in range(400):
-        row = make_row(index, "train", seed=0)
-        answer = row["reward_model"]["ground_truth"]
-        yield f"user\n{row['extra_info']['question']}assistant\n<answer>{answer}</answer><box>{answer}</box>"
-    for number in range(SIDE + 1):
-        yield f"{number}\n" * 50

@@ -2,11 +2,11 @@
 
 1. The vision tower learns, through a linear head that is then thrown away, to say for each image token which colour
    and kind of shape it shows and where that shape's corners are. Such dense labels teach it in about a hundred steps.
-2. With the tower frozen and each image embedded once, the language model learns to list every shape with its box: three
-   boxes a text, each right after its name, teach it to look up a shape by its name.
-3. Then it learns to answer questions, in prompts that the model's own chat template renders. Some corners of its
-   targets are drawn at random (`WarmUp.corner_noise`), and half of them stand in tags that the question did not ask
-   for (`WarmUp.wrong_tags`), so that it learns to hesitate.
+2. With the tower frozen and each image embedded once, the language model learns to list every shape: three shapes a
+   text teach it to look them up.
+3. Then it learns to answer questions, in prompts that the model's own chat template renders. Some values of its
+   targets are drawn at random (`WarmUp.noise`), and half of them stand in a form that the question did not ask for
+   (`WarmUp.wrong_form`), so that it learns to hesitate.
 
 Greedy answers are then clearly better than sampled ones, and that is what reinforcement learning can gain, besides the
 twins that "train" and "val" ask about and "warmup" does not show.
@@ -15,7 +15,6 @@ twins that "train" and "val" ask about and "warmup" does not show.
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -30,9 +29,10 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from data_prep.schema import Row
 from data_prep.shapes import CELL, CELLS, COLOURS, KINDS, Shape, make_row, make_scene
-from reward_fns.grounding import compute_score
+from verl_plugins.demo.tasks import Task
 
 IGNORE = -100
+RESPONSE = 32  # tokens
 CLASSES = (1 + len(COLOURS), 1 + len(KINDS), *[1 + CELLS] * 4)  # colour, kind (0: background), x1, y1, x2, y2 in cells
 
 
@@ -40,8 +40,8 @@ CLASSES = (1 + len(COLOURS), 1 + len(KINDS), *[1 + CELLS] * 4)  # colour, kind (
 class WarmUp:
     """Sizes of the warm-up; the defaults suit `build_tiny_vlm`.
 
-    Shares in stage 3: `corner_noise` of the corners are drawn at random from the grid's lines; `wrong_tags` of the
-    answers stand in <box> tags instead of the <answer> tags that the question asks for.
+    Shares in stage 3: `noise` of the answers' values are drawn at random, e.g. corners from the grid's lines;
+    `wrong_form` of the answers stand in another form than the question asks for, e.g. other tags.
     """
 
     seed: int = 0
@@ -51,26 +51,28 @@ class WarmUp:
     text_rows: int = 4096
     caption_steps: int = 400
     answer_steps: int = 200
-    corner_noise: float = 0.15
-    wrong_tags: float = 0.5
+    noise: float = 0.15
+    wrong_form: float = 0.5
     learning_rate: float = 2e-3
     eval_rows: int = 64
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over evaluation rows; `entropy` is in nats per sampled token, `mixed` the share of groups of 8 whose scores
-    differ by more than 0.1 between best and worst."""
+    """Means over evaluation rows; `greedy` and `sampled` are the task's quality (IoU, accuracy), `entropy` is in nats
+    per sampled token, `mixed` the share of groups of 8 whose scores differ by more than 0.1 between best and worst."""
 
-    greedy_iou: float
-    sampled_iou: float
+    greedy: float
+    sampled: float
     sampled_format: float
     sampled_reward: float
     entropy: float
     mixed: float
 
 
-def warm_up(model_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], settings: WarmUp = WarmUp()) -> Scores:
+def warm_up(
+    model_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], task: Task, settings: WarmUp = WarmUp()
+) -> Scores:
     """Train the model that `build_tiny_vlm` wrote to `model_dir`, write it to `out_dir`, and print its scores.
 
     The same seed gives the same weights on the same machine; torch's global random state is left as it was.
@@ -80,10 +82,9 @@ def warm_up(model_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], 
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         _teach_vision(model, processor, settings)
-        _teach_language(model, processor, settings)
-        scores = evaluate(
-            model, processor, [make_row(index, "val", settings.seed) for index in range(settings.eval_rows)]
-        )
+        _teach_language(model, processor, task, settings)
+        rows = [task.make_row(index, "val", settings.seed) for index in range(settings.eval_rows)]
+        scores = evaluate(model, processor, task, rows)
     model.save_pretrained(out_dir)
     processor.save_pretrained(out_dir)
     print(f"warm-up done: {scores}")
@@ -91,8 +92,8 @@ def warm_up(model_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], 
 
 
 @torch.no_grad()
-def evaluate(model, processor, rows: list[Row], samples: int = 8) -> Scores:
-    """Answer `rows` once greedily and `samples` times at temperature 1; scores are those of `reward_fns.grounding`."""
+def evaluate(model, processor, task: Task, rows: list[Row], samples: int = 8) -> Scores:
+    """Answer `rows` once greedily and `samples` times at temperature 1; scores are those of the task's reward."""
     inputs = processor(
         images=_images(rows),
         text=[render(processor, row["extra_info"]["question"]) for row in rows],
@@ -105,15 +106,15 @@ def evaluate(model, processor, rows: list[Row], samples: int = 8) -> Scores:
     def score(sequences: Tensor) -> list[dict]:
         texts = processor.batch_decode(sequences[:, prompt_length:], skip_special_tokens=True)
         truths = [row["reward_model"]["ground_truth"] for row in rows]
-        return [compute_score("", text, truth) for text, truth in zip(texts, truths, strict=True)]
+        return [task.compute_score("", text, truth) for text, truth in zip(texts, truths, strict=True)]
 
     model.eval()
-    greedy = score(model.generate(**inputs, max_new_tokens=20, do_sample=False))
+    greedy = score(model.generate(**inputs, max_new_tokens=RESPONSE, do_sample=False))
     sampled, entropies = [], []
     for _ in range(samples):
         out = model.generate(
             **inputs,
-            max_new_tokens=20,
+            max_new_tokens=RESPONSE,
             do_sample=True,
             top_k=0,
             return_dict_in_generate=True,
@@ -126,8 +127,8 @@ def evaluate(model, processor, rows: list[Row], samples: int = 8) -> Scores:
     rewards = torch.tensor([[result["score"] for result in results] for results in sampled])  # (samples, rows)
     flat = [result for results in sampled for result in results]
     return Scores(
-        greedy_iou=_mean(result["iou"] for result in greedy),
-        sampled_iou=_mean(result["iou"] for result in flat),
+        greedy=_mean(result[task.quality] for result in greedy),
+        sampled=_mean(result[task.quality] for result in flat),
         sampled_format=_mean(result["format"] for result in flat),
         sampled_reward=_mean(result["score"] for result in flat),
         entropy=_mean(float(entropy) for entropy in entropies),
@@ -176,46 +177,38 @@ def _teach_vision(model, processor, settings: WarmUp) -> None:
     _train(loss, parameters, settings.vision_rows, settings.vision_steps, settings, "warm-up 1/3: vision")
 
 
-def _teach_language(model, processor, settings: WarmUp) -> None:
+def _teach_language(model, processor, task: Task, settings: WarmUp) -> None:
     """Stages 2 and 3; both see the same images, embedded once."""
-    indices = range(settings.text_rows)
-    rows = [make_row(index, "warmup", settings.seed) for index in indices]
-    scenes = [make_scene(index, "warmup", settings.seed) for index in indices]
+    rows = [task.make_row(index, "warmup", settings.seed) for index in range(settings.text_rows)]
     image_tokens = torch.cat([_embed(model, processor, chunk) for chunk in _chunks(rows, 512)])
-    captions = [
-        render(processor, "List the shapes.")
-        + "".join(f" the {shape.colour} {shape.kind}{_answer(shape.box)}" for shape in shapes)
-        for shapes in scenes
-    ]
     rng = Random(settings.seed)
-    answers = [
-        render(processor, row["extra_info"]["question"])
-        + _answer(
-            _with_noise(shapes[0].box, settings.corner_noise, rng),
-            "box" if rng.random() < settings.wrong_tags else "answer",
-        )
-        + "<|im_end|>"
-        for row, shapes in zip(rows, scenes, strict=True)
-    ]
+    captions, answers = [], []
+    for index, row in enumerate(rows):
+        captions.append((render(processor, "List the shapes."), task.caption(index, settings.seed)))
+        answer = task.answer(index, settings.seed, settings.noise, settings.wrong_form, rng)
+        answers.append((render(processor, row["extra_info"]["question"]), answer + "<|im_end|>"))
     _teach_texts(model, processor, captions, image_tokens, settings.caption_steps, settings, "warm-up 2/3: captions")
     _teach_texts(model, processor, answers, image_tokens, settings.answer_steps, settings, "warm-up 3/3: answers")
 
 
 def _teach_texts(
-    model, processor, texts: list[str], image_tokens: Tensor, steps: int, settings: WarmUp, title: str
+    model, processor, texts: list[tuple[str, str]], image_tokens: Tensor, steps: int, settings: WarmUp, title: str
 ) -> None:
-    """Next-token training on what the assistant says in `texts`, of which all say equally many tokens.
+    """Next-token training on what the assistant says.
 
     Args:
+        texts: prompts, and what is said after them.
         image_tokens: (texts, tokens, hidden) embedding of each text's one image.
     """
     pad, grid = processor.image_token, torch.tensor([[1, 2 * CELLS, 2 * CELLS]])
-    expanded = [text.replace(pad, pad * image_tokens.shape[1]) for text in texts]
+    expanded = [prompt.replace(pad, pad * image_tokens.shape[1]) + said for prompt, said in texts]
     batch = processor.tokenizer(expanded, padding=True, padding_side="left", return_tensors="pt")
     ids, mask = batch["input_ids"], batch["attention_mask"]
     is_image = ids == processor.image_token_id
     positions, _ = model.model.get_rope_index(ids, is_image.int(), grid.expand(len(texts), 3), attention_mask=mask)
-    said = len(processor.tokenizer(texts[0].split("assistant\n")[1])["input_ids"])
+    said = torch.tensor([len(tokens) for tokens in processor.tokenizer([said for _, said in texts])["input_ids"]])
+    longest = int(said.max())
+    labels = ids[:, -longest:].masked_fill(torch.arange(longest) < longest - said.unsqueeze(1), IGNORE)
 
     def loss(rows_of_batch: Tensor) -> Tensor:
         ids_of_batch = ids[rows_of_batch]
@@ -225,21 +218,14 @@ def _teach_texts(
             inputs_embeds=embeddings,
             attention_mask=mask[rows_of_batch],
             position_ids=positions[:, rows_of_batch],
-            logits_to_keep=said + 1,
+            logits_to_keep=longest + 1,
             use_cache=False,
         ).logits
-        return F.cross_entropy(logits[:, :-1].flatten(0, 1), ids_of_batch[:, -said:].flatten())
+        targets = labels[rows_of_batch].flatten()
+        return F.cross_entropy(logits[:, :-1].flatten(0, 1), targets, ignore_index=IGNORE)
 
     parameters = [*model.model.language_model.parameters(), *model.lm_head.parameters()]
     _train(loss, parameters, len(texts), steps, settings, title)
-
-
-def _with_noise(box: tuple[int, int, int, int], share: float, rng: Random) -> tuple[int, ...]:
-    return tuple(CELL * rng.randrange(CELLS + 1) if rng.random() < share else edge for edge in box)
-
-
-def _answer(box: tuple[int, ...], tag: str = "answer") -> str:
-    return f"<{tag}>{json.dumps(list(box))}</{tag}>"
 
 
 def _train(loss_of, parameters: list[Tensor], rows: int, steps: int, settings: WarmUp, title: str) -> None:

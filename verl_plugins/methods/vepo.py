@@ -111,8 +111,8 @@ def token_scores(
     mask = response_mask.bool()
     vision = kl if config.score == "H" and kl is not None else jsd
     gap = perturbed_entropy - entropy
-    scaled = (min_max(signal, mask) for signal in (vision, entropy, gap.abs(), gap.clamp_min(0)))
-    return SCORES[config.score](*scaled, config.alpha).masked_fill(~mask, 0.0)
+    j, h, size, rise = (min_max(signal, mask) for signal in (vision, entropy, gap.abs(), gap.clamp_min(0)))
+    return SCORES[config.score](j, h, size, rise, config.alpha).masked_fill(~mask, 0.0)
 
 
 def token_weights(scores: Tensor, response_mask: Tensor, config: VEPOConfig) -> Tensor:

@@ -95,16 +95,11 @@ def layout_of(processor: Any) -> PixelLayout:
     """
     images = getattr(processor, "image_processor", processor)
     name = type(images).__name__
-    common = {"mean": tuple(images.image_mean), "std": tuple(images.image_std)}
     if name.startswith("Qwen2VL"):  # of Qwen2-VL, Qwen2.5-VL and Qwen3-VL
-        return PixelLayout(
-            **common,
-            patch_size=images.patch_size,
-            merge_size=images.merge_size,
-            temporal_patch_size=images.temporal_patch_size,
-        )
+        sizes = images.patch_size, images.merge_size, images.temporal_patch_size
+        return PixelLayout(tuple(images.image_mean), tuple(images.image_std), *sizes)
     if name.startswith("GotOcr2"):  # of InternVL3-hf
-        return PixelLayout(**common, patch_size=14, tiled=True)
+        return PixelLayout(tuple(images.image_mean), tuple(images.image_std), patch_size=14, tiled=True)
     raise ValueError(
         f"image processor: got {name}, expected that of Qwen2.5-VL, Qwen3-VL or InternVL3 (-hf); "
         "the layout of its pixel_values is not known"

@@ -1,0 +1,47 @@
+r"""Reward of a one-word answer in \boxed{}: 0.9 for the right word, 0.1 for the form, as VEPO weighs them.
+
+    score = (1 - format_weight) * accuracy + format_weight * format
+
+Use: `reward.custom_reward_function.path=reward_fns/boxed.py`. The last \boxed{...} is the answer; case and surrounding
+blanks do not matter. `format` is 1 for exactly one `<think>...</think>` followed by exactly one \boxed{...}.
+verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
+"""
+
+import re
+
+_BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
+_FORM = re.compile(r"\s*<think>.*?</think>.*\\boxed\{[^{}]*\}.*", re.DOTALL)
+
+
+def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, format_weight=0.1, **kwargs) -> dict:
+    """Score one response; never raises.
+
+    Args:
+        data_source: name of the data set; unused, part of verl's signature.
+        solution_str: decoded response text.
+        ground_truth: the right word.
+        extra_info: the row's `extra_info`; unused.
+        format_weight: share of the score that the form earns, in [0, 1].
+        **kwargs: whatever else the reward manager passes; unused.
+
+    Returns:
+        Always the keys `score` in [0, 1], `accuracy` and `format` (0.0 or 1.0), and `status`, one of
+        ok / no_answer / bad_format / bad_gold / error.
+    """
+    try:
+        if not isinstance(ground_truth, str) or not ground_truth.strip():
+            return _result("bad_gold")
+        answers = _BOXED.findall(solution_str)
+        if not answers:
+            return _result("no_answer")
+        is_right = answers[-1].strip().lower() == ground_truth.strip().lower()
+        tags = (solution_str.count("<think>"), solution_str.count("</think>"), len(answers))
+        is_well_formed = tags == (1, 1, 1) and _FORM.fullmatch(solution_str) is not None
+        score = (1 - float(format_weight)) * is_right + float(format_weight) * is_well_formed
+        return _result("ok" if is_well_formed else "bad_format", score, is_right, is_well_formed)
+    except Exception:  # a reward that raises kills its rollout, and the group shrinks without a word
+        return _result("error")
+
+
+def _result(status: str, score: float = 0.0, is_right: bool = False, is_well_formed: bool = False) -> dict:
+    return {"score": score, "accuracy": float(is_right), "format": float(is_well_formed), "status": status}

@@ -1,0 +1,119 @@
+"""What the demo can be trained on: its rows, its reward, and the texts that its starting model learns from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from data_prep import shapes, shapes_reasoning
+from data_prep.schema import Row
+from data_prep.shapes import CELL, CELLS, SIDE, make_scene
+from data_prep.shapes_reasoning import CLOSINGS, NUMBERS, OPENINGS, make_question
+from reward_fns import boxed, grounding
+
+
+@dataclass(frozen=True)
+class Task:
+    """One synthetic task of the demo.
+
+    Args:
+        name: of the task, e.g. "grounding".
+        make_row: (index, split, seed) to a row.
+        write_splits: (folder, train rows, val rows, seed) writes train.parquet and val.parquet.
+        compute_score: the reward function, verl's signature.
+        reward: the reward's module.
+        quality: key of the reward's result that says how good an answer is, in [0, 1].
+        corpus: texts that the tokenizer is trained on.
+        caption: (index, seed) to what the assistant says when asked to list the shapes of that warm-up row.
+        answer: (index, seed, noise, wrong_form, random) to what it says when asked the row's question: ``noise`` is the
+            share of the answer's values drawn at random, ``wrong_form`` that of the answers in another form.
+    """
+
+    name: str
+    make_row: Callable[[int, str, int], Row]
+    write_splits: Callable[[Path, int, int, int], None]
+    compute_score: Callable[..., dict]
+    reward: str
+    quality: str
+    corpus: Callable[[], Iterator[str]]
+    caption: Callable[[int, int], str]
+    answer: Callable[[int, int, float, float, Random], str]
+
+
+def _grounding_corpus() -> Iterator[str]:
+    for index in range(400):
+        row = shapes.make_row(index, "train", seed=0)
+        answer = row["reward_model"]["ground_truth"]
+        yield f"user\n{row['extra_info']['question']}assistant\n<answer>{answer}</answer><box>{answer}</box>"
+    for number in range(SIDE + 1):
+        yield f"{number}\n" * 50
+
+
+def _grounding_caption(index: int, seed: int) -> str:
+    scene = make_scene(index, "warmup", seed)
+    return "".join(f" the {shape.colour} {shape.kind}{_box(shape.box)}" for shape in scene)
+
+
+def _grounding_answer(index: int, seed: int, noise: float, wrong_form: float, rng: Random) -> str:
+    box = make_scene(index, "warmup", seed)[0].box
+    box = tuple(CELL * rng.randrange(CELLS + 1) if rng.random() < noise else edge for edge in box)
+    return _box(box, "box" if rng.random() < wrong_form else "answer")
+
+
+def _box(box: tuple[int, ...], tag: str = "answer") -> str:
+    return f"<{tag}>{json.dumps(list(box))}</{tag}>"
+
+
+def _reasoning_corpus() -> Iterator[str]:
+    rng = Random(0)
+    for index in range(400):
+        question = shapes_reasoning.make_row(index, "train", seed=0)["extra_info"]["question"]
+        yield f"user\n{question}assistant\n{_reasoning_answer(index, 0, 0.2, 0.5, rng)}List the shapes."
+        yield _reasoning_caption(index, 0)
+
+
+def _reasoning_caption(index: int, seed: int) -> str:
+    return ",".join(f" a {shape.colour} {shape.kind}" for shape in make_scene(index, "warmup", seed)) + "."
+
+
+def _reasoning_answer(index: int, seed: int, noise: float, wrong_form: float, rng: Random) -> str:
+    _, sentence, word = make_question(index, "warmup", seed)
+    if rng.random() < noise:
+        alike = next(words for words in (NUMBERS, shapes.KINDS, tuple(shapes.COLOURS)) if word in words)
+        word = rng.choice(alike)
+    thought = f"<think>{rng.choice(OPENINGS)} {sentence} {word}{rng.choice(CLOSINGS)}</think>"
+    return thought + (f"answer: {word}" if rng.random() < wrong_form else f"\\boxed{{{word}}}")
+
+
+TASKS = {
+    "grounding": Task(
+        name="grounding",
+        make_row=shapes.make_row,
+        write_splits=shapes.write_splits,
+        compute_score=grounding.compute_score,
+        reward="reward_fns.grounding",
+        quality="iou",
+        corpus=_grounding_corpus,
+        caption=_grounding_caption,
+        answer=_grounding_answer,
+    ),
+    "reasoning": Task(
+        name="reasoning",
+        make_row=shapes_reasoning.make_row,
+        write_splits=shapes_reasoning.write_splits,
+        compute_score=boxed.compute_score,
+        reward="reward_fns.boxed",
+        quality="accuracy",
+        corpus=_reasoning_corpus,
+        caption=_reasoning_caption,
+        answer=_reasoning_answer,
+    ),
+}
+
+
+def task_of(method: str) -> str:
+    """The task that shows what a method is for: reasoning for vepo, grounding for the others."""
+    return "reasoning" if "vepo" in method else "grounding"
