@@ -20,16 +20,18 @@ def one_run_at_a_time():
 
 @pytest.fixture(scope="session")
 def demo_assets(one_run_at_a_time):
-    """(model directory, data directory) of the demo, built once."""
+    """(model directory, data directory) of the demo's grounding task, built once."""
     from verl_plugins.demo.assets import ensure_demo_assets
+    from verl_plugins.demo.tasks import TASKS
 
-    return ensure_demo_assets(CACHE)
+    return ensure_demo_assets(CACHE, TASKS["grounding"])
 
 
 @pytest.fixture
 def train(demo_assets, tmp_path):
     """Runs a few steps through ``verl.trainer.main_ppo`` under the watchdog; returns the metrics by step."""
     from verl_plugins.demo.command import training_command
+    from verl_plugins.demo.tasks import TASKS
     from verl_plugins.watchdog import run_watched
 
     def run(name, method, steps, *overrides):
@@ -37,7 +39,7 @@ def train(demo_assets, tmp_path):
         run_dir.mkdir()
         metrics = run_dir / "metrics.jsonl"
         defaults = ["trainer.val_before_train=false", "trainer.test_freq=-1", "trainer.experiment_name=test"]
-        command = training_command(*demo_assets, run_dir, method, steps, [*defaults, *overrides])
+        command = training_command(*demo_assets, run_dir, TASKS["grounding"], method, steps, [*defaults, *overrides])
         env = {"VERL_FILE_LOGGER_PATH": str(metrics)}
         run_watched(command, run_dir / "train.log", env=env, limit_s=600, silence_s=240)
         return {row["step"]: row["data"] for row in map(json.loads, metrics.read_text().splitlines())}

@@ -17,13 +17,12 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.debug import marked_timer
 from verl.workers.utils.padding import response_from_nested, response_to_nested
 
-from verl_plugins.engine import COUNTERFACTUAL, SIGNALS, Counterfactual
+from verl_plugins.counterfactuals import Counterfactuals
+from verl_plugins.engine import COUNTERFACTUAL, SIGNALS
 from verl_plugins.estimator import group_indices
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.config import config_from_node
-from verl_plugins.methods.vepo import VEPOConfig
-from verl_plugins.vision.perturb import Perturbation
 from verl_plugins.worker import EntropyWorker
 
 
@@ -31,17 +30,22 @@ class EntropyTrainer(PPOTrainerSync):
     """GRPO by verl, then each method whose node ``algorithm.<method>`` is in the config, in the order of METHODS."""
 
     def __init__(self, config: DictConfig):
-        self.methods = [
-            (apply, config_from_node(config_class, config.algorithm[name], f"algorithm.{name}"))
+        self.methods = {
+            name: (apply, config_from_node(config_class, config.algorithm[name], f"algorithm.{name}"))
             for name, (config_class, apply) in METHODS.items()
             if config.algorithm.get(name) is not None
-        ]
+        }
         with open_dict(config):
             # verl decides by these two names how it samples and normalises: to it, this is a synchronous GRPO run.
             config.trainer.v1.trainer_mode = "sync"
             if config.algorithm.adv_estimator in METHODS:
                 config.algorithm.adv_estimator = "grpo"
         super().__init__(config)
+
+    def _init_tokenizer(self):
+        super()._init_tokenizer()
+        _, vepo = self.methods.get("vepo", (None, None))
+        self.counterfactuals = Counterfactuals(self.config, vepo, self.processor) if vepo else None
 
     def _build_replay_buffer(self):
         replay_buffer = super()._build_replay_buffer()
@@ -56,24 +60,16 @@ class EntropyTrainer(PPOTrainerSync):
                 self.role_worker_mapping[role] = ray.remote(EntropyWorker)
 
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        """verl's old log-probabilities and entropy; where a method needs it, the counterfactual's signals with them."""
-        counterfactual = self._counterfactual()
-        if counterfactual is None:
+        """verl's old log-probabilities and entropy; where a method needs them, the counterfactual's signals too."""
+        if self.counterfactuals is None or not self.counterfactuals.needed:
             return super()._compute_old_log_prob(batch, metrics)
+        counterfactual = self.counterfactuals.at(self.global_steps, self.total_training_steps)
         metrics["vepo/strength"] = counterfactual.strength
         batch.extra_info = {**(batch.extra_info or {}), COUNTERFACTUAL: counterfactual}
         batch = super()._compute_old_log_prob(batch, metrics)
         # without it from here on: the reference's log-probabilities, on the clean image alone, are next
         batch.extra_info = {key: value for key, value in (batch.extra_info or {}).items() if key != COUNTERFACTUAL}
         return batch
-
-    def _counterfactual(self) -> Counterfactual | None:
-        vepo = next((config for _, config in self.methods if isinstance(config, VEPOConfig)), None)
-        if vepo is None or not vepo.needs_counterfactual:
-            return None
-        image = Perturbation(vepo.perturbation, vepo.strength, vepo.schedule)
-        strength = image.strength_at(self.global_steps / self.total_training_steps)
-        return Counterfactual(image.kind, strength, self.config.actor_rollout_ref.rollout.seed, self.global_steps)
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """verl's advantages, then the methods; ``advantages`` in the TransferQueue are replaced."""
@@ -82,18 +78,22 @@ class EntropyTrainer(PPOTrainerSync):
             return batch
         with marked_timer("entropy_methods", self.timing_raw):
             fields = ["uid", "response_mask", "rm_scores", "advantages", "old_log_probs", "entropy", "extra_fields"]
-            fields += SIGNALS if self._counterfactual() else ()
+            fields += SIGNALS if self.counterfactuals and self.counterfactuals.needed else ()
             where = {"keys": batch.keys, "partition_id": batch.partition_id}
             data = tq.kv_batch_get(**where, select_fields=fields)
             nested_mask = data["response_mask"]
             advantage_batch = _to_advantage_batch(data)
-            for apply, config in self.methods:
+            for apply, config in self.methods.values():
                 advantages, method_metrics = apply(advantage_batch, config)
                 metrics.update(method_metrics)
                 advantage_batch = advantage_batch.with_advantages(advantages)
             data = data.select("advantages")
             data["advantages"] = response_to_nested(advantage_batch.advantages, nested_mask)
-            return tq.kv_batch_put(**where, fields=data)
+            batch = tq.kv_batch_put(**where, fields=data)
+        if self.counterfactuals and self.counterfactuals.is_written_at(self.global_steps, self.total_training_steps):
+            at = self.global_steps, self.total_training_steps
+            self.counterfactuals.write_tokens(where, advantage_batch, self.tokenizer, *at)
+        return batch
 
 
 def _to_advantage_batch(data) -> AdvantageBatch:

@@ -5,7 +5,9 @@ import torch
 
 pytestmark = pytest.mark.slow
 
+BOTH = "[ecvgpo,vepo]"
 OPEN = ["algorithm.ecvgpo.delta=9", "algorithm.ecvgpo.r0=-50"]
+NEUTRAL = ["algorithm.ecvgpo.delta=0", "algorithm.vepo.fraction=1.0"]
 
 
 @pytest.fixture
@@ -32,10 +34,10 @@ def weights(actor):
     return {name: value.full_tensor() if hasattr(value, "full_tensor") else value for name, value in shard.items()}
 
 
-def test_delta_zero_is_grpo_and_two_ranks_are_one(step):
-    reshaped, reshaped_actor = step("ecvgpo", "ecvgpo", *OPEN)
+def test_neutral_knobs_are_grpo_and_two_ranks_are_one(step):
+    reshaped, reshaped_actor = step("both", BOTH, *OPEN)
     grpo, grpo_actor = step("grpo", "grpo")
-    neutral, neutral_actor = step("neutral", "ecvgpo", "algorithm.ecvgpo.delta=0")
+    neutral, neutral_actor = step("neutral", BOTH, *NEUTRAL)
 
     # The same rollouts in all three (in another order where they were recorded), and a gate that did something.
     assert grpo["critic/score/mean"] == neutral["critic/score/mean"]
@@ -43,7 +45,13 @@ def test_delta_zero_is_grpo_and_two_ranks_are_one(step):
     assert reshaped["ecvgpo/reshaped_tokens"] > 0
     assert reshaped["ecvgpo/advantage_after"] > reshaped["ecvgpo/advantage_before"]
 
-    # delta = 0: the advantages, the gradient and every weight after the update are GRPO's, bit for bit.
+    # VEPO saw another image, and kept a fifth of the tokens, of which some are not the most undecided ones.
+    assert 0.2 <= reshaped["vepo/selected_tokens"] < 0.3
+    assert reshaped["vepo/jsd_kept"] > reshaped["vepo/jsd_dropped"] > 0
+    assert reshaped["vepo/kept_missed_by_entropy"] > 0
+    assert "vepo/jsd" not in neutral
+
+    # neutral knobs: the advantages, the gradient and every weight after the update are GRPO's, bit for bit.
     for name in ("critic/advantages/mean", "critic/advantages/max", "actor/pg_loss", "actor/grad_norm"):
         assert neutral[name] == grpo[name], name
     grpo_weights, neutral_weights, reshaped_weights = map(weights, (grpo_actor, neutral_actor, reshaped_actor))
@@ -51,7 +59,7 @@ def test_delta_zero_is_grpo_and_two_ranks_are_one(step):
     assert any(not torch.equal(reshaped_weights[name], value) for name, value in grpo_weights.items())
 
     # Two FSDP ranks on gloo: statistics are taken over the global batch, so the method's numbers are the same.
-    two, _ = step("two_ranks", "ecvgpo", *OPEN, "trainer.n_gpus_per_node=2")
-    for name in (name for name in reshaped if name.startswith("ecvgpo/")):
+    two, _ = step("two_ranks", BOTH, *OPEN, "trainer.n_gpus_per_node=2")
+    for name in (name for name in reshaped if name.startswith(("ecvgpo/", "vepo/"))):
         assert two[name] == pytest.approx(reshaped[name], rel=1e-4, abs=1e-6), name
     assert two["actor/grad_norm"] == pytest.approx(reshaped["actor/grad_norm"], rel=1e-3)

@@ -4,6 +4,7 @@ import json
 
 from verl_plugins.demo import run
 from verl_plugins.demo.command import training_command
+from verl_plugins.demo.tasks import TASKS
 
 
 def write(path, *steps):
@@ -35,10 +36,10 @@ def test_a_line_that_is_still_being_written_is_no_error(tmp_path):
 
 def test_a_run_goes_on_only_with_its_own_command(tmp_path):
     def command(*overrides):
-        return training_command(tmp_path / "m", tmp_path / "d", tmp_path, "ecvgpo", 4, overrides)
+        return training_command(tmp_path / "m", tmp_path / "d", tmp_path, TASKS["grounding"], "ecvgpo", 4, overrides)
 
     assert run._conflict(tmp_path, command()) == []  # nothing there yet
-    run._write_facts(tmp_path, command())
+    run._write_facts(tmp_path, TASKS["grounding"], command())
     (tmp_path / "checkpoints").mkdir()
     assert run._conflict(tmp_path, command()) == []
     (problem,) = run._conflict(tmp_path, command("algorithm.ecvgpo.r0=-50"))
@@ -48,5 +49,5 @@ def test_a_run_goes_on_only_with_its_own_command(tmp_path):
 
 def test_a_bad_override_is_told_before_anything_starts(tmp_path):
     for bad, message in [("algorithm.ecvgpo.r0=0", "r0: got 0"), ("no.such.key=1", "no.such.key")]:
-        problems = run._problems(training_command(tmp_path, tmp_path, tmp_path, "ecvgpo", 4, [bad]))
+        problems = run._problems(training_command(tmp_path, tmp_path, tmp_path, TASKS["grounding"], "ecvgpo", 4, [bad]))
         assert any(message in problem for problem in problems), problems

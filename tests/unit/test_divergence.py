@@ -105,7 +105,10 @@ def test_no_tokens_and_wrong_shapes():
 
 def test_the_triton_kernel_gives_the_same_numbers():
     pytest.importorskip("triton")
-    code = "import sys; sys.path.insert(0, sys.argv[1])\nfrom test_divergence import check_triton; check_triton(); print('same')"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from test_divergence import check_triton; check_triton(); print('same')"
+    )
     here = os.path.dirname(os.path.abspath(__file__))
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     done = subprocess.run([sys.executable, "-c", code, here], env=environment, capture_output=True, text=True)

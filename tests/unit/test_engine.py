@@ -15,6 +15,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from verl.utils import tensordict_utils as tu
 
 from data_prep.shapes import make_row
+from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_config, build_processor
 from verl_plugins.engine import Counterfactual, EntropyEngine
 from verl_plugins.vision.layout import layout_of
@@ -30,7 +31,7 @@ def on_the_cpu(monkeypatch):
 
 @pytest.fixture(scope="module")
 def engine():
-    processor = build_processor()
+    processor = build_processor(TASKS["grounding"])
     torch.manual_seed(0)
     model = Qwen2_5_VLForConditionalGeneration(build_config(processor.tokenizer)).float().eval()
     with torch.no_grad():

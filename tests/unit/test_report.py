@@ -289,7 +289,9 @@ def test_report_shows_the_numbers_and_what_was_wrong_with_the_files(run):
     assert "Unreadable lines in metrics.jsonl, skipped: 1." in html
     assert "Unreadable lines in the validation dumps, skipped: 1." in html
     assert "Method: ecvgpo" in html
-    assert "Not logged in this run: Self-information, Gradient norm, Rollout against actor." in html
+    assert (
+        "Not logged in this run: Validation accuracy, Self-information, Gradient norm, Rollout against actor." in html
+    )
 
 
 def test_report_escapes_everything_that_comes_from_data(run):

@@ -9,14 +9,17 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
 from data_prep.shapes import CELLS, SIDE, Shape, make_row
+from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
 from verl_plugins.demo.warmup import IGNORE, WarmUp, cell_labels, evaluate, render, warm_up
+
+GROUNDING = TASKS["grounding"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("tiny") / "model"
-    build_tiny_vlm(path)
+    build_tiny_vlm(path, GROUNDING)
     return path
 
 
@@ -90,8 +93,8 @@ def test_the_forward_pass_is_finite_and_sees_the_image(processor, model):
 
 def test_the_seed_alone_decides_the_weights(folder, tmp_path):
     before = torch.get_rng_state()
-    build_tiny_vlm(tmp_path / "again")
-    build_tiny_vlm(tmp_path / "other", seed=1)
+    build_tiny_vlm(tmp_path / "again", GROUNDING)
+    build_tiny_vlm(tmp_path / "other", GROUNDING, seed=1)
     assert torch.equal(before, torch.get_rng_state())
     again, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("again", "other"))
     assert (folder / "model.safetensors").read_bytes() == again != other
@@ -107,7 +110,7 @@ def test_cell_labels_follow_the_rows_of_the_picture():
 
 def test_a_short_warm_up_changes_every_part_repeats_itself_and_loads(folder, tmp_path, capsys):
     short = WarmUp(batch=4, vision_rows=8, vision_steps=2, text_rows=8, caption_steps=2, answer_steps=2, eval_rows=2)
-    scores = [warm_up(folder, tmp_path / name, short) for name in ("a", "b")]
+    scores = [warm_up(folder, tmp_path / name, GROUNDING, short) for name in ("a", "b")]
     assert scores[0] == scores[1] and f"{scores[0]}" in capsys.readouterr().out
     before, a, b = (
         AutoModelForImageTextToText.from_pretrained(path).state_dict()
@@ -116,8 +119,8 @@ def test_a_short_warm_up_changes_every_part_repeats_itself_and_loads(folder, tmp
     assert all(torch.equal(a[name], b[name]) for name in a)
     same = [name for name in a if torch.equal(a[name], before[name])]
     assert same == []
-    other = warm_up(folder, tmp_path / "c", replace(short, seed=1))
-    assert other.greedy_iou >= 0
+    other = warm_up(folder, tmp_path / "c", GROUNDING, replace(short, seed=1))
+    assert other.greedy >= 0
     assert AutoProcessor.from_pretrained(tmp_path / "a").chat_template
 
 
@@ -125,6 +128,6 @@ def test_an_evaluation_scores_right_answers_as_right(processor, model, monkeypat
     rows = [make_row(index, "val", seed=0) for index in range(2)]
     endings = [f"<answer>{row['reward_model']['ground_truth']}</answer>" for row in rows]
     monkeypatch.setattr(processor, "batch_decode", lambda *args, **kwargs: endings)
-    scores = evaluate(model, processor, rows, samples=1)
-    assert (scores.greedy_iou, scores.sampled_iou, scores.sampled_reward, scores.mixed) == (1, 1, 1.5, 0)
+    scores = evaluate(model, processor, GROUNDING, rows, samples=1)
+    assert (scores.greedy, scores.sampled, scores.sampled_reward, scores.mixed) == (1, 1, 1.5, 0)
     assert 0 < scores.entropy < torch.tensor(len(processor.tokenizer)).log()

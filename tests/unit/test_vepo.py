@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from verl_plugins.methods import vepo
+from verl_plugins.methods import vepo_batch
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.config import config_from_node
 from verl_plugins.methods.vepo import VEPOConfig, token_scores, token_signals, token_weights
@@ -130,7 +130,7 @@ def random_batch(rows=6, length=9, seed=0):
 
 def test_a_fraction_of_one_is_grpo_bit_for_bit():
     batch = random_batch()
-    advantages, _ = vepo.apply(batch, VEPOConfig(fraction=1.0))
+    advantages, _ = vepo_batch.apply(batch, VEPOConfig(fraction=1.0))
     assert torch.equal(advantages, batch.advantages)
     weights = token_weights(torch.rand(6, 9), batch.response_mask, VEPOConfig(fraction=1.0))
     assert torch.equal(batch.advantages * weights, batch.advantages)
@@ -141,7 +141,7 @@ def test_verls_token_mean_loss_has_the_gradient_of_the_mean_over_selected_tokens
     from verl.trainer.ppo.core_algos import agg_loss
 
     batch = random_batch()
-    advantages, _ = vepo.apply(batch, VEPOConfig(score=name))
+    advantages, _ = vepo_batch.apply(batch, VEPOConfig(score=name))
     selected = advantages != 0
     log_probs = batch.old_log_probs.double().requires_grad_()
     ratio = (log_probs - batch.old_log_probs).exp()
@@ -170,8 +170,8 @@ def test_selection_does_not_depend_on_how_rows_are_spread_over_ranks():
     shuffled = AdvantageBatch(
         **{name: getattr(batch, name)[order] for name in fields}, perturbed_entropy=batch.perturbed_entropy[order]
     )
-    advantages, metrics = vepo.apply(batch, VEPOConfig())
-    permuted, permuted_metrics = vepo.apply(shuffled, VEPOConfig())
+    advantages, metrics = vepo_batch.apply(batch, VEPOConfig())
+    permuted, permuted_metrics = vepo_batch.apply(shuffled, VEPOConfig())
     assert torch.equal(advantages[order], permuted)
     assert metrics == pytest.approx(permuted_metrics)
 
@@ -187,7 +187,7 @@ def test_metrics_by_hand():
         jsd=torch.cat([JSD, torch.zeros(1, 3)]),
         perturbed_entropy=torch.cat([PERTURBED, ENTROPY]),
     )
-    advantages, metrics = vepo.apply(batch, VEPOConfig(alpha=0.5))
+    advantages, metrics = vepo_batch.apply(batch, VEPOConfig(alpha=0.5))
     # row 1 keeps its second token (score 1); row 2 has no image: entropy alone, its second token, too
     assert advantages.tolist() == [[0.0, 3.0, 0.0]] * 2
     expected = {
@@ -215,10 +215,10 @@ def test_entropy_only_needs_no_counterfactual_and_a_missing_one_is_named():
     batch = random_batch()
     blind = AdvantageBatch(**{**batch.__dict__, "jsd": None, "kl": None, "perturbed_entropy": None})
     assert not VEPOConfig(score="entropy").needs_counterfactual
-    _, metrics = vepo.apply(blind, VEPOConfig(score="entropy"))
+    _, metrics = vepo_batch.apply(blind, VEPOConfig(score="entropy"))
     assert "vepo/rows_without_image" not in metrics
     with pytest.raises(ValueError, match=r"algorithm.vepo: got no jsd, perturbed_entropy.*\+method=vepo"):
-        vepo.apply(blind, VEPOConfig())
+        vepo_batch.apply(blind, VEPOConfig())
 
 
 def test_signals_of_a_batch_of_responses():

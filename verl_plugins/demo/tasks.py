@@ -14,6 +14,10 @@ from data_prep.shapes import CELL, CELLS, SIDE, make_scene
 from data_prep.shapes_reasoning import CLOSINGS, NUMBERS, OPENINGS, make_question
 from reward_fns import boxed, grounding
 
+CORNER_NOISE = 0.15  # share of the corners that the starting model is taught at random from the grid's lines
+WORD_NOISE = 0.05  # share of the answer words that it is taught at random
+WRONG_FORM = 0.5  # share of the answers that it is taught in another form
+
 
 @dataclass(frozen=True)
 class Task:
@@ -28,8 +32,8 @@ class Task:
         quality: key of the reward's result that says how good an answer is, in [0, 1].
         corpus: texts that the tokenizer is trained on.
         caption: (index, seed) to what the assistant says when asked to list the shapes of that warm-up row.
-        answer: (index, seed, noise, wrong_form, random) to what it says when asked the row's question: ``noise`` is the
-            share of the answer's values drawn at random, ``wrong_form`` that of the answers in another form.
+        answer: (index, seed, random) to what it says when asked the row's question, in WRONG_FORM of the cases in
+            another form than it asks for, and with some values drawn at random, so that it learns to hesitate.
     """
 
     name: str
@@ -40,7 +44,7 @@ class Task:
     quality: str
     corpus: Callable[[], Iterator[str]]
     caption: Callable[[int, int], str]
-    answer: Callable[[int, int, float, float, Random], str]
+    answer: Callable[[int, int, Random], str]
 
 
 def _grounding_corpus() -> Iterator[str]:
@@ -57,10 +61,10 @@ def _grounding_caption(index: int, seed: int) -> str:
     return "".join(f" the {shape.colour} {shape.kind}{_box(shape.box)}" for shape in scene)
 
 
-def _grounding_answer(index: int, seed: int, noise: float, wrong_form: float, rng: Random) -> str:
+def _grounding_answer(index: int, seed: int, rng: Random) -> str:
     box = make_scene(index, "warmup", seed)[0].box
-    box = tuple(CELL * rng.randrange(CELLS + 1) if rng.random() < noise else edge for edge in box)
-    return _box(box, "box" if rng.random() < wrong_form else "answer")
+    box = tuple(CELL * rng.randrange(CELLS + 1) if rng.random() < CORNER_NOISE else edge for edge in box)
+    return _box(box, "box" if rng.random() < WRONG_FORM else "answer")
 
 
 def _box(box: tuple[int, ...], tag: str = "answer") -> str:
@@ -71,7 +75,7 @@ def _reasoning_corpus() -> Iterator[str]:
     rng = Random(0)
     for index in range(400):
         question = shapes_reasoning.make_row(index, "train", seed=0)["extra_info"]["question"]
-        yield f"user\n{question}assistant\n{_reasoning_answer(index, 0, 0.2, 0.5, rng)}List the shapes."
+        yield f"user\n{question}assistant\n{_reasoning_answer(index, 0, rng)}List the shapes."
         yield _reasoning_caption(index, 0)
 
 
@@ -79,13 +83,13 @@ def _reasoning_caption(index: int, seed: int) -> str:
     return ",".join(f" a {shape.colour} {shape.kind}" for shape in make_scene(index, "warmup", seed)) + "."
 
 
-def _reasoning_answer(index: int, seed: int, noise: float, wrong_form: float, rng: Random) -> str:
+def _reasoning_answer(index: int, seed: int, rng: Random) -> str:
     _, sentence, word = make_question(index, "warmup", seed)
-    if rng.random() < noise:
+    if rng.random() < WORD_NOISE:
         alike = next(words for words in (NUMBERS, shapes.KINDS, tuple(shapes.COLOURS)) if word in words)
         word = rng.choice(alike)
     thought = f"<think>{rng.choice(OPENINGS)} {sentence} {word}{rng.choice(CLOSINGS)}</think>"
-    return thought + (f"answer: {word}" if rng.random() < wrong_form else f"\\boxed{{{word}}}")
+    return thought + (f"answer: {word}" if rng.random() < WRONG_FORM else f"\\boxed{{{word}}}")
 
 
 TASKS = {

@@ -4,9 +4,8 @@
    and kind of shape it shows and where that shape's corners are. Such dense labels teach it in about a hundred steps.
 2. With the tower frozen and each image embedded once, the language model learns to list every shape: three shapes a
    text teach it to look them up.
-3. Then it learns to answer questions, in prompts that the model's own chat template renders. Some values of its
-   targets are drawn at random (`WarmUp.noise`), and half of them stand in a form that the question did not ask for
-   (`WarmUp.wrong_form`), so that it learns to hesitate.
+3. Then it learns to answer questions, in prompts that the model's own chat template renders; the task's answers make
+   it hesitate.
 
 Greedy answers are then clearly better than sampled ones, and that is what reinforcement learning can gain, besides the
 twins that "train" and "val" ask about and "warmup" does not show.
@@ -38,11 +37,7 @@ CLASSES = (1 + len(COLOURS), 1 + len(KINDS), *[1 + CELLS] * 4)  # colour, kind (
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Sizes of the warm-up; the defaults suit `build_tiny_vlm`.
-
-    Shares in stage 3: `noise` of the answers' values are drawn at random, e.g. corners from the grid's lines;
-    `wrong_form` of the answers stand in another form than the question asks for, e.g. other tags.
-    """
+    """Sizes of the warm-up; the defaults suit `build_tiny_vlm`."""
 
     seed: int = 0
     batch: int = 32
@@ -51,8 +46,6 @@ class WarmUp:
     text_rows: int = 4096
     caption_steps: int = 400
     answer_steps: int = 200
-    noise: float = 0.15
-    wrong_form: float = 0.5
     learning_rate: float = 2e-3
     eval_rows: int = 64
 
@@ -185,7 +178,7 @@ def _teach_language(model, processor, task: Task, settings: WarmUp) -> None:
     captions, answers = [], []
     for index, row in enumerate(rows):
         captions.append((render(processor, "List the shapes."), task.caption(index, settings.seed)))
-        answer = task.answer(index, settings.seed, settings.noise, settings.wrong_form, rng)
+        answer = task.answer(index, settings.seed, rng)
         answers.append((render(processor, row["extra_info"]["question"]), answer + "<|im_end|>"))
     _teach_texts(model, processor, captions, image_tokens, settings.caption_steps, settings, "warm-up 2/3: captions")
     _teach_texts(model, processor, answers, image_tokens, settings.answer_steps, settings, "warm-up 3/3: answers")

@@ -4,9 +4,9 @@ METHODS lists every method: its name, which is also its key ``algorithm.<name>``
 config class and its function on a global batch. They act in this order. A new method is one line here, and its yaml.
 """
 
-from verl_plugins.methods import ecvgpo, vepo
+from verl_plugins.methods import ecvgpo, vepo, vepo_batch
 
 METHODS = {
     "ecvgpo": (ecvgpo.ECVGPOConfig, ecvgpo.apply),
-    "vepo": (vepo.VEPOConfig, vepo.apply),
+    "vepo": (vepo.VEPOConfig, vepo_batch.apply),
 }

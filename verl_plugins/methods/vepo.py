@@ -18,10 +18,8 @@ import torch
 from torch import Tensor
 
 from verl_plugins.kernels.divergence import divergence
-from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.config import require
 from verl_plugins.methods.scores import SCORES, min_max, top_tokens
-from verl_plugins.methods.vepo_metrics import selection_metrics
 from verl_plugins.vision.perturb import Perturbation
 
 KEY = "algorithm.vepo"
@@ -125,26 +123,3 @@ def token_weights(scores: Tensor, response_mask: Tensor, config: VEPOConfig) -> 
         return torch.where(mask, 1.0 + config.soft * scores.float(), 0.0)
     selected = top_tokens(scores if config.select == "top" else -scores, mask, config.fraction)
     return selected.float() * (mask.sum() / selected.sum().clamp_min(1))
-
-
-def apply(batch: AdvantageBatch, config: VEPOConfig) -> tuple[Tensor, dict[str, float]]:
-    """Weight the advantages of a global batch; advantages (B, T) and the metrics ``vepo/*``.
-
-    Rows without an image (JSD = 0 and H(Q) = H(P) throughout) are selected by entropy alone, and counted.
-
-    Raises:
-        ValueError: the batch lacks a signal that the score needs.
-    """
-    if config.keeps_all:
-        return batch.advantages, {}
-    mask, (entropy,) = batch.response_mask.bool(), batch.signals(KEY, "entropy")
-    jsd, perturbed = torch.zeros_like(entropy), entropy
-    if config.needs_counterfactual:
-        jsd, perturbed = batch.signals(KEY, "jsd", "perturbed_entropy")
-    scores = token_scores(jsd, entropy, perturbed, mask, config, batch.kl)
-    blind = ~(((jsd != 0) | (perturbed != entropy)) & mask).any(dim=1, keepdim=True)
-    scores = torch.where(blind, min_max(entropy, mask), scores)
-    weights = token_weights(scores, mask, config)
-    seeing = mask & ~blind if config.needs_counterfactual else None
-    metrics = selection_metrics(mask, weights > 0, scores, entropy, jsd, perturbed, seeing, config.fraction)
-    return batch.advantages * weights.to(batch.advantages.dtype), metrics

@@ -4,10 +4,10 @@ from html import escape
 
 STYLE = """
 :root { color-scheme: light dark; --page: #f6f7f9; --card: #ffffff; --ink: #1a1d21; --quiet: #565d66; --line: #d9dde2;
-  --curve: #1f5fbf; --warn: #8a4b00; }
+  --curve: #1f5fbf; --warn: #8a4b00; --mark: #f5a623; }
 @media (prefers-color-scheme: dark) {
   :root { --page: #14171a; --card: #1d2125; --ink: #e8eaed; --quiet: #a4abb4; --line: #363c43; --curve: #7db3ff;
-    --warn: #ffb866; } }
+    --warn: #ffb866; --mark: #9a6200; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 1180px; margin: 0 auto; padding: 24px 16px 64px; }
@@ -50,6 +50,10 @@ th { font-weight: 600; }
 .true-box { stroke: #111111; stroke-width: 2.5; }
 .predicted-box { stroke: #e6007e; stroke-width: 2.5; stroke-dasharray: 7 5; }
 .legend svg { width: 36px; height: 10px; margin-left: 4px; }
+.pictures img { display: block; width: 100%; image-rendering: pixelated; }
+.tokens { font: 0.875rem/2 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; }
+.token { padding: 2px 0; background: color-mix(in srgb, var(--mark) var(--score, 0%), transparent); }
+.token.kept { outline: 2px solid var(--ink); outline-offset: -1px; border-radius: 2px; padding: 2px 1px; }
 @media (max-width: 560px) { th, td { padding: 5px; } table { font-size: 0.8rem; } }
 details { margin-top: 8px; font-size: 0.875rem; }
 details p { margin: 8px 0 2px; color: var(--quiet); }

@@ -32,6 +32,7 @@ class Quantity:
 QUANTITIES = (
     Quantity("Learning", "Reward", r"critic/score/mean", "mean reward"),
     Quantity("Learning", "Validation IoU", r"val-(?:core|aux)/(?P<source>.+)/iou/mean@\d+", "mean IoU"),
+    Quantity("Learning", "Validation accuracy", r"val-(?:core|aux)/(?P<source>.+)/accuracy/mean@\d+", "share right"),
     Quantity("Learning", "Policy entropy", r"actor/entropy", "nats per token"),
     Quantity("Learning", "Self-information", r"[^/]+/self_information(?:/mean)?", "nats per token"),
     Quantity("Learning", "Response length", r"response_length/mean", "tokens", is_chart=False),

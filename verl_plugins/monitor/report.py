@@ -11,6 +11,7 @@ from verl_plugins.monitor.metrics import MetricLog, is_number, load_metrics, ser
 from verl_plugins.monitor.page import page, table
 from verl_plugins.monitor.quantities import QUANTITIES, find, method_keys, metric_keys
 from verl_plugins.monitor.summary import HEADINGS, number, summary_rows, summary_table
+from verl_plugins.monitor.tokens import tokens_section
 
 __all__ = ["summary_table", "write_report"]
 
@@ -20,7 +21,8 @@ def write_report(run_dir: str | Path, val_file: str | Path, out: str | Path | No
 
     Args:
         run_dir: directory with `metrics.jsonl` (verl's file logger), `validation/{step}.jsonl` (verl's validation
-            dumps) and, optionally, `run.json` (a flat object of strings: title, method, versions, …).
+            dumps) and, optionally, `tokens/{step}.jsonl` (what VEPO selected) and `run.json` (a flat object of
+            strings: title, method, versions, …).
         val_file: the validation parquet that the run used.
         out: the file to write; `run_dir/report.html` if None.
 
@@ -45,6 +47,7 @@ def write_report(run_dir: str | Path, val_file: str | Path, out: str | Path | No
         "</section></div>",
         _notes(log, gallery),
         *_curves(log.steps),
+        tokens_section(run_dir, log.steps[-1]["step"]),
         "<h2>Validation images before and after</h2>",
         gallery_section(gallery) if isinstance(gallery, Gallery) else f"<p>{escape(gallery)}</p>",
     ]

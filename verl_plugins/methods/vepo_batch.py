@@ -1,10 +1,42 @@
-"""Whether VEPO's selection is sane: the metrics ``vepo/*``."""
+"""VEPO on a global batch, and whether its selection is sane: the metrics ``vepo/*``."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from verl_plugins.methods.scores import top_tokens
+from verl_plugins.methods.batch import AdvantageBatch
+from verl_plugins.methods.scores import min_max, top_tokens
+from verl_plugins.methods.vepo import KEY, VEPOConfig, token_scores, token_weights
+
+
+def select(batch: AdvantageBatch, config: VEPOConfig) -> tuple[Tensor, Tensor, dict[str, float]]:
+    """Weights and scores (B, T) of the tokens of a global batch, and the metrics ``vepo/*``.
+
+    Rows without an image (JSD = 0 and H(Q) = H(P) throughout) are selected by entropy alone, and counted.
+
+    Raises:
+        ValueError: the batch lacks a signal that the score needs.
+    """
+    mask, (entropy,) = batch.response_mask.bool(), batch.signals(KEY, "entropy")
+    jsd, perturbed = torch.zeros_like(entropy), entropy
+    if config.needs_counterfactual:
+        jsd, perturbed = batch.signals(KEY, "jsd", "perturbed_entropy")
+    scores = token_scores(jsd, entropy, perturbed, mask, config, batch.kl)
+    blind = ~(((jsd != 0) | (perturbed != entropy)) & mask).any(dim=1, keepdim=True)
+    scores = torch.where(blind, min_max(entropy, mask), scores)
+    weights = token_weights(scores, mask, config)
+    seeing = mask & ~blind if config.needs_counterfactual else None
+    metrics = selection_metrics(mask, weights > 0, scores, entropy, jsd, perturbed, seeing, config.fraction)
+    return weights, scores, metrics
+
+
+def apply(batch: AdvantageBatch, config: VEPOConfig) -> tuple[Tensor, dict[str, float]]:
+    """Weight the advantages of a global batch (``select``); advantages (B, T) and the metrics ``vepo/*``."""
+    if config.keeps_all:
+        return batch.advantages, {}
+    weights, _, metrics = select(batch, config)
+    return batch.advantages * weights.to(batch.advantages.dtype), metrics
 
 
 def selection_metrics(
