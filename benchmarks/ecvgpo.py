@@ -2,9 +2,9 @@
 
     python benchmarks/ecvgpo.py [--out DIR] [--seeds 1 2 3] [--steps 30] [--delta 1.0]
 
-Twelve runs of the demo (real verl + FSDP2 + vLLM on the CPU, two to three minutes each on two cores). Runs that are
+Nine runs of the demo (real verl + FSDP2 + vLLM on the CPU, two to three minutes each on two cores). Runs that are
 finished are kept, so it can be stopped and started again. Prints two Markdown tables. Runs of one seed see the same
-prompts in the same order, so differences are taken within a seed.
+prompts and draw the same random numbers for each response, so differences are taken within a seed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from verl_plugins.monitor.metrics import read_metrics, series
 VARIANTS = {
     "GRPO": ["--method=grpo"],
     "ECVGPO r0 = 10": ["--method=ecvgpo", "algorithm.ecvgpo.r0=10"],
-    "ECVGPO r0 = -5": ["--method=ecvgpo", "algorithm.ecvgpo.r0=-5"],
     "ECVGPO r0 = -50": ["--method=ecvgpo", "algorithm.ecvgpo.r0=-50"],
 }
 WINDOW = 10  # steps

@@ -34,7 +34,7 @@ def main() -> None:
         return
 
     times = {name: [] for name in VERSIONS}
-    for name, version in VERSIONS.items():
+    for version in VERSIONS.values():
         version(logits[:8], perturbed[:8])  # warm up
     for _ in range(arguments.rounds):  # interleaved, so that a noisy machine hits both
         for name, version in VERSIONS.items():

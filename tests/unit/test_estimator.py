@@ -48,6 +48,24 @@ def test_an_open_gate_changes_only_good_responses():
     torch.testing.assert_close(advantages[good], grpo[good] - log_probs[good] / 50)  # A + S / 50
 
 
+def test_vepo_is_an_estimator_too():
+    rewards, mask, log_probs = batch()
+    grpo, _ = compute_grpo_outcome_advantage(rewards, mask, UIDS)
+    generator = torch.Generator().manual_seed(1)
+    entropy, jsd, perturbed_entropy = torch.rand(3, 8, 6, generator=generator)
+    kwargs = {"token_level_rewards": rewards, "response_mask": mask, "index": UIDS, "old_log_probs": log_probs}
+    signals = {"entropy": entropy, "jsd": jsd, "perturbed_entropy": perturbed_entropy}
+    advantages, _ = get_adv_estimator_fn("vepo")(
+        **kwargs, **signals, config=OmegaConf.create({"vepo": {"fraction": 0.4}})
+    )
+    changed = advantages != grpo
+    weight = mask.sum() / (0.4 * mask.sum(dim=1)).ceil().sum()
+    torch.testing.assert_close(advantages[advantages != 0], (grpo * weight)[advantages != 0])
+    assert changed.any() and ((advantages != 0).sum(dim=1) <= (0.4 * mask.sum(dim=1)).ceil()).all()
+    with pytest.raises(ValueError, match="algorithm.vepo: got no jsd, perturbed_entropy"):
+        get_adv_estimator_fn("vepo")(**kwargs, entropy=entropy, config=OmegaConf.create({"vepo": {}}))
+
+
 def test_without_old_log_probs_the_message_says_what_to_do():
     with pytest.raises(ValueError, match=r"algorithm.adv_estimator=ecvgpo: got no old_log_probs.*\+method=ecvgpo"):
         estimate({"ecvgpo": {}}, old_log_probs=None)

@@ -32,7 +32,7 @@ def problems(overrides):
     return check_run(compose_run(overrides))
 
 
-@pytest.mark.parametrize("method", ["ecvgpo", "grpo"])
+@pytest.mark.parametrize("method", ["ecvgpo", "grpo", "vepo", "[ecvgpo,vepo]"])
 @pytest.mark.parametrize("platform", [[], ["+platform=cpu"]])
 def test_a_good_run_passes(data, method, platform):
     assert problems([f"+method={method}", *platform, *data]) == []
@@ -50,7 +50,7 @@ def test_a_good_run_passes(data, method, platform):
         ("algorithm.rollout_correction.bypass_mode=true", r"bypass_mode: got True, expected false"),
         ("trainer.v1.trainer_mode=separate_async", r"trainer_mode: got separate_async, expected verl_plugins_sync"),
         ("trainer.use_v1=false", r"trainer.use_v1: got False, expected true"),
-        ("algorithm.adv_estimator=gae", r"algorithm.adv_estimator: got gae, expected grpo or ecvgpo"),
+        ("algorithm.adv_estimator=gae", r"algorithm.adv_estimator: got gae, expected grpo or ecvgpo, vepo"),
         ("actor_rollout_ref.rollout.n=1", r"rollout.n: got 1, expected >= 2"),
         ("data.train_files=/nowhere/x.parquet", r"train_files: got /nowhere/x.parquet, expected a file that exists"),
         ("data.image_key=pictures", r"expected a column 'pictures'; set data.image_key"),
@@ -63,6 +63,28 @@ def test_each_bad_override_is_one_line_that_names_the_key(data, override, messag
     keys = {"image_key": 2}  # train and val file
     assert len(found) == next((n for key, n in keys.items() if key in override), 1), found
     assert re.search(message, found[0]), found
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("algorithm.vepo.fraction=0", "algorithm.vepo.fraction: got 0, expected a number in (0, 1]"),
+        ("algorithm.vepo.perturbation=fog", "algorithm.vepo.perturbation: got 'fog', expected one of gaussian"),
+        (
+            "actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean",
+            "loss_agg_mode: got seq-mean-token-mean, expected",
+        ),
+        (
+            "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2",
+            "ulysses_sequence_parallel_size: got 2, expected 1",
+        ),
+        ("actor_rollout_ref.model.use_fused_kernels=true", "use_fused_kernels: got True, expected false"),
+        ("actor_rollout_ref.actor.strategy=megatron", "strategy: got megatron, expected fsdp or fsdp2"),
+    ],
+)
+def test_what_vepo_cannot_work_with_is_one_line(data, override, message):
+    (problem,) = problems(["+method=vepo", *data, override])
+    assert message in problem and problem.rpartition("set ")[2] in override
 
 
 def test_an_estimator_without_its_settings_asks_for_the_method(data):

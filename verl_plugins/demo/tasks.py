@@ -15,8 +15,9 @@ from data_prep.shapes_reasoning import CLOSINGS, NUMBERS, OPENINGS, make_questio
 from reward_fns import boxed, grounding
 
 CORNER_NOISE = 0.15  # share of the corners that the starting model is taught at random from the grid's lines
-WORD_NOISE = 0.05  # share of the answer words that it is taught at random
-WRONG_FORM = 0.5  # share of the answers that it is taught in another form
+WORD_NOISE = 0.1  # share of the answer words that it is taught at random
+WRONG_TAGS = 0.5  # share of the boxes that it is taught in other tags than the question asks for
+UNBOXED = 0.1  # share of the answer words that it is taught without \boxed{}
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,9 @@ class Task:
         quality: key of the reward's result that says how good an answer is, in [0, 1].
         corpus: texts that the tokenizer is trained on.
         caption: (index, seed) to what the assistant says when asked to list the shapes of that warm-up row.
-        answer: (index, seed, random) to what it says when asked the row's question, in WRONG_FORM of the cases in
-            another form than it asks for, and with some values drawn at random, so that it learns to hesitate.
+        answer: (index, seed, random) to what it says when asked the row's question; some values are drawn at
+            random, and some answers stand in another form than it asks for, so that it learns to hesitate.
+        answer_steps: of the warm-up, on such answers.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Task:
     corpus: Callable[[], Iterator[str]]
     caption: Callable[[int, int], str]
     answer: Callable[[int, int, Random], str]
+    answer_steps: int
 
 
 def _grounding_corpus() -> Iterator[str]:
@@ -64,7 +67,7 @@ def _grounding_caption(index: int, seed: int) -> str:
 def _grounding_answer(index: int, seed: int, rng: Random) -> str:
     box = make_scene(index, "warmup", seed)[0].box
     box = tuple(CELL * rng.randrange(CELLS + 1) if rng.random() < CORNER_NOISE else edge for edge in box)
-    return _box(box, "box" if rng.random() < WRONG_FORM else "answer")
+    return _box(box, "box" if rng.random() < WRONG_TAGS else "answer")
 
 
 def _box(box: tuple[int, ...], tag: str = "answer") -> str:
@@ -89,7 +92,7 @@ def _reasoning_answer(index: int, seed: int, rng: Random) -> str:
         alike = next(words for words in (NUMBERS, shapes.KINDS, tuple(shapes.COLOURS)) if word in words)
         word = rng.choice(alike)
     thought = f"<think>{rng.choice(OPENINGS)} {sentence} {word}{rng.choice(CLOSINGS)}</think>"
-    return thought + (f"answer: {word}" if rng.random() < WRONG_FORM else f"\\boxed{{{word}}}")
+    return thought + (f"answer: {word}" if rng.random() < UNBOXED else f"\\boxed{{{word}}}")
 
 
 TASKS = {
@@ -103,6 +106,7 @@ TASKS = {
         corpus=_grounding_corpus,
         caption=_grounding_caption,
         answer=_grounding_answer,
+        answer_steps=200,
     ),
     "reasoning": Task(
         name="reasoning",
@@ -114,6 +118,7 @@ TASKS = {
         corpus=_reasoning_corpus,
         caption=_reasoning_caption,
         answer=_reasoning_answer,
+        answer_steps=350,
     ),
 }
 

@@ -37,7 +37,7 @@ CLASSES = (1 + len(COLOURS), 1 + len(KINDS), *[1 + CELLS] * 4)  # colour, kind (
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Sizes of the warm-up; the defaults suit `build_tiny_vlm`."""
+    """Sizes of the warm-up; the defaults suit `build_tiny_vlm`. `answer_steps`: None for those of the task."""
 
     seed: int = 0
     batch: int = 32
@@ -45,7 +45,7 @@ class WarmUp:
     vision_steps: int = 200
     text_rows: int = 4096
     caption_steps: int = 400
-    answer_steps: int = 200
+    answer_steps: int | None = None
     learning_rate: float = 2e-3
     eval_rows: int = 64
 
@@ -181,7 +181,8 @@ def _teach_language(model, processor, task: Task, settings: WarmUp) -> None:
         answer = task.answer(index, settings.seed, rng)
         answers.append((render(processor, row["extra_info"]["question"]), answer + "<|im_end|>"))
     _teach_texts(model, processor, captions, image_tokens, settings.caption_steps, settings, "warm-up 2/3: captions")
-    _teach_texts(model, processor, answers, image_tokens, settings.answer_steps, settings, "warm-up 3/3: answers")
+    answer_steps = settings.answer_steps or task.answer_steps
+    _teach_texts(model, processor, answers, image_tokens, answer_steps, settings, "warm-up 3/3: answers")
 
 
 def _teach_texts(
