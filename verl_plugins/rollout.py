@@ -22,7 +22,7 @@ class SeededSingleTurnAgentLoop(SingleTurnAgentLoop):
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs) -> AgentLoopOutput:
         key = (self.rollout_config.seed, kwargs["global_steps"], kwargs["index"], kwargs["session_id"])
         seeded = {**sampling_params, "seed": request_seed(*key)}
-        return await super().run(seeded, priority=priority, **kwargs)
+        return await super().run(seeded, priority=priority, **kwargs)  # pyright: ignore[reportAbstractUsage]  decorated
 
 
 def request_seed(seed: int, step: int, index: int | str, session_id: int) -> int:

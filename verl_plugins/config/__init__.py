@@ -2,3 +2,6 @@
 
 TRAINER_MODE = "verl_plugins_sync"
 """The value of ``trainer.v1.trainer_mode`` that selects this package's trainer; ``shared/trainer.yaml`` sets it."""
+
+AGENT_LOOP = "seeded_single_turn_agent"
+"""The value of ``rollout.agent.default_agent_loop`` that seeds each response; ``platform/cpu.yaml`` sets it."""

@@ -14,6 +14,7 @@ import transformers
 import data_prep.schema
 import data_prep.shapes
 import data_prep.shapes_reasoning
+import data_prep.synthetic
 import verl_plugins.demo.tasks
 import verl_plugins.demo.tiny_vlm
 import verl_plugins.demo.warmup
@@ -26,6 +27,7 @@ SOURCES = (
     data_prep.schema,
     data_prep.shapes,
     data_prep.shapes_reasoning,
+    data_prep.synthetic,
     verl_plugins.demo.tasks,
     verl_plugins.demo.tiny_vlm,
     verl_plugins.demo.warmup,
