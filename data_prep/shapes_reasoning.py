@@ -4,10 +4,10 @@
 
 writes DIR/train.parquet and DIR/val.parquet. The pictures are those of `data_prep.shapes`. In an answer
 
-    <think>I see that the square is red, I think.</think>\\boxed{red}
+    <think>I see that, to my eye, the square is red, I think.</think> So \\boxed{red}
 
-one word depends on the picture, the first "red"; around it stand words that could as well be others ("I see that",
-"I think"). A method that looks for undecided tokens only finds those; one that looks for vision finds the word.
+one word depends on the picture, the first "red"; around it stand words that could as well be others ("to my eye",
+"So"). A method that looks for undecided tokens only finds those; one that looks for vision finds the word.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ NUMBERS = ("no", "one", "two", "three")
 ANSWERS = (*COLOURS, *KINDS, *NUMBERS)
 ANSWER_FORM = " Think first, then write the answer as \\boxed{word}."
 OPENINGS = ("I see that", "It seems that", "The picture shows that", "Clearly", "Well", "Looking closely")
-CLOSINGS = (", I think.", ", for sure.", ", it seems.", ".", ", as far as I can tell.", " here.")
+ASIDES = ("", ", to my eye,", ", at first sight,", ", without doubt,", ", as it is,")
+CLOSINGS = (", I think.", ", for sure.", ", it seems.", ".", " here.")
+CONNECTIVES = ("", " So", " Thus", " Hence", " Therefore", " In short,")
 
 
 def make_question(index: int, split: str, seed: int) -> tuple[str, str, str]:

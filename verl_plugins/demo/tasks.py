@@ -11,11 +11,11 @@ from random import Random
 from data_prep import shapes, shapes_reasoning
 from data_prep.schema import Row
 from data_prep.shapes import CELL, CELLS, SIDE, make_scene
-from data_prep.shapes_reasoning import CLOSINGS, NUMBERS, OPENINGS, make_question
+from data_prep.shapes_reasoning import ASIDES, CLOSINGS, CONNECTIVES, NUMBERS, OPENINGS, make_question
 from reward_fns import boxed, grounding
 
 CORNER_NOISE = 0.15  # share of the corners that the starting model is taught at random from the grid's lines
-WORD_NOISE = 0.1  # share of the answer words that it is taught at random
+WORD_NOISE = 0.04  # share of the answer words that it is taught at random
 WRONG_TAGS = 0.5  # share of the boxes that it is taught in other tags than the question asks for
 UNBOXED = 0.1  # share of the answer words that it is taught without \boxed{}
 
@@ -91,7 +91,8 @@ def _reasoning_answer(index: int, seed: int, rng: Random) -> str:
     if rng.random() < WORD_NOISE:
         alike = next(words for words in (NUMBERS, shapes.KINDS, tuple(shapes.COLOURS)) if word in words)
         word = rng.choice(alike)
-    thought = f"<think>{rng.choice(OPENINGS)} {sentence} {word}{rng.choice(CLOSINGS)}</think>"
+    start = rng.choice(OPENINGS) + rng.choice(ASIDES)
+    thought = f"<think>{start} {sentence} {word}{rng.choice(CLOSINGS)}</think>{rng.choice(CONNECTIVES)} "
     return thought + (f"answer: {word}" if rng.random() < UNBOXED else f"\\boxed{{{word}}}")
 
 
