@@ -3,7 +3,7 @@
     python benchmarks/vepo.py [--out DIR] [--seeds 1 2] [--steps 40]
 
 Runs of the demo (real verl + FSDP2 + vLLM on the CPU, two to four minutes each on two cores), one after the other.
-Runs that are finished are kept, so it can be stopped and started again. Prints three Markdown tables. Runs of one seed
+Runs that are finished are kept, so it can be stopped and started again. Prints four Markdown tables. Runs of one seed
 see the same prompts with the same random numbers. A "vision word" is the word of an answer that only the picture
 tells: the first colour, kind or number of the kind that was asked for.
 """
@@ -29,6 +29,7 @@ VARIANTS = {
     "entropy-only top 20%": ["--method=vepo", "algorithm.vepo.score=entropy"],
     "VEPO, score D": ["--method=vepo"],
 }
+KINDS_OF_NOISE = ("gaussian", "diffusion", "patch", "zero")  # one step each, for what is selected
 ASKED = {"What colour": tuple(COLOURS), "What is the": KINDS, "How many": NUMBERS}
 FRACTION = 0.2
 
@@ -42,8 +43,11 @@ def main() -> None:
     for seed in arguments.seeds:
         for name, options in VARIANTS.items():
             run(arguments.out / slug(name, seed), options, seed, arguments.steps)
+    for kind in KINDS_OF_NOISE:
+        run(arguments.out / kind, ["--method=vepo", f"algorithm.vepo.perturbation={kind}"], arguments.seeds[0], steps=1)
     folders = [arguments.out / slug("VEPO, score D", seed) / "tokens" for seed in arguments.seeds]
     print(selection_table(folders, [1, arguments.steps]))
+    print(perturbation_table(arguments.out), end="\n\n")
     print(learning_table(arguments.out, arguments.seeds), cost_table(arguments.out, arguments.seeds), sep="\n\n")
 
 
@@ -77,6 +81,19 @@ def selection_table(folders: list[Path], steps: list[int]) -> str:
             kept = fmean(float(is_kept(record, place, name)) for record, place in found)
             lines.append(f"| {name} | {kept:.2f} |")
         lines.append("")
+    return "\n".join(lines)
+
+
+def perturbation_table(out: Path) -> str:
+    lines = ["| perturbation | JSD of vision words | of other tokens | vision word selected by D | by entropy alone |"]
+    lines.append("|---|---|---|---|---|")
+    for kind in KINDS_OF_NOISE:
+        records = read_json_lines(out / kind / "tokens" / "1.jsonl")[0]
+        found = [(record, place) for record in records if (place := vision_word(record)) is not None]
+        others = [(record, i) for record, place in found for i in range(len(record["tokens"])) if i != place]
+        kept = [fmean(float(is_kept(record, place, score)) for record, place in found) for score in ("D", "entropy")]
+        jsd = f"{mean('jsd', found):.4f} | {mean('jsd', others):.4f}"
+        lines.append(f"| {kind} | {jsd} | {kept[0]:.2f} | {kept[1]:.2f} |")
     return "\n".join(lines)
 
 
