@@ -104,14 +104,14 @@ class EntropyEngine(FSDPEngineWithLMHead):
         layout = layout_of(self.model_config.processor)
         drawn = {}
         samples = []
-        for inputs, index in zip(micro_batch["multi_modal_inputs"], micro_batch["index"], strict=True):
-            inputs: Any = tu.unwrap_non_tensor_data(inputs)
-            index = str(tu.unwrap_non_tensor_data(index))
+        fields = (micro_batch[name] for name in ("multi_modal_inputs", "index", "uid"))
+        for row in zip(*fields, strict=True):
+            inputs, index, uid = (tu.unwrap_non_tensor_data(field) for field in row)
             if inputs and inputs.get("pixel_values") is not None:
-                if index not in drawn:
-                    key = (counterfactual.seed, counterfactual.step, index)
-                    drawn[index] = perturb(inputs, layout, counterfactual.kind, counterfactual.strength, key)
-                inputs = drawn[index]
+                if uid not in drawn:  # not by index: where a data set has none, verl gives every row index 0
+                    key = (counterfactual.seed, counterfactual.step, str(index))
+                    drawn[uid] = perturb(inputs, layout, counterfactual.kind, counterfactual.strength, key)
+                inputs = drawn[uid]
             samples.append(inputs)
         return extract_multi_modal_inputs(samples)
 

@@ -43,7 +43,7 @@ def engine():
     return engine
 
 
-def micro_batch(processor, with_image, lengths, temperature=1.0):
+def micro_batch(processor, with_image, lengths, temperature=1.0, index=lambda number: number // 2):
     """Rows as verl's workers get them, and the same rows one by one."""
     rows, samples = [], []
     generator = torch.Generator().manual_seed(1)
@@ -63,16 +63,17 @@ def micro_batch(processor, with_image, lengths, temperature=1.0):
         {"input_ids": jagged[0], "position_ids": position_ids, "response_mask": jagged[1]}, batch_size=[len(rows)]
     )
     data["multi_modal_inputs"] = NonTensorStack.from_list([NonTensorData(sample) for sample in samples])
-    data["index"] = NonTensorStack.from_list([NonTensorData(number // 2) for number in range(len(rows))])
+    data["index"] = NonTensorStack.from_list([NonTensorData(index(number)) for number in range(len(rows))])
+    data["uid"] = NonTensorStack.from_list([NonTensorData(f"prompt{number // 2}") for number in range(len(rows))])
     tu.assign_non_tensor(data, temperature=temperature, use_remove_padding=False, counterfactual=CLEAN)
     return data, rows, samples
 
 
-def expected(engine, rows, samples, number, temperature):
+def expected(engine, rows, samples, number, temperature, index=lambda number: number // 2):
     """float64 divergences of one row's response tokens, from the full logits of two forwards of that row alone."""
     ids, positions, mask = rows[number]
     layout = layout_of(engine.model_config.processor)
-    key = (CLEAN.seed, CLEAN.step, str(number // 2))
+    key = (CLEAN.seed, CLEAN.step, str(index(number)))
     images = (
         samples[number],
         perturb(samples[number], layout, CLEAN.kind, CLEAN.strength, key) if samples[number] else {},
@@ -108,6 +109,16 @@ def test_one_call_returns_what_two_plain_forwards_would(engine, monkeypatch, tem
     assert found["jsd"][0].max() > 1e-3  # the image matters, so the comparison means something
     assert not found["jsd"][2].any()  # a row without an image has no counterfactual
     assert torch.equal(found["entropy"][2], found["perturbed_entropy"][2])
+
+
+def test_prompts_that_share_an_index_keep_their_own_images(engine):
+    data, rows, samples = micro_batch(engine.model_config.processor, [1, 1, 1], [5, 5, 5], index=lambda number: 0)
+    with torch.no_grad():
+        _, output = engine.forward_step(data, None, forward_only=True)
+    for number in (0, 2):  # rows 0 and 1 are of one prompt, row 2 is of another
+        divergences, _ = expected(engine, rows, samples, number, 1.0, index=lambda number: 0)
+        found = output["model_output"]["jsd"][number][-6:-1].double()
+        torch.testing.assert_close(found, divergences.jsd, rtol=1e-3, atol=2e-5)
 
 
 def test_rows_packed_without_padding_give_the_same_numbers(engine):
