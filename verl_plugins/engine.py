@@ -106,6 +106,7 @@ class EntropyEngine(FSDPEngineWithLMHead):
         samples = []
         fields = (micro_batch[name] for name in ("multi_modal_inputs", "index", "uid"))
         for row in zip(*fields, strict=True):
+            inputs: Any
             inputs, index, uid = (tu.unwrap_non_tensor_data(field) for field in row)
             if inputs and inputs.get("pixel_values") is not None:
                 if uid not in drawn:  # not by index: where a data set has none, verl gives every row index 0
