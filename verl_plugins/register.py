@@ -51,7 +51,8 @@ def _register_engine(_) -> None:
 
     from verl_plugins.engine import ENGINE, EntropyEngine
 
-    EngineRegistry.register(model_type=ENGINE, backend=["fsdp", "fsdp2"], device=["cuda", "npu"])(EntropyEngine)
+    if ENGINE not in EngineRegistry._engines:
+        EngineRegistry.register(model_type=ENGINE, backend=["fsdp", "fsdp2"], device=["cuda", "npu"])(EntropyEngine)
 
 
 def _register_agent_loop(agent_loop) -> None:
