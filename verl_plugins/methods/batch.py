@@ -22,7 +22,7 @@ class AdvantageBatch:
         reward_components: named parts of the reward, each (B,) float, e.g. ``{"iou": ...}``.
         entropy: (B, T) float, nats, full-vocabulary entropy of the old policy, if it was computed.
         jsd, kl, perturbed_entropy: (B, T) float, nats, of the old policy given the image against the old policy given
-            a perturbed one (``verl_plugins.kernels.Divergence``), if they were computed.
+            a perturbed one (``verl_plugins.kernels.divergence``), if they were computed.
     """
 
     advantages: Tensor

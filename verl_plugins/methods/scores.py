@@ -37,6 +37,7 @@ def min_max(values: Tensor, mask: Tensor) -> Tensor:
 def top_tokens(values: Tensor, mask: Tensor, fraction: float) -> Tensor:
     """(B, T) bool: the ceil(fraction * valid) tokens of each row with the highest values; ties keep the earlier."""
     order = values.masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True, stable=True)
-    rank = torch.empty_like(order).scatter_(1, order, torch.arange(mask.shape[1]).expand_as(order).contiguous())
-    kept = (fraction * mask.sum(dim=1, keepdim=True).double() - 1e-9).ceil()  # 0.1 * 30 is 3.0000000000000004
+    places = torch.arange(mask.shape[1], device=order.device).expand_as(order)
+    rank = torch.empty_like(order).scatter_(1, order, places)
+    kept = (fraction * mask.sum(dim=1, keepdim=True).double() - 1e-9).ceil()  # 0.07 * 100 is 7.000000000000001
     return (rank < kept) & mask
