@@ -9,7 +9,7 @@ import torch
 import transfer_queue as tq
 from omegaconf import DictConfig
 
-from verl_plugins.engine import Counterfactual
+from verl_plugins.engine.counterfactual import Counterfactual
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.vepo import VEPOConfig
 from verl_plugins.methods.vepo_batch import select
@@ -36,7 +36,7 @@ class Counterfactuals:
         self.image = Perturbation(vepo.perturbation, vepo.strength, vepo.schedule)
         self.layout = layout_of(processor) if self.needed else None
         self.seed = config.actor_rollout_ref.rollout.seed
-        self.token_data_dir = config.trainer.get("token_data_dir")
+        self.record_dir = config.trainer.get("record_dir")
         self.test_freq = config.trainer.test_freq
 
     def at(self, step: int, total_steps: int) -> Counterfactual:
@@ -46,7 +46,7 @@ class Counterfactuals:
 
     def is_written_at(self, step: int, total_steps: int) -> bool:
         """Whether the tokens of ``step`` are recorded: the first, each ``test_freq``-th and the last one are."""
-        if not self.token_data_dir or self.vepo.keeps_all:
+        if not self.record_dir or self.vepo.keeps_all:
             return False
         return step in (1, total_steps) or (self.test_freq > 0 and step % self.test_freq == 0)
 
@@ -69,4 +69,4 @@ class Counterfactuals:
                 other = perturb(inputs, self.layout, counterfactual.kind, counterfactual.strength, key)
                 record["picture"] = picture(inputs, self.layout)
                 record["perturbed_picture"] = picture(other, self.layout)
-        write_records(records, Path(self.token_data_dir) / f"{step}.jsonl")
+        write_records(records, Path(self.record_dir) / "tokens" / f"{step}.jsonl")

@@ -49,7 +49,8 @@ def _register_trainer(v1) -> None:
 def _register_engine(_) -> None:
     from verl.workers.engine import EngineRegistry
 
-    from verl_plugins.engine import ENGINE, EntropyEngine
+    from verl_plugins.engine import ENGINE
+    from verl_plugins.engine.fsdp import EntropyEngine
 
     if ENGINE not in EngineRegistry._engines:
         EngineRegistry.register(model_type=ENGINE, backend=["fsdp", "fsdp2"], device=["cuda", "npu"])(EntropyEngine)

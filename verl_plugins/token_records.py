@@ -1,4 +1,4 @@
-"""What VEPO selected, token by token, written for the report: ``<step>.jsonl`` in ``trainer.token_data_dir``."""
+"""What VEPO selected, token by token, written for the report: ``tokens/<step>.jsonl`` in ``trainer.record_dir``."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from verl.utils.debug import marked_timer
 from verl.workers.utils.padding import response_from_nested, response_to_nested
 
 from verl_plugins.counterfactuals import Counterfactuals
-from verl_plugins.engine import COUNTERFACTUAL, SIGNALS
+from verl_plugins.engine.counterfactual import COUNTERFACTUAL, SIGNALS
 from verl_plugins.estimator import group_indices
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.batch import AdvantageBatch

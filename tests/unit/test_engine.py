@@ -17,7 +17,8 @@ from verl.utils import tensordict_utils as tu
 from data_prep.shapes import make_row
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_config, build_processor
-from verl_plugins.engine import Counterfactual, EntropyEngine
+from verl_plugins.engine.counterfactual import Counterfactual
+from verl_plugins.engine.fsdp import EntropyEngine
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.perturb import perturb
 
@@ -26,7 +27,7 @@ CLEAN = Counterfactual(kind="gaussian", strength=2.0, seed=3, step=5)
 
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch):
-    monkeypatch.setattr(sys.modules["verl_plugins.engine"], "get_device_id", lambda: "cpu")
+    monkeypatch.setattr(sys.modules["verl_plugins.engine.fsdp"], "get_device_id", lambda: "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def expected(engine, rows, samples, number, temperature, index=lambda number: nu
 @pytest.mark.parametrize("chunk", [None, 2000])
 def test_one_call_returns_what_two_plain_forwards_would(engine, monkeypatch, temperature, chunk):
     if chunk:
-        monkeypatch.setattr(sys.modules["verl_plugins.engine"], "CHUNK", chunk)  # three tokens at a time
+        monkeypatch.setattr(sys.modules["verl_plugins.engine.hidden_states"], "CHUNK", chunk)  # three tokens at a time
     data, rows, samples = micro_batch(engine.model_config.processor, [1, 1, 0, 1], [5, 9, 4, 1], temperature)
     with torch.no_grad():
         _, output = engine.forward_step(data, None, forward_only=True)

@@ -53,7 +53,7 @@ def training_command(
         f"trainer.total_training_steps={steps}",
         f"trainer.default_local_dir={run_dir / 'checkpoints'}",
         f"trainer.validation_data_dir={run_dir / 'validation'}",
-        f"trainer.token_data_dir={run_dir / 'tokens'}",
+        f"trainer.record_dir={run_dir}",
         f"trainer.test_freq={steps}",
         "trainer.save_freq=10",
         "trainer.max_actor_ckpt_to_keep=2",

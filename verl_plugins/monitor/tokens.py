@@ -1,6 +1,6 @@
 """Which tokens VEPO selected: responses with every token coloured by its score, beside the two images.
 
-Reads `tokens/{step}.jsonl` of a run (`trainer.token_data_dir`, written by `verl_plugins.token_records`).
+Reads `tokens/{step}.jsonl` of a run (below `trainer.record_dir`, written by `verl_plugins.token_records`).
 """
 
 from html import escape
