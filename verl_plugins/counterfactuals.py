@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,8 @@ from verl_plugins.engine.counterfactual import Counterfactual
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.vepo import VEPOConfig
 from verl_plugins.methods.vepo_batch import select
-from verl_plugins.token_records import PICTURES, ROWS, picture, token_records, write_records
+from verl_plugins.records import PICTURES, Recorder, picture
+from verl_plugins.token_records import ROWS, token_records
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.perturb import Perturbation, perturb
 
@@ -36,8 +36,7 @@ class Counterfactuals:
         self.image = Perturbation(vepo.perturbation, vepo.strength, vepo.schedule)
         self.layout = layout_of(processor) if self.needed else None
         self.seed = config.actor_rollout_ref.rollout.seed
-        self.record_dir = config.trainer.get("record_dir")
-        self.test_freq = config.trainer.test_freq
+        self.recorder = Recorder(config)
 
     def at(self, step: int, total_steps: int) -> Counterfactual:
         """The image that ``step`` (from 1) of ``total_steps`` asks for."""
@@ -45,10 +44,8 @@ class Counterfactuals:
         return Counterfactual(self.image.kind, strength, self.seed, step)
 
     def is_written_at(self, step: int, total_steps: int) -> bool:
-        """Whether the tokens of ``step`` are recorded: the first, each ``test_freq``-th and the last one are."""
-        if not self.record_dir or self.vepo.keeps_all:
-            return False
-        return step in (1, total_steps) or (self.test_freq > 0 and step % self.test_freq == 0)
+        """Whether the tokens of ``step`` are recorded."""
+        return not self.vepo.keeps_all and self.recorder.wants(step, total_steps)
 
     def write_tokens(self, where: dict, batch: AdvantageBatch, tokenizer: Any, step: int, total_steps: int) -> None:
         """Record the first ROWS responses of a step's batch; ``where`` are the batch's keys in the TransferQueue."""
@@ -69,4 +66,4 @@ class Counterfactuals:
                 other = perturb(inputs, self.layout, counterfactual.kind, counterfactual.strength, key)
                 record["picture"] = picture(inputs, self.layout)
                 record["perturbed_picture"] = picture(other, self.layout)
-        write_records(records, Path(self.record_dir) / "tokens" / f"{step}.jsonl")
+        self.recorder.write("tokens", step, records)

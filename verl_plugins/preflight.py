@@ -7,9 +7,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
-from verl_plugins.config import TRAINER_MODE
+from verl_plugins.config import SECOND_LOOPS, TRAINER_MODE
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.config import config_from_node
+from verl_plugins.methods.saei import SaEIConfig
+
+MODEL_HOOKS = {  # methods that reach into the model: the strategies of verl's engine that they can, and why
+    "vepo": (("fsdp", "fsdp2"), "reads the hidden states of verl's FSDP engine"),
+    "saei": (("fsdp2",), "takes gradients to the images alone, through verl's FSDP2 engine"),
+}
 
 
 def check_run(config: DictConfig) -> list[str]:
@@ -25,6 +31,7 @@ def check_run(config: DictConfig) -> list[str]:
     return [
         *_check_knobs(config, methods),
         *_check_trainer(config, methods),
+        *(_check_saei(config) if "saei" in methods else ()),
         *(problem for key in ("train_files", "val_files") for problem in _check_files(config, key)),
     ]
 
@@ -59,15 +66,44 @@ def _check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
         bypass = "algorithm.rollout_correction.bypass_mode"
         expect(bypass, lambda got: not got, "false (bypass mode computes neither old log-probs nor entropy)")
         expect("actor_rollout_ref.rollout.n", lambda got: got >= 2, ">= 2 responses in a group")
-    if "vepo" in methods:
-        actor = "actor_rollout_ref.actor"
-        reads = "(vepo reads the hidden states of verl's FSDP engine)"
-        expect(
-            f"{actor}.loss_agg_mode", lambda got: got == "token-mean", "token-mean, for which vepo's weights are made"
-        )
-        expect(f"{actor}.strategy", lambda got: got in ("fsdp", "fsdp2"), f"fsdp or fsdp2 {reads}")
+    readers = {name: hook for name, hook in MODEL_HOOKS.items() if name in methods}
+    for name, (strategies, hook) in readers.items():
+        actor, reads = "actor_rollout_ref.actor", f"({name} {hook})"
+        expect(f"{actor}.strategy", strategies.__contains__, f"{' or '.join(strategies)} {reads}")
         expect(f"{actor}.ulysses_sequence_parallel_size", lambda got: got == 1, f"1 {reads}")
         expect("actor_rollout_ref.model.use_fused_kernels", lambda got: not got, f"false {reads}")
+    if "vepo" in methods:
+        key = "actor_rollout_ref.actor.loss_agg_mode"
+        expect(key, lambda got: got == "token-mean", "token-mean, for which vepo's weights are made")
+    return problems
+
+
+def _check_saei(config: DictConfig) -> list[str]:
+    """What only a run with a second sampling has to keep to."""
+    problems = []
+    rollout, saei = config.actor_rollout_ref.rollout, config.algorithm.saei
+    n1, n2, alpha = (saei.get(name, getattr(SaEIConfig, name)) for name in ("n1", "n2", "alpha"))
+    if rollout.n != n1 + n2:
+        problems.append(
+            f"algorithm.saei.n1 + n2: got {n1} + {n2}, expected actor_rollout_ref.rollout.n = {rollout.n}; "
+            "set algorithm.saei.n1 and n2, or actor_rollout_ref.rollout.n"
+        )
+    if alpha == 0:
+        problems.append(
+            "algorithm.saei.alpha: got 0, which changes no image, expected 1 to 255 levels of 8-bit pixels; "
+            "set algorithm.saei.alpha, or start the run with +method=grpo"
+        )
+    loop = rollout.agent.get("default_agent_loop")
+    if loop not in SECOND_LOOPS:
+        problems.append(
+            f"actor_rollout_ref.rollout.agent.default_agent_loop: got {loop}, expected {' or '.join(SECOND_LOOPS)} "
+            "(saei samples again single-turn); set actor_rollout_ref.rollout.agent.default_agent_loop"
+        )
+    if OmegaConf.select(config, "algorithm.filter_groups.enable"):
+        problems.append(
+            "algorithm.filter_groups.enable: got true, expected false (groups are filtered before saei has sampled the "
+            "second half of them); set algorithm.filter_groups.enable"
+        )
     return problems
 
 

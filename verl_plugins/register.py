@@ -11,7 +11,7 @@ import sys
 
 
 def register() -> None:
-    """Register Hydra groups, estimators, trainer, engine, agent loop and, where selected, the CPU. Idempotent."""
+    """Register Hydra groups, estimators, trainer, engine, agent loops and, where selected, the CPU. Idempotent."""
     import wrapt
     from hydra.core.plugins import Plugins
 
@@ -57,10 +57,13 @@ def _register_engine(_) -> None:
 
 
 def _register_agent_loop(agent_loop) -> None:
-    from verl_plugins.config import AGENT_LOOP
-    from verl_plugins.rollout import SeededSingleTurnAgentLoop
+    from verl_plugins import rollout
+    from verl_plugins.config import AGENT_LOOP, SECOND_LOOPS
 
-    agent_loop.agent_loop.register(AGENT_LOOP)(SeededSingleTurnAgentLoop)
+    register_loop = agent_loop.agent_loop.register
+    register_loop(AGENT_LOOP)(rollout.SeededSingleTurnAgentLoop)
+    register_loop(SECOND_LOOPS["single_turn_agent"])(rollout.AdversarialSingleTurnAgentLoop)
+    register_loop(SECOND_LOOPS[AGENT_LOOP])(rollout.AdversarialSeededSingleTurnAgentLoop)
 
 
 try:

@@ -1,12 +1,17 @@
-"""Sampling that can be repeated: an agent loop which gives each request a seed of its own."""
+"""Agent loops: sampling that can be repeated, and sampling on images other than the data set's."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
 from typing import Any
 
+import transfer_queue as tq
+from PIL import Image
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
+
+from verl_plugins.engine import PIXELS, SIZES
+from verl_plugins.second_sampling import SECOND_SAMPLING, SecondSampling
 
 
 class SeededSingleTurnAgentLoop(SingleTurnAgentLoop):
@@ -20,9 +25,50 @@ class SeededSingleTurnAgentLoop(SingleTurnAgentLoop):
     """
 
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs) -> AgentLoopOutput:
-        key = (self.rollout_config.seed, kwargs["global_steps"], kwargs["index"], kwargs["session_id"])
+        again: SecondSampling | None = kwargs.get(SECOND_SAMPLING)
+        session = kwargs["session_id"] + (again["first_session"] if again else 0)
+        key = (self.rollout_config.seed, kwargs["global_steps"], kwargs["index"], session)
         seeded = {**sampling_params, "seed": request_seed(*key)}
         return await super().run(seeded, priority=priority, **kwargs)  # pyright: ignore[reportAbstractUsage]  decorated
+
+
+class AdversarialImages(SingleTurnAgentLoop):
+    """Samples on the images that the attack left in the TransferQueue; goes before another agent loop."""
+
+    pictures: list[Image.Image] | None = None
+
+    async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs) -> AgentLoopOutput:
+        again: SecondSampling = kwargs[SECOND_SAMPLING]
+        if again["key"] is not None:
+            self.pictures = await fetch_pictures(again["key"])
+        output = await super().run(sampling_params, priority=priority, **kwargs)  # pyright: ignore[reportAbstractUsage]
+        if again["update"] == "clean":
+            output.multi_modal_data = await super().process_multi_modal_info(list(kwargs["raw_prompt"]))
+        return output
+
+    async def process_multi_modal_info(self, messages: list[dict]) -> dict:
+        """The adversarial pictures, past verl's resizing: they have the size that the processor gave the clean ones."""
+        if self.pictures is None:
+            return await super().process_multi_modal_info(messages)
+        return {"images": self.pictures}
+
+
+class AdversarialSingleTurnAgentLoop(AdversarialImages, SingleTurnAgentLoop):
+    """``single_turn_agent`` on adversarial images."""
+
+
+class AdversarialSeededSingleTurnAgentLoop(AdversarialImages, SeededSingleTurnAgentLoop):
+    """``seeded_single_turn_agent`` on adversarial images."""
+
+
+async def fetch_pictures(key: str) -> list[Image.Image]:
+    """The pictures that the attack left in the row ``key`` of the TransferQueue, RGB."""
+    data: Any = await tq.async_kv_batch_get(keys=[key], partition_id="train", select_fields=[PIXELS, SIZES])
+    sizes = data[SIZES][0].reshape(-1, 2).tolist()
+    parts = data[PIXELS][0].split([3 * height * width for height, width in sizes])
+    return [
+        Image.fromarray(part.view(3, *size).permute(1, 2, 0).numpy()) for part, size in zip(parts, sizes, strict=True)
+    ]
 
 
 def request_seed(seed: int, step: int, index: int | str, session_id: int) -> int:

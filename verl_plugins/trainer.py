@@ -10,13 +10,16 @@ import ray
 import torch
 import transfer_queue as tq
 from omegaconf import DictConfig, open_dict
+from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.protocol import DataProto
 from verl.trainer.ppo.utils import Role
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils import tensordict_utils as tu
 from verl.utils.debug import marked_timer
 from verl.workers.utils.padding import response_from_nested, response_to_nested
 
+from verl_plugins.adversaries import SUFFIX, Adversary, is_adversarial
 from verl_plugins.counterfactuals import Counterfactuals
 from verl_plugins.engine.counterfactual import COUNTERFACTUAL, SIGNALS
 from verl_plugins.estimator import group_indices
@@ -46,6 +49,8 @@ class EntropyTrainer(PPOTrainerSync):
         super()._init_tokenizer()
         _, vepo = self.methods.get("vepo", (None, None))
         self.counterfactuals = Counterfactuals(self.config, vepo, self.processor) if vepo else None
+        _, saei = self.methods.get("saei", (None, None))
+        self.adversary = Adversary(self.config, saei, self.processor) if saei else None
 
     def _build_replay_buffer(self):
         replay_buffer = super()._build_replay_buffer()
@@ -58,6 +63,33 @@ class EntropyTrainer(PPOTrainerSync):
         for role in self.role_worker_mapping:
             if role != Role.Critic:
                 self.role_worker_mapping[role] = ray.remote(EntropyWorker)
+
+    def prepare_step(self) -> dict:
+        self.prompt_places: dict[str, int] = {}
+        if self.adversary:
+            self.adversary.begin_step()
+        return super().prepare_step()
+
+    def _submit_batch_to_rollout(self, batch: TensorDict) -> int:
+        for uid in batch["uid"]:
+            self.prompt_places[tu.unwrap_non_tensor_data(uid)] = len(self.prompt_places)
+        return super()._submit_batch_to_rollout(self.adversary.first_sampling(batch) if self.adversary else batch)
+
+    def _balance_batch(self, batch: KVBatchMeta, metrics: dict, *args, **kwargs) -> KVBatchMeta:
+        """verl's, of rows in an order that repeats, with the second sampling of a method that has one.
+
+        Rows come in the order in which their requests ended; sums over them would differ in the last bits.
+        """
+        batch.reorder(sorted(range(len(batch)), key=lambda row: self._place(batch.keys[row])))
+        if self.adversary:
+            batch = self.adversary.second_sampling(self, super()._submit_batch_to_rollout, batch, metrics)
+            batch.reorder(sorted(range(len(batch)), key=lambda row: self._place(batch.keys[row])))
+        return super()._balance_batch(batch, metrics, *args, **kwargs)
+
+    def _place(self, key: str) -> tuple[int, bool, int, int]:
+        """Prompt, sampling, response and output of a row."""
+        uid, session, output = key.rsplit("_", 2)
+        return self.prompt_places[uid.removesuffix(SUFFIX)], is_adversarial(key), int(session), int(output)
 
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """verl's old log-probabilities and entropy; where a method needs them, the counterfactual's signals too."""
@@ -78,11 +110,12 @@ class EntropyTrainer(PPOTrainerSync):
             return batch
         with marked_timer("entropy_methods", self.timing_raw):
             fields = ["uid", "response_mask", "rm_scores", "advantages", "old_log_probs", "entropy", "extra_fields"]
+            fields += ["rollout_log_probs"] if self.config.actor_rollout_ref.rollout.calculate_log_probs else []
             fields += SIGNALS if self.counterfactuals and self.counterfactuals.needed else ()
             where = {"keys": batch.keys, "partition_id": batch.partition_id}
             data = tq.kv_batch_get(**where, select_fields=fields)
             nested_mask = data["response_mask"]
-            advantage_batch = _to_advantage_batch(data)
+            advantage_batch = _to_advantage_batch(data, [is_adversarial(key) for key in batch.keys])
             for apply, config in self.methods.values():
                 advantages, method_metrics = apply(advantage_batch, config)
                 metrics.update(method_metrics)
@@ -96,7 +129,7 @@ class EntropyTrainer(PPOTrainerSync):
         return batch
 
 
-def _to_advantage_batch(data) -> AdvantageBatch:
+def _to_advantage_batch(data, adversarial: list[bool]) -> AdvantageBatch:
     """Pad the TransferQueue's nested rows to (B, T) tensors."""
     extra_fields = data.pop("extra_fields").tolist()
     uids = np.array(data.pop("uid").tolist(), dtype=object)
@@ -112,7 +145,8 @@ def _to_advantage_batch(data) -> AdvantageBatch:
         groups=group_indices(uids),
         reward_components=_reward_components(extra_fields),
         entropy=padded["entropy"],
-        **{name: padded[name] for name in SIGNALS if name in padded},
+        adversarial=torch.tensor(adversarial),
+        **{name: padded[name] for name in (*SIGNALS, "rollout_log_probs") if name in padded},
     )
 
 

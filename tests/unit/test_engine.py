@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import sys
-from io import BytesIO
-from types import SimpleNamespace
 
 import pytest
 import torch
-from PIL import Image
-from tensordict import NonTensorData, NonTensorStack, TensorDict
+from tensordict import TensorDict
 from test_divergence import exact
-from transformers import Qwen2_5_VLForConditionalGeneration
+from tiny_engine import build_engine, micro_batch
 from verl.utils import tensordict_utils as tu
 
-from data_prep.shapes import make_row
-from verl_plugins.demo.tasks import TASKS
-from verl_plugins.demo.tiny_vlm import build_config, build_processor
 from verl_plugins.engine.counterfactual import Counterfactual
-from verl_plugins.engine.fsdp import EntropyEngine
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.perturb import perturb
 
@@ -32,41 +25,12 @@ def on_the_cpu(monkeypatch):
 
 @pytest.fixture(scope="module")
 def engine():
-    processor = build_processor(TASKS["grounding"])
-    torch.manual_seed(0)
-    model = Qwen2_5_VLForConditionalGeneration(build_config(processor.tokenizer)).float().eval()
-    with torch.no_grad():
-        model.lm_head.weight.mul_(20)  # a random model hardly looks at its image
-    engine = object.__new__(EntropyEngine)
-    engine.module, engine.model_config = model, SimpleNamespace(processor=processor)
-    engine._autocast_dtype, engine.pad_to_length, engine.use_ulysses_sp = torch.float32, 0, False
-    engine._get_packed_pad_size = lambda length: 0
-    return engine
+    return build_engine()
 
 
-def micro_batch(processor, with_image, lengths, temperature=1.0, index=lambda number: number // 2):
-    """Rows as verl's workers get them, and the same rows one by one."""
-    rows, samples = [], []
-    generator = torch.Generator().manual_seed(1)
-    for number, (seen, length) in enumerate(zip(with_image, lengths, strict=True)):
-        content = [{"type": "image"}] * seen + [{"type": "text", "text": "the red square"}]
-        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        image = Image.open(BytesIO(make_row(number // 2, "val", 0)["images"][0]["bytes"])).convert("RGB")
-        inputs = processor(text=[text], images=[image] if seen else None, return_tensors="pt")
-        response = torch.randint(10, 200, (length,), generator=generator)
-        ids = torch.cat([inputs["input_ids"][0], response])
-        rows.append((ids, torch.arange(len(ids)).expand(4, -1), torch.ones(length, dtype=torch.long)))
-        pixels = {k: inputs[k] for k in ("pixel_values", "image_grid_thw")} if seen else {}
-        samples.append(pixels)
-    jagged = [torch.nested.as_nested_tensor([row[i] for row in rows], layout=torch.jagged) for i in (0, 2)]
-    position_ids = tu.nested_tensor_from_tensor_list([row[1] for row in rows], ragged_idx=2)
-    data = TensorDict(
-        {"input_ids": jagged[0], "position_ids": position_ids, "response_mask": jagged[1]}, batch_size=[len(rows)]
-    )
-    data["multi_modal_inputs"] = NonTensorStack.from_list([NonTensorData(sample) for sample in samples])
-    data["index"] = NonTensorStack.from_list([NonTensorData(index(number)) for number in range(len(rows))])
-    data["uid"] = NonTensorStack.from_list([NonTensorData(f"prompt{number // 2}") for number in range(len(rows))])
-    tu.assign_non_tensor(data, temperature=temperature, use_remove_padding=False, counterfactual=CLEAN)
+def batch_of(*arguments, **settings):
+    data, rows, samples = micro_batch(*arguments, **settings)
+    tu.assign_non_tensor(data, counterfactual=CLEAN)
     return data, rows, samples
 
 
@@ -94,7 +58,7 @@ def expected(engine, rows, samples, number, temperature, index=lambda number: nu
 def test_one_call_returns_what_two_plain_forwards_would(engine, monkeypatch, temperature, chunk):
     if chunk:
         monkeypatch.setattr(sys.modules["verl_plugins.engine.hidden_states"], "CHUNK", chunk)  # three tokens at a time
-    data, rows, samples = micro_batch(engine.model_config.processor, [1, 1, 0, 1], [5, 9, 4, 1], temperature)
+    data, rows, samples = batch_of(engine.model_config.processor, [1, 1, 0, 1], [5, 9, 4, 1], temperature)
     with torch.no_grad():
         _, output = engine.forward_step(data, None, forward_only=True)
     found = output["model_output"]
@@ -113,7 +77,7 @@ def test_one_call_returns_what_two_plain_forwards_would(engine, monkeypatch, tem
 
 
 def test_prompts_that_share_an_index_keep_their_own_images(engine):
-    data, rows, samples = micro_batch(engine.model_config.processor, [1, 1, 1], [5, 5, 5], index=lambda number: 0)
+    data, rows, samples = batch_of(engine.model_config.processor, [1, 1, 1], [5, 5, 5], index=lambda number: 0)
     with torch.no_grad():
         _, output = engine.forward_step(data, None, forward_only=True)
     for number in (0, 2):  # rows 0 and 1 are of one prompt, row 2 is of another
@@ -123,7 +87,7 @@ def test_prompts_that_share_an_index_keep_their_own_images(engine):
 
 
 def test_rows_packed_without_padding_give_the_same_numbers(engine):
-    data, rows, samples = micro_batch(engine.model_config.processor, [1], [6])
+    data, rows, samples = batch_of(engine.model_config.processor, [1], [6])
     tu.assign_non_tensor(data, use_remove_padding=True)
     with torch.no_grad():
         _, output = engine.forward_step(data, None, forward_only=True)
@@ -134,7 +98,7 @@ def test_rows_packed_without_padding_give_the_same_numbers(engine):
 
 
 def test_the_model_projects_normally_again_afterwards(engine):
-    data, rows, _ = micro_batch(engine.model_config.processor, [0], [3])
+    data, rows, _ = batch_of(engine.model_config.processor, [0], [3])
     with torch.no_grad():
         engine.forward_step(data, None, forward_only=True)
         assert engine.module(input_ids=rows[0][0][None]).logits.shape[1] == len(rows[0][0])

@@ -50,7 +50,7 @@ def test_a_good_run_passes(data, method, platform):
         ("algorithm.rollout_correction.bypass_mode=true", r"bypass_mode: got True, expected false"),
         ("trainer.v1.trainer_mode=separate_async", r"trainer_mode: got separate_async, expected verl_plugins_sync"),
         ("trainer.use_v1=false", r"trainer.use_v1: got False, expected true"),
-        ("algorithm.adv_estimator=gae", r"algorithm.adv_estimator: got gae, expected grpo or ecvgpo, vepo"),
+        ("algorithm.adv_estimator=gae", r"algorithm.adv_estimator: got gae, expected grpo or ecvgpo, vepo, saei"),
         ("actor_rollout_ref.rollout.n=1", r"rollout.n: got 1, expected >= 2"),
         ("data.train_files=/nowhere/x.parquet", r"train_files: got /nowhere/x.parquet, expected a file that exists"),
         ("data.image_key=pictures", r"expected a column 'pictures'; set data.image_key"),

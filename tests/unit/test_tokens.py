@@ -6,12 +6,18 @@ import json
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from transformers import Qwen2VLImageProcessor
 
 from verl_plugins.monitor.tokens import tokens_section
-from verl_plugins.token_records import picture, token_records, write_records
+from verl_plugins.records import Recorder, picture
+from verl_plugins.token_records import token_records
 from verl_plugins.vision.layout import layout_of
+
+
+def write(folder, step, found):
+    Recorder(OmegaConf.create({"trainer": {"record_dir": str(folder), "test_freq": 2}})).write("tokens", step, found)
 
 
 class Tokenizer:
@@ -53,7 +59,7 @@ def test_the_section_shows_first_and_last_step_and_marks_what_was_kept(tmp_path)
     attack[0]["tokens"][0] = "<script>"
     attack[0] |= {"picture": "AAAA", "perturbed_picture": "BBBB"}
     for step in (1, 2, 3, 9):
-        write_records(attack, tmp_path / "tokens" / f"{step}.jsonl")
+        write(tmp_path, step, attack)
     html = tokens_section(tmp_path, last_step=3)
     assert "Step 1:" in html and "Step 3:" in html and "Step 2:" not in html and "Step 9:" not in html
     assert html.count('class="token kept"') == 2 * 2 + 1  # two a step, and the legend's
@@ -68,7 +74,7 @@ def test_no_records_no_section(tmp_path):
 
 def test_records_without_a_counterfactual_are_shown_too(tmp_path):
     record = {key: value for key, value in records()[0].items() if key not in ("jsd", "perturbed_entropy")}
-    write_records([record], tmp_path / "tokens" / "1.jsonl")
+    write(tmp_path, 1, [record])
     assert json.loads((tmp_path / "tokens" / "1.jsonl").read_text()) == record
     html = tokens_section(tmp_path, last_step=1)
     assert "score 1.000, H 0.500" in html and "JSD 0" not in html

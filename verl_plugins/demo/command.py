@@ -59,5 +59,7 @@ def training_command(
         "trainer.max_actor_ckpt_to_keep=2",
         f"hydra.run.dir={run_dir / 'hydra'}",
     ]
+    if "saei" in method:
+        rollout += ["algorithm.saei.n1=4", "algorithm.saei.n2=4"]
     program = [sys.executable, "-m", "verl.trainer.main_ppo", f"+method={method}", "+platform=cpu"]
     return [*program, *data, *model, *actor, *rollout, *reward, *trainer, *overrides]

@@ -14,15 +14,22 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.device import get_device_id
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
+from verl_plugins.engine.adversarial import ADVERSARIAL, adversarial_images
 from verl_plugins.engine.counterfactual import COUNTERFACTUAL, counterfactual_forward
 
 
 class EntropyEngine(FSDPEngineWithLMHead):
-    """``FSDPEngineWithLMHead`` that also answers a ``Counterfactual``; every other batch is verl's."""
+    """``FSDPEngineWithLMHead`` that also answers ``Counterfactual`` and ``Adversarial``; other batches are verl's."""
 
     def __init__(self, model_config, *args, **kwargs):
         model_config.model_type = "language_model"  # to verl, which looked this engine up under its own name
         super().__init__(model_config, *args, **kwargs)
+
+    def forward_backward_batch(self, data: TensorDict, loss_function: Callable, forward_only: bool = False):
+        request: Any = tu.get_non_tensor_data(data, ADVERSARIAL, None)
+        if request is None:
+            return super().forward_backward_batch(data, loss_function, forward_only)
+        return adversarial_images(self, data, request)
 
     def forward_step(self, micro_batch: TensorDict, loss_function: Callable | None, forward_only: bool):
         counterfactual: Any = tu.get_non_tensor_data(micro_batch, COUNTERFACTUAL, None)

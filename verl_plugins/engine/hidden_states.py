@@ -26,6 +26,7 @@ class Predictions:
     Args:
         packed: (N,) int64 positions in ``input_ids.values()``.
         rows: (N,) int64, the row of each.
+        within: (N,) int64, its place in the response.
         positions: (N,) int64 positions in the model's own flattened input.
         labels: (N,) int64, the tokens.
         temperature: (N,) float32.
@@ -33,6 +34,7 @@ class Predictions:
 
     packed: Tensor
     rows: Tensor
+    within: Tensor
     positions: Tensor
     labels: Tensor
     temperature: Tensor
@@ -41,14 +43,14 @@ class Predictions:
     def of(cls, micro_batch: TensorDict, model_inputs: dict[str, Any]) -> Predictions:
         """Of a worker's micro-batch and the inputs that verl's engine prepared from it."""
         input_ids = micro_batch["input_ids"]
-        packed, rows = predicting_positions(input_ids, micro_batch["response_mask"])
+        packed, rows, within = predicting_positions(input_ids, micro_batch["response_mask"])
         if model_inputs["attention_mask"] is None:
             positions = packed  # remove-padding: the model, too, sees the rows one after the other
         else:
             positions = packed - input_ids.offsets()[rows] + rows * model_inputs["input_ids"].shape[1]
         temperature = torch.as_tensor(micro_batch["temperature"], dtype=torch.float32, device=packed.device)
         temperature = temperature.expand(input_ids.shape[0])[rows]
-        return cls(packed, rows, positions, input_ids.values()[packed + 1], temperature)
+        return cls(packed, rows, within, positions, input_ids.values()[packed + 1], temperature)
 
     def nested(self, values: Tensor, input_ids: Tensor) -> Tensor:
         """(N,) values as nested (B, prompt + response) float32, 0 where no response token follows."""
@@ -57,7 +59,7 @@ class Predictions:
         return torch.nested.nested_tensor_from_jagged(full, input_ids.offsets())
 
 
-def predicting_positions(input_ids: Tensor, response_mask: Tensor) -> tuple[Tensor, Tensor]:
+def predicting_positions(input_ids: Tensor, response_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Where the response tokens are predicted.
 
     Args:
@@ -65,12 +67,13 @@ def predicting_positions(input_ids: Tensor, response_mask: Tensor) -> tuple[Tens
         response_mask: nested (B, response).
 
     Returns:
-        (N,) positions in ``input_ids.values()``, each the token before a response token; and (N,) their rows.
+        (N,) positions in ``input_ids.values()``, each the token before a response token; (N,) their rows; and (N,)
+        their places in the response.
     """
     lengths = response_mask.offsets().diff()
     rows = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
     within = torch.arange(len(rows), device=rows.device) - response_mask.offsets()[:-1][rows]
-    return input_ids.offsets()[1:][rows] - lengths[rows] - 1 + within, rows
+    return input_ids.offsets()[1:][rows] - lengths[rows] - 1 + within, rows, within
 
 
 def output_projection(module: nn.Module) -> nn.Linear:

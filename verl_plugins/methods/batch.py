@@ -23,6 +23,8 @@ class AdvantageBatch:
         entropy: (B, T) float, nats, full-vocabulary entropy of the old policy, if it was computed.
         jsd, kl, perturbed_entropy: (B, T) float, nats, of the old policy given the image against the old policy given
             a perturbed one (``verl_plugins.kernels.divergence``), if they were computed.
+        adversarial: (B,) bool, responses that were sampled on an adversarial image, if any were.
+        rollout_log_probs: (B, T) float, nats, of the sampled tokens in the rollout engine, if it was asked for them.
     """
 
     advantages: Tensor
@@ -35,6 +37,8 @@ class AdvantageBatch:
     jsd: Tensor | None = None
     kl: Tensor | None = None
     perturbed_entropy: Tensor | None = None
+    adversarial: Tensor | None = None
+    rollout_log_probs: Tensor | None = None
 
     def with_advantages(self, advantages: Tensor) -> AdvantageBatch:
         """The same batch with other advantages (B, T), for the next method in line."""

@@ -43,7 +43,8 @@ th { font-weight: 600; }
 .chart .dense circle { opacity: 0; }
 .chart circle:hover { opacity: 1; stroke: var(--ink); stroke-width: 2; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; }
-.pair figure { margin: 0; }
+.triple { display: grid; grid-template-columns: 1fr 1fr 1fr; gap: 12px; margin-bottom: 10px; }
+.pair figure, .triple figure { margin: 0; }
 .pair svg { display: block; width: 100%; height: auto; max-height: 420px; }
 .halo, .true-box, .predicted-box { fill: none; vector-effect: non-scaling-stroke; }
 .halo { stroke: #ffffff; stroke-width: 5; }

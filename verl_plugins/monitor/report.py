@@ -4,6 +4,7 @@ import json
 from html import escape
 from pathlib import Path
 
+from verl_plugins.monitor.adversarial import adversarial_section
 from verl_plugins.monitor.cards import gallery_section
 from verl_plugins.monitor.chart import line_chart
 from verl_plugins.monitor.gallery import Gallery, load_gallery
@@ -21,8 +22,8 @@ def write_report(run_dir: str | Path, val_file: str | Path, out: str | Path | No
 
     Args:
         run_dir: directory with `metrics.jsonl` (verl's file logger), `validation/{step}.jsonl` (verl's validation
-            dumps) and, optionally, `tokens/{step}.jsonl` (what VEPO selected) and `run.json` (a flat object of
-            strings: title, method, versions, …).
+            dumps) and, optionally, `tokens/{step}.jsonl` (what VEPO selected), `adversarial/{step}.jsonl` (SaEI's
+            images) and `run.json` (a flat object of strings: title, method, versions, …).
         val_file: the validation parquet that the run used.
         out: the file to write; `run_dir/report.html` if None.
 
@@ -48,6 +49,7 @@ def write_report(run_dir: str | Path, val_file: str | Path, out: str | Path | No
         _notes(log, gallery),
         *_curves(log.steps),
         tokens_section(run_dir, log.steps[-1]["step"]),
+        adversarial_section(run_dir, log.steps[-1]["step"]),
         "<h2>Validation images before and after</h2>",
         gallery_section(gallery) if isinstance(gallery, Gallery) else f"<p>{escape(gallery)}</p>",
     ]

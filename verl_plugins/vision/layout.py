@@ -58,14 +58,18 @@ class PixelLayout:
             patches: (n, 3 * frames * patch * patch), or (1, 3, height, width) where ``tiled``.
             grid: (temporal, height, width) in patches; not used where ``tiled``.
         """
-        if self.tiled:
-            frames = patches.float()
-        else:
-            assert grid is not None
-            t, h, w = (int(n) for n in grid)
-            frames = patches.float().reshape(self._split(t, h, w)).permute(0, 6, 5, 1, 3, 7, 2, 4, 8)
-            frames = frames.reshape(t * self.temporal_patch_size, 3, h * self.patch_size, w * self.patch_size)
+        frames = self._unfold(patches, grid)
         return frames * self._column(self.std, frames) + self._column(self.mean, frames)
+
+    def picture_gradient(self, gradient: Tensor, grid: Sequence[int] | None = None) -> Tensor:
+        """(3, height, width) float32: the gradient of one still image's pixels in [0, 1], whose frames are all alike.
+
+        Args:
+            gradient: with respect to the image's rows of ``pixel_values``, in their shape.
+            grid: as for ``to_pictures``.
+        """
+        frames = self._unfold(gradient, grid)
+        return (frames / self._column(self.std, frames)).sum(dim=0)
 
     def to_patches(self, pictures: Tensor, grid: Sequence[int] | None = None) -> Tensor:
         """The inverse of ``to_pictures``, float32."""
@@ -77,6 +81,15 @@ class PixelLayout:
         _, rows, columns, merge, _, _, frame, patch, _ = self._split(t, h, w)
         frames = frames.reshape(t, frame, 3, rows, merge, patch, columns, merge, patch)
         return frames.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(t * h * w, -1)
+
+    def _unfold(self, patches: Tensor, grid: Sequence[int] | None) -> Tensor:
+        """(frames, 3, height, width) float32: every number of ``patches`` at its pixel."""
+        if self.tiled:
+            return patches.float()
+        assert grid is not None
+        t, h, w = (int(n) for n in grid)
+        frames = patches.float().reshape(self._split(t, h, w)).permute(0, 6, 5, 1, 3, 7, 2, 4, 8)
+        return frames.reshape(t * self.temporal_patch_size, 3, h * self.patch_size, w * self.patch_size)
 
     def _split(self, t: int, h: int, w: int) -> tuple[int, ...]:
         merge, frame, patch = self.merge_size, self.temporal_patch_size, self.patch_size

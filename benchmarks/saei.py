@@ -1,0 +1,132 @@
+"""SaEI against GRPO at equal budget: is the entropy of what is sampled higher, is the reward worse, what does it cost?
+
+    python benchmarks/saei.py [--out DIR] [--seeds 1 2 3] [--steps 40]
+
+Runs of the demo (real verl + FSDP2 + vLLM on the CPU, four to five minutes each on two cores), 8 prompts x 12
+responses a step, one after the other. Runs that are finished are kept, so it can be stopped and started again. Prints
+two Markdown tables and writes the curves of the entropy, curves.html. Runs of one seed see the same prompts and draw
+the same random numbers for each response, so differences are taken within a seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from statistics import fmean, median
+
+from verl_plugins.monitor.chart import line_chart
+from verl_plugins.monitor.metrics import read_metrics, series
+from verl_plugins.monitor.page import page
+
+SECOND = ["--method=saei", "algorithm.saei.n1=6", "algorithm.saei.n2=6"]
+VARIANTS = {
+    "GRPO, n = 12": ["--method=grpo"],
+    "SaEI 6 + 6, alpha = 2": SECOND,
+    "SaEI 6 + 6, alpha = 8": [*SECOND, "algorithm.saei.alpha=8"],
+}
+WINDOW = 10  # steps
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("outputs/saei"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--steps", type=int, default=40)
+    arguments = parser.parse_args()
+    for seed in arguments.seeds:
+        for name, options in VARIANTS.items():
+            run(arguments.out / slug(name, seed), options, seed, arguments.steps)
+    print(learning_table(arguments.out, arguments.seeds), cost_table(arguments.out, arguments.seeds), sep="\n\n")
+    write_curves(arguments.out, arguments.seeds)
+
+
+def run(run_dir: Path, options: list[str], seed: int, steps: int) -> None:
+    command = [sys.executable, "-m", "verl_plugins.cli", "demo", f"--out={run_dir}", f"--steps={steps}", *options]
+    command += [f"data.seed={seed}", f"actor_rollout_ref.rollout.seed={seed}", f"trainer.save_freq={steps}"]
+    command += ["actor_rollout_ref.rollout.n=12", "actor_rollout_ref.rollout.calculate_log_probs=true"]
+    print(" ".join(command[1:]), file=sys.stderr, flush=True)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def learning_table(out: Path, seeds: list[int]) -> str:
+    """Policy entropy over all steps and the last WINDOW, and rewards; differences to GRPO seed by seed."""
+    lines = [
+        "| run | policy entropy, all steps | minus GRPO, seed by seed | last 10 steps | minus GRPO, seed by seed | "
+        "reward, first 5 | reward, last 5 | seed by seed |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    base: dict[int, list[float]] = {}
+    for name in VARIANTS:
+        cells = []
+        for steps in (0, -WINDOW):
+            found = [fmean(values(out, name, seed, "actor/entropy")[steps:]) for seed in seeds]
+            differences = [ours - grpo for ours, grpo in zip(found, base.setdefault(steps, found), strict=True)]
+            shown = ", ".join(f"{difference:+.4f}" for difference in differences) if any(differences) else "–"
+            cells.append(f"{fmean(found):.4f} | {shown}")
+        rewards = [values(out, name, seed, "critic/score/mean") for seed in seeds]
+        last = [fmean(reward[-5:]) for reward in rewards]
+        first = fmean(fmean(reward[:5]) for reward in rewards)
+        each = ", ".join(f"{reward:.3f}" for reward in last)
+        lines.append(f"| {name} | {' | '.join(cells)} | {first:.3f} | {fmean(last):.3f} | {each} |")
+    return "\n".join(lines)
+
+
+def cost_table(out: Path, seeds: list[int]) -> str:
+    """Medians over the steps but the first; ratios between runs are as noisy as the machine.
+
+    "log-prob forward" is the run's own old_log_prob stage, scaled to the n1 of n responses that the attack sees.
+    """
+    lines = [
+        "| run | sampling, s | attack, s | to a log-prob forward of n1 | second sampling, s | step, s | to GRPO |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    grpo = median(_timing(out, "GRPO, n = 12", seeds, "step"))
+    for name in VARIANTS:
+        step, gen = (median(_timing(out, name, seeds, stage)) for stage in ("step", "gen"))
+        cells = ["–", "–", "–"]
+        attack = _timing(out, name, seeds, "saei_attack")
+        if attack:
+            forwards = _timing(out, name, seeds, "old_log_prob")
+            ratio = median(2 * ours / forward for ours, forward in zip(attack, forwards, strict=True))
+            again = median(_timing(out, name, seeds, "saei_gen"))
+            cells = [f"{median(attack):.2f}", f"{ratio:.2f}", f"{again:.2f}"]
+        lines.append(f"| {name} | {gen:.2f} | {' | '.join(cells)} | {step:.2f} | {step / grpo:.2f} |")
+    return "\n".join(lines)
+
+
+def write_curves(out: Path, seeds: list[int]) -> None:
+    """Policy entropy by step, mean over the seeds: each variant's, and its difference to GRPO."""
+    grpo = _mean_curve(out, "GRPO, n = 12", seeds)
+    figures = []
+    for number, name in enumerate(VARIANTS):
+        curve = _mean_curve(out, name, seeds)
+        charts = [(name, curve)]
+        if curve != grpo:
+            charts.append((f"{name}, minus GRPO", [ours - base for ours, base in zip(curve, grpo, strict=True)]))
+        for part, (title, heights) in enumerate(charts):
+            svg = line_chart(f"curve{number}x{part}", title, "nats per token", list(enumerate(heights, start=1)))
+            figures.append(f'<figure class="chart"><h3>{title}</h3>{svg}</figure>')
+    title = f"Policy entropy, mean over {len(seeds)} seeds"
+    (out / "curves.html").write_text(page(title, ['<div class="charts">', *figures, "</div>"]), encoding="utf-8")
+
+
+def _mean_curve(out: Path, name: str, seeds: list[int]) -> list[float]:
+    return [fmean(step) for step in zip(*(values(out, name, seed, "actor/entropy") for seed in seeds), strict=True)]
+
+
+def _timing(out: Path, name: str, seeds: list[int], stage: str) -> list[float]:
+    return [value for seed in seeds for value in values(out, name, seed, f"timing_s/{stage}")[1:]]
+
+
+def values(out: Path, name: str, seed: int, metric: str) -> list[float]:
+    return [value for _, value in series(read_metrics(out / slug(name, seed) / "metrics.jsonl"), metric)]
+
+
+def slug(name: str, seed: int) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name.lower()) + f"_seed{seed}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""The driver's side of SaEI: the second sampling inside a step, on images that the actor's gradient made.
+
+A step samples n1 responses to each prompt as verl does, for which the prompts carry their own ``__rollout_n__``. With
+the rollout engine asleep, the actor makes adversarial images from them (``verl_plugins.engine.adversarial``); awake
+again, with the same weights, it samples n2 responses on these, which then belong to the prompt's group like the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import transfer_queue as tq
+from omegaconf import DictConfig
+from tensordict import TensorDict
+from transfer_queue import KVBatchMeta
+from verl.utils import tensordict_utils as tu
+from verl.utils.debug import marked_timer
+
+from verl_plugins.config import SECOND_LOOPS
+from verl_plugins.engine import PIXELS, SIZES, STATISTICS
+from verl_plugins.engine.adversarial import ADVERSARIAL, Adversarial
+from verl_plugins.methods.saei import SaEIConfig
+from verl_plugins.records import PICTURES, Recorder, picture, png
+from verl_plugins.second_sampling import SECOND_SAMPLING, SecondSampling
+from verl_plugins.vision.layout import layout_of
+from verl_plugins.vision.pixels import to_pixel_values, to_pixels
+
+SUFFIX = "-adversarial"  # of a prompt's uid while it is sampled for the second time
+
+
+def is_adversarial(key: str) -> bool:
+    """Whether a row of the TransferQueue was sampled on an adversarial image."""
+    return key.split("_")[0].endswith(SUFFIX)
+
+
+class Adversary:
+    """What a run with SaEI needs beside the method itself.
+
+    Args:
+        config: verl's config of the run.
+        saei: settings of the method.
+        processor: of the model.
+
+    Raises:
+        ValueError: a processor whose ``pixel_values`` do not lead back to the picture.
+    """
+
+    def __init__(self, config: DictConfig, saei: SaEIConfig, processor: Any):
+        self.saei = saei
+        self.rollout = config.actor_rollout_ref.rollout
+        self.recorder = Recorder(config)
+        self.processor = processor
+        self.prompts: list[TensorDict] = []  # of this step
+        check_invertible(processor)
+
+    def begin_step(self) -> None:
+        """Forget the prompts of the step before."""
+        self.prompts = []
+
+    def first_sampling(self, batch: TensorDict) -> TensorDict:
+        """The prompts to sample n1 responses of; they are remembered for the second sampling."""
+        self.prompts.append(batch)
+        batch = batch.copy()
+        tu.assign_non_tensor_data(batch, "__rollout_n__", self.saei.n1)
+        return batch
+
+    def second_sampling(self, trainer: Any, submit: Callable, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        """The n1 responses of ``batch`` and n2 more of each prompt, on the image that the actor's gradient makes.
+
+        Args:
+            trainer: verl's, with its rollout engine asleep.
+            submit: verl's ``_submit_batch_to_rollout``.
+            batch: the rows of the first sampling, those of one prompt together.
+            metrics: of the step; grows.
+        """
+        with marked_timer("saei_attack", trainer.timing_raw):
+            sources = self._attack(trainer, batch, metrics)
+        with marked_timer("saei_wake", trainer.timing_raw):
+            if self.rollout.free_cache_engine:  # else nothing was freed, and the weights are still there
+                trainer.checkpoint_manager.update_weights(trainer.global_steps - 1)
+        with marked_timer("saei_gen", trainer.timing_raw):
+            prompts = self._prompts_again({key.split("_")[0] for key in batch.keys}, sources)
+            trainer.on_sample_begin()
+            submit(prompts)
+            again, _ = trainer.replay_buffer.sample(
+                global_steps=trainer.global_steps, partition_id=batch.partition_id, batch_size=len(prompts)
+            )
+            trainer.on_sample_end()
+        again.extra_info = dict(batch.extra_info)
+        uids = [key.split("_")[0].removesuffix(SUFFIX) for key in again.keys]
+        tq.kv_batch_put(again.keys, again.partition_id, fields=tu.get_tensordict({"uid": uids}))
+        if trainer.reward_loop_manager.reward_loop_worker_handles is None:
+            again = trainer._compute_reward_colocate(again, metrics=metrics)
+        if self.recorder.wants(trainer.global_steps, trainer.total_training_steps):
+            self._record(trainer, batch, again, sources)
+        return KVBatchMeta(
+            keys=batch.keys + again.keys,
+            tags=batch.tags + again.tags,
+            partition_id=batch.partition_id,
+            extra_info=batch.extra_info,
+        )
+
+    def _attack(self, trainer: Any, batch: KVBatchMeta, metrics: dict) -> dict[str, str]:
+        """By uid, the row that holds the prompt's adversarial images; prompts that have none are left out."""
+        with_image = {uid for prompts in self.prompts for uid, row in _rows(prompts).items() if _has_only_images(row)}
+        keys = [key for key in batch.keys if key.split("_")[0] in with_image]
+        metrics["saei/prompts_without_image"] = float(len({key.split("_")[0] for key in batch.keys} - with_image))
+        if not keys:
+            return {}
+        ranks = len(set(trainer.actor_rollout_wg._query_dispatch_info("actor")))
+        padding = pad_rows(keys, batch.partition_id, ranks)
+        request = Adversarial(self.saei, self.rollout.seed, trainer.global_steps)
+        asked = KVBatchMeta(
+            keys=keys + padding,
+            tags=[{}] * len(keys + padding),
+            partition_id=batch.partition_id,
+            extra_info={**batch.extra_info, "compute_loss": False, ADVERSARIAL: request},
+        )
+        trainer.actor_rollout_wg.compute_log_prob(asked)
+        found: Any = tq.kv_batch_get(keys, batch.partition_id, select_fields=[SIZES, STATISTICS])
+        if padding:
+            tq.kv_clear(keys=padding, partition_id=batch.partition_id)
+        before, after, change = torch.stack(list(found[STATISTICS].unbind())).double().unbind(dim=1)
+        metrics["saei/selective_entropy_clean"] = before.mean().item()
+        metrics["saei/selective_entropy_adversarial"] = after.mean().item()
+        sources = {key.split("_")[0]: key for key, sizes in zip(keys, found[SIZES], strict=True) if len(sizes)}
+        places = {uid: place for place, uid in enumerate(sources)}
+        own = torch.tensor([places[key.split("_")[0]] for key in keys])
+        sums = torch.zeros(2, len(sources), dtype=torch.float64).index_add_(1, own, torch.stack([before, after]))
+        metrics["saei/raised_prompts"] = (sums[1] > sums[0]).double().mean().item()
+        metrics["saei/pixel_change"] = change.mean().item()
+        return sources
+
+    def _prompts_again(self, uids: set[str], sources: dict[str, str]) -> TensorDict:
+        """The prompts of the first sampling that came back, under a uid of their own, with the key of their images."""
+        prompts = tu.concat_tensordict(self.prompts)
+        names = [_plain(uid) for uid in prompts["uid"]]
+        prompts = tu.index_select_tensor_dict(prompts, [place for place, uid in enumerate(names) if uid in uids])
+        names = [uid for uid in names if uid in uids]
+        n1, update = self.saei.n1, self.saei.update
+        again = [SecondSampling(key=sources.get(uid), first_session=n1, update=update) for uid in names]
+        tu.assign_non_tensor_stack(prompts, "uid", [uid + SUFFIX for uid in names])
+        tu.assign_non_tensor_stack(prompts, SECOND_SAMPLING, again)
+        tu.assign_non_tensor_data(prompts, "__rollout_n__", self.saei.n2)
+        tu.assign_non_tensor_data(prompts, "agent_name", SECOND_LOOPS[self.rollout.agent.default_agent_loop])
+        return prompts
+
+    def _record(self, trainer: Any, batch: KVBatchMeta, again: KVBatchMeta, sources: dict[str, str]) -> None:
+        """Write the images of the first prompts, with one response to each of the two."""
+        layout = layout_of(self.processor)
+        records = []
+        for uid, source in list(sources.items())[:PICTURES]:
+            other = next((key for key in again.keys if key.startswith(f"{uid}{SUFFIX}_")), None)
+            if other is None:
+                continue
+            fields = ["prompts", "responses", "rm_scores"]
+            rows: Any = tq.kv_batch_get([source, other], batch.partition_id, select_fields=fields)
+            images: Any = tq.kv_batch_get(
+                [source], batch.partition_id, select_fields=["multi_modal_inputs", PIXELS, SIZES, STATISTICS]
+            )
+            inputs = {name: torch.as_tensor(value) for name, value in _plain(images["multi_modal_inputs"][0]).items()}
+            height, width = images[SIZES][0][:2].tolist()
+            pixels = images[PIXELS][0][: 3 * height * width].view(3, height, width)
+            texts = [trainer.tokenizer.decode(row, skip_special_tokens=True) for row in rows["responses"].unbind()]
+            rewards = [round(row.sum().item(), 5) for row in rows["rm_scores"].unbind()]
+            before, after, _ = images[STATISTICS][0].tolist()
+            records.append(
+                {
+                    "prompt": trainer.tokenizer.decode(rows["prompts"].unbind()[0], skip_special_tokens=True),
+                    "picture": picture(inputs, layout),
+                    "adversarial_picture": png(pixels),
+                    "selective_entropy": [round(before, 5), round(after, 5)],
+                    "responses": texts,
+                    "rewards": rewards,
+                }
+            )
+        self.recorder.write("adversarial", trainer.global_steps, records)
+
+
+def pad_rows(keys: list[str], partition_id: str, multiple: int) -> list[str]:
+    """Keys of copies of the first row, as a prompt of its own, that make the number of rows divisible."""
+    missing = -len(keys) % multiple
+    if not missing:
+        return []
+    row = tq.kv_batch_get([keys[0]], partition_id)
+    padding = [f"attack{place}_0_0" for place in range(missing)]
+    for key in padding:
+        tu.assign_non_tensor_stack(row, "uid", [key.split("_")[0]])
+        tq.kv_batch_put([key], partition_id, fields=row)
+    return padding
+
+
+def check_invertible(processor: Any) -> None:
+    """Send a picture through the processor, back and through it again.
+
+    Raises:
+        ValueError: it does not come back, so an attack could not tell which picture has the pixels it wants.
+    """
+    layout = layout_of(processor)  # refuses processors that it does not know
+    images = getattr(processor, "image_processor", processor)
+    pixels = torch.randint(0, 256, (3, 448, 896), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    made = images([pixels], return_tensors="pt")
+    pictures = to_pixels(made["pixel_values"], None if layout.tiled else made["image_grid_thw"], processor)
+    if len(pictures) != 1:
+        raise ValueError(
+            f"image processor: got {len(pictures)} tiles of one picture from {type(images).__name__}, expected one "
+            "(tiles overlap in the thumbnail and cannot be changed apart); set crop_to_patches to false in the "
+            "model's preprocessor_config.json"
+        )
+    if not torch.equal(to_pixel_values(pictures, processor), made["pixel_values"]):
+        raise ValueError(
+            f"image processor: got other pixel_values from {type(images).__name__} for the picture they were turned "
+            "back into, expected the same; saei cannot attack images through it"
+        )
+
+
+def _rows(prompts: TensorDict) -> dict[str, list[dict]]:
+    """The messages of each prompt by uid."""
+    return {_plain(uid): _plain(row) for uid, row in zip(prompts["uid"], prompts["raw_prompt"], strict=True)}
+
+
+def _has_only_images(messages: list[dict]) -> bool:
+    """Whether a prompt has images and no video."""
+    parts = [part for message in messages if isinstance(message["content"], list) for part in message["content"]]
+    kinds = {part.get("type") for part in parts}
+    return "image" in kinds and "video" not in kinds
+
+
+def _plain(value: Any) -> Any:
+    return tu.unwrap_non_tensor_data(value)

@@ -1,0 +1,67 @@
+"""From ``pixel_values`` back to the very 8-bit pictures that a processor made them of, and forth again.
+
+A picture whose sides are what the processor resizes to (for Qwen-VL multiples of patch * merge, within its pixel
+budget) goes through it unresized, so both ways are exact: a picture changed by whole levels reaches the model in the
+rollout engine, which processes it again, exactly as it was changed here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from verl_plugins.vision.layout import layout_of
+
+TOLERANCE = 0.05  # levels; float32 pixel_values are off by less than 0.001
+
+
+def to_pixels(pixel_values: Tensor, grid: Tensor | None, processor: Any) -> list[Tensor]:
+    """The pictures of one sample, each (3, H, W) uint8 as the processor resized it; of InternVL3 its tiles.
+
+    Args:
+        pixel_values: float, as the processor made it of still images.
+        grid: ``image_grid_thw``, (images, 3); None for InternVL3.
+        processor: of the model.
+
+    Raises:
+        ValueError: a processor whose layout is not known; values that no 8-bit picture gives; frames that differ.
+    """
+    layout = layout_of(processor)
+    grids = None if grid is None else torch.as_tensor(grid).reshape(-1, 3).tolist()
+    pictures = []
+    for number, rows in enumerate(layout.images({"pixel_values": pixel_values, "image_grid_thw": grid})):
+        frames = layout.to_pictures(pixel_values[rows], None if grids is None else grids[number]) * 255
+        levels = frames.round()
+        if (frames - levels).abs().max() > TOLERANCE or levels.min() < 0 or levels.max() > 255:
+            raise ValueError(
+                f"pixel_values of image {number}: got values that are no levels of 8-bit pixels under the processor's "
+                f"image_mean and image_std, expected what {type(processor).__name__} makes of a picture"
+            )
+        if not torch.equal(levels[:1].expand_as(levels), levels):
+            raise ValueError(f"pixel_values of image {number}: got frames that differ, expected a still image")
+        pictures.append(levels[0].to(torch.uint8))
+    return pictures
+
+
+def to_pixel_values(pictures: list[Tensor], processor: Any) -> Tensor:
+    """What the processor makes of pictures (3, H, W) uint8; of those of ``to_pixels``, the values they came from.
+
+    Raises:
+        ValueError: the processor resizes a picture, or cuts it into several.
+    """
+    layout = layout_of(processor)
+    made = getattr(processor, "image_processor", processor)(pictures, return_tensors="pt")
+    images = layout.images(made)
+    if len(images) != len(pictures):
+        raise ValueError(f"{len(pictures)} pictures: the processor cuts them into {len(images)}, expected one each")
+    for number, picture in enumerate(pictures):
+        if layout.tiled:
+            size = tuple(made["pixel_values"][images[number]].shape[-2:])
+        else:
+            _, rows, columns = made["image_grid_thw"][number].tolist()
+            size = (rows * layout.patch_size, columns * layout.patch_size)
+        if size != tuple(picture.shape[-2:]):
+            raise ValueError(f"image {number}: got {tuple(picture.shape[-2:])}, which the processor resizes to {size}")
+    return made["pixel_values"]
