@@ -8,6 +8,8 @@ again, with the same weights, it samples n2 responses on these, which then belon
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -25,9 +27,25 @@ from verl_plugins.methods.saei import SaEIConfig
 from verl_plugins.records import PICTURES, Recorder, picture, png
 from verl_plugins.second_sampling import SECOND_SAMPLING, SecondSampling
 from verl_plugins.vision.layout import layout_of
-from verl_plugins.vision.pixels import to_pixel_values, to_pixels
+from verl_plugins.vision.pixels import check_invertible
 
 SUFFIX = "-adversarial"  # of a prompt's uid while it is sampled for the second time
+
+
+@dataclass
+class Attacked:
+    """What became of a prompt's images.
+
+    Args:
+        key: the row of the TransferQueue that holds them.
+        before, after: H_sel of each response, in nats, given the clean and the adversarial images.
+        change: mean absolute change of a pixel, in levels.
+    """
+
+    key: str
+    before: list[float]
+    after: list[float]
+    change: float
 
 
 def is_adversarial(key: str) -> bool:
@@ -76,12 +94,12 @@ class Adversary:
             metrics: of the step; grows.
         """
         with marked_timer("saei_attack", trainer.timing_raw):
-            sources = self._attack(trainer, batch, metrics)
+            attacked = self._attack(trainer, batch, metrics)
         with marked_timer("saei_wake", trainer.timing_raw):
             if self.rollout.free_cache_engine:  # else nothing was freed, and the weights are still there
                 trainer.checkpoint_manager.update_weights(trainer.global_steps - 1)
         with marked_timer("saei_gen", trainer.timing_raw):
-            prompts = self._prompts_again({key.split("_")[0] for key in batch.keys}, sources)
+            prompts = self._prompts_again({key.split("_")[0] for key in batch.keys}, attacked)
             trainer.on_sample_begin()
             submit(prompts)
             again, _ = trainer.replay_buffer.sample(
@@ -94,7 +112,7 @@ class Adversary:
         if trainer.reward_loop_manager.reward_loop_worker_handles is None:
             again = trainer._compute_reward_colocate(again, metrics=metrics)
         if self.recorder.wants(trainer.global_steps, trainer.total_training_steps):
-            self._record(trainer, batch, again, sources)
+            self._record(trainer, batch, again, attacked)
         return KVBatchMeta(
             keys=batch.keys + again.keys,
             tags=batch.tags + again.tags,
@@ -102,14 +120,17 @@ class Adversary:
             extra_info=batch.extra_info,
         )
 
-    def _attack(self, trainer: Any, batch: KVBatchMeta, metrics: dict) -> dict[str, str]:
-        """By uid, the row that holds the prompt's adversarial images; prompts that have none are left out."""
-        with_image = {uid for prompts in self.prompts for uid, row in _rows(prompts).items() if _has_only_images(row)}
-        keys = [key for key in batch.keys if key.split("_")[0] in with_image]
-        metrics["saei/prompts_without_image"] = float(len({key.split("_")[0] for key in batch.keys} - with_image))
+    def _attack(self, trainer: Any, batch: KVBatchMeta, metrics: dict) -> dict[str, Attacked]:
+        """The attacked prompts by uid; those that have no image, or a video, are left out and counted."""
+        attackable = {
+            uid for prompts in self.prompts for uid, row in _messages(prompts).items() if _has_only_images(row)
+        }
+        uids = [key.split("_")[0] for key in batch.keys]
+        metrics["saei/prompts_without_image"] = float(len(set(uids) - attackable))
+        keys = [key for key, uid in zip(batch.keys, uids, strict=True) if uid in attackable]
         if not keys:
             return {}
-        ranks = len(set(trainer.actor_rollout_wg._query_dispatch_info("actor")))
+        ranks = max(trainer.actor_rollout_wg._query_dispatch_info("actor")) + 1
         padding = pad_rows(keys, batch.partition_id, ranks)
         request = Adversarial(self.saei, self.rollout.seed, trainer.global_steps)
         asked = KVBatchMeta(
@@ -122,56 +143,58 @@ class Adversary:
         found: Any = tq.kv_batch_get(keys, batch.partition_id, select_fields=[SIZES, STATISTICS])
         if padding:
             tq.kv_clear(keys=padding, partition_id=batch.partition_id)
-        before, after, change = torch.stack(list(found[STATISTICS].unbind())).double().unbind(dim=1)
-        metrics["saei/selective_entropy_clean"] = before.mean().item()
-        metrics["saei/selective_entropy_adversarial"] = after.mean().item()
-        sources = {key.split("_")[0]: key for key, sizes in zip(keys, found[SIZES], strict=True) if len(sizes)}
-        places = {uid: place for place, uid in enumerate(sources)}
-        own = torch.tensor([places[key.split("_")[0]] for key in keys])
-        sums = torch.zeros(2, len(sources), dtype=torch.float64).index_add_(1, own, torch.stack([before, after]))
-        metrics["saei/raised_prompts"] = (sums[1] > sums[0]).double().mean().item()
-        metrics["saei/pixel_change"] = change.mean().item()
-        return sources
+        attacked: dict[str, Attacked] = {}
+        for key, sizes, (before, after, change) in zip(keys, found[SIZES], found[STATISTICS], strict=True):
+            prompt = attacked.setdefault(key.split("_")[0], Attacked(key, [], [], change.item()))
+            prompt.before.append(before.item())
+            prompt.after.append(after.item())
+            if len(sizes):
+                prompt.key = key  # this row holds the pictures
+        metrics["saei/selective_entropy_clean"] = fmean(fmean(prompt.before) for prompt in attacked.values())
+        metrics["saei/selective_entropy_adversarial"] = fmean(fmean(prompt.after) for prompt in attacked.values())
+        metrics["saei/raised_prompts"] = fmean(sum(prompt.after) > sum(prompt.before) for prompt in attacked.values())
+        metrics["saei/pixel_change"] = fmean(prompt.change for prompt in attacked.values())
+        return attacked
 
-    def _prompts_again(self, uids: set[str], sources: dict[str, str]) -> TensorDict:
+    def _prompts_again(self, uids: set[str], attacked: dict[str, Attacked]) -> TensorDict:
         """The prompts of the first sampling that came back, under a uid of their own, with the key of their images."""
         prompts = tu.concat_tensordict(self.prompts)
         names = [_plain(uid) for uid in prompts["uid"]]
         prompts = tu.index_select_tensor_dict(prompts, [place for place, uid in enumerate(names) if uid in uids])
         names = [uid for uid in names if uid in uids]
         n1, update = self.saei.n1, self.saei.update
-        again = [SecondSampling(key=sources.get(uid), first_session=n1, update=update) for uid in names]
+        keys = {uid: prompt.key for uid, prompt in attacked.items()}
+        again = [SecondSampling(key=keys.get(uid), first_session=n1, update=update) for uid in names]
         tu.assign_non_tensor_stack(prompts, "uid", [uid + SUFFIX for uid in names])
         tu.assign_non_tensor_stack(prompts, SECOND_SAMPLING, again)
         tu.assign_non_tensor_data(prompts, "__rollout_n__", self.saei.n2)
         tu.assign_non_tensor_data(prompts, "agent_name", SECOND_LOOPS[self.rollout.agent.default_agent_loop])
         return prompts
 
-    def _record(self, trainer: Any, batch: KVBatchMeta, again: KVBatchMeta, sources: dict[str, str]) -> None:
+    def _record(self, trainer: Any, batch: KVBatchMeta, again: KVBatchMeta, attacked: dict[str, Attacked]) -> None:
         """Write the images of the first prompts, with one response to each of the two."""
         layout = layout_of(self.processor)
         records = []
-        for uid, source in list(sources.items())[:PICTURES]:
+        for uid, prompt in list(attacked.items())[:PICTURES]:
             other = next((key for key in again.keys if key.startswith(f"{uid}{SUFFIX}_")), None)
             if other is None:
                 continue
             fields = ["prompts", "responses", "rm_scores"]
-            rows: Any = tq.kv_batch_get([source, other], batch.partition_id, select_fields=fields)
+            rows: Any = tq.kv_batch_get([prompt.key, other], batch.partition_id, select_fields=fields)
             images: Any = tq.kv_batch_get(
-                [source], batch.partition_id, select_fields=["multi_modal_inputs", PIXELS, SIZES, STATISTICS]
+                [prompt.key], batch.partition_id, select_fields=["multi_modal_inputs", PIXELS, SIZES]
             )
             inputs = {name: torch.as_tensor(value) for name, value in _plain(images["multi_modal_inputs"][0]).items()}
             height, width = images[SIZES][0][:2].tolist()
             pixels = images[PIXELS][0][: 3 * height * width].view(3, height, width)
             texts = [trainer.tokenizer.decode(row, skip_special_tokens=True) for row in rows["responses"].unbind()]
             rewards = [round(row.sum().item(), 5) for row in rows["rm_scores"].unbind()]
-            before, after, _ = images[STATISTICS][0].tolist()
             records.append(
                 {
                     "prompt": trainer.tokenizer.decode(rows["prompts"].unbind()[0], skip_special_tokens=True),
                     "picture": picture(inputs, layout),
                     "adversarial_picture": png(pixels),
-                    "selective_entropy": [round(before, 5), round(after, 5)],
+                    "selective_entropy": [round(fmean(prompt.before), 5), round(fmean(prompt.after), 5)],
                     "responses": texts,
                     "rewards": rewards,
                 }
@@ -192,31 +215,7 @@ def pad_rows(keys: list[str], partition_id: str, multiple: int) -> list[str]:
     return padding
 
 
-def check_invertible(processor: Any) -> None:
-    """Send a picture through the processor, back and through it again.
-
-    Raises:
-        ValueError: it does not come back, so an attack could not tell which picture has the pixels it wants.
-    """
-    layout = layout_of(processor)  # refuses processors that it does not know
-    images = getattr(processor, "image_processor", processor)
-    pixels = torch.randint(0, 256, (3, 448, 896), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    made = images([pixels], return_tensors="pt")
-    pictures = to_pixels(made["pixel_values"], None if layout.tiled else made["image_grid_thw"], processor)
-    if len(pictures) != 1:
-        raise ValueError(
-            f"image processor: got {len(pictures)} tiles of one picture from {type(images).__name__}, expected one "
-            "(tiles overlap in the thumbnail and cannot be changed apart); set crop_to_patches to false in the "
-            "model's preprocessor_config.json"
-        )
-    if not torch.equal(to_pixel_values(pictures, processor), made["pixel_values"]):
-        raise ValueError(
-            f"image processor: got other pixel_values from {type(images).__name__} for the picture they were turned "
-            "back into, expected the same; saei cannot attack images through it"
-        )
-
-
-def _rows(prompts: TensorDict) -> dict[str, list[dict]]:
+def _messages(prompts: TensorDict) -> dict[str, list[dict]]:
     """The messages of each prompt by uid."""
     return {_plain(uid): _plain(row) for uid, row in zip(prompts["uid"], prompts["raw_prompt"], strict=True)}
 

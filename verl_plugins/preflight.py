@@ -32,7 +32,8 @@ def check_run(config: DictConfig) -> list[str]:
         *_check_knobs(config, methods),
         *_check_trainer(config, methods),
         *(_check_saei(config) if "saei" in methods else ()),
-        *(problem for key in ("train_files", "val_files") for problem in _check_files(config, key)),
+        *_check_files(config, "train_files", takes_videos="saei" not in methods),
+        *_check_files(config, "val_files", takes_videos=True),
     ]
 
 
@@ -107,10 +108,9 @@ def _check_saei(config: DictConfig) -> list[str]:
     return problems
 
 
-def _check_files(config: DictConfig, key: str) -> list[str]:
-    """The rows' images, read without their bytes."""
+def _check_files(config: DictConfig, key: str, takes_videos: bool) -> list[str]:
+    """The rows' images and videos, read without their bytes."""
     files = config.data.get(key)
-    image_key = config.data.get("image_key", "images")
     if files is None:
         return [f"data.{key}: got nothing, expected a parquet file; set data.{key}"]
     problems = []
@@ -120,27 +120,52 @@ def _check_files(config: DictConfig, key: str) -> list[str]:
             continue  # remote, or a format that verl reads and this check does not
         if not path.is_file():
             problems.append(f"data.{key}: got {file}, expected a file that exists; set data.{key}")
-        elif config.data.get("require_images"):
-            problems.extend(f"data.{key}: {file}: {problem}" for problem in _check_images(path, image_key))
+            continue
+        if config.data.get("require_images"):
+            problems += [f"data.{key}: {file}: {problem}" for problem in _check_images(path, config)]
+        if not takes_videos:
+            problems += [f"data.{key}: {file}: {problem}" for problem in _check_no_videos(path, config)]
     return problems
 
 
-def _check_images(path: Path, image_key: str) -> list[str]:
-    file = pq.ParquetFile(path)
-    columns = [file.schema.column(i).path for i in range(len(file.schema))]
-    leaves = [column for column in columns if column.split(".")[0] == image_key]
-    if not leaves:
-        found = ", ".join(file.schema_arrow.names)
+def _check_images(path: Path, config: DictConfig) -> list[str]:
+    image_key = config.data.get("image_key", "images")
+    images = _cells(path, image_key)
+    if images is None:
+        found = ", ".join(pq.ParquetFile(path).schema_arrow.names)
         return [
             f"got columns {found}, expected a column {image_key!r}; set data.image_key, or data.require_images=false"
         ]
-    lightest = next((leaf for leaf in leaves if leaf.endswith(".path")), leaves[0])
-    images = file.read(columns=[lightest]).column(image_key).to_pylist()
     without = [row for row, value in enumerate(images) if not value]
     if not without:
         return []
-    rows = ", ".join(map(str, without[:5])) + (", ..." if len(without) > 5 else "")
     return [
-        f"got {len(without)} of {len(images)} rows without an image (rows {rows}), expected an image in every row; "
-        "leave these rows out, or set data.require_images=false to train on them as text"
+        f"got {len(without)} of {len(images)} rows without an image ({_rows(without)}), expected an image in every "
+        "row; leave these rows out, or set data.require_images=false to train on them as text"
     ]
+
+
+def _check_no_videos(path: Path, config: DictConfig) -> list[str]:
+    videos = _cells(path, config.data.get("video_key", "videos")) or []
+    rows = [row for row, value in enumerate(videos) if value]
+    if not rows:
+        return []
+    return [
+        f"got {len(rows)} of {len(videos)} rows with a video ({_rows(rows)}), expected images alone, which saei can "
+        "attack; leave these rows out"
+    ]
+
+
+def _cells(path: Path, column: str) -> list | None:
+    """A column's values, of structs their lightest field alone; None if there is no such column."""
+    file = pq.ParquetFile(path)
+    paths = [file.schema.column(i).path for i in range(len(file.schema))]
+    leaves = [leaf for leaf in paths if leaf.split(".")[0] == column]
+    if not leaves:
+        return None
+    lightest = next((leaf for leaf in leaves if leaf.endswith(".path")), leaves[0])
+    return file.read(columns=[lightest]).column(column).to_pylist()
+
+
+def _rows(rows: list[int]) -> str:
+    return "rows " + ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")

@@ -9,10 +9,9 @@ from PIL import Image
 from test_perturb import picture
 from transformers import GotOcr2ImageProcessor, Qwen2VLImageProcessor
 
-from verl_plugins.adversaries import check_invertible
 from verl_plugins.vision.attack import pgd_step
 from verl_plugins.vision.layout import layout_of
-from verl_plugins.vision.pixels import to_pixel_values, to_pixels
+from verl_plugins.vision.pixels import check_invertible, to_pixel_values, to_pixels
 
 PROCESSORS = {
     "qwen2.5-vl": Qwen2VLImageProcessor(patch_size=14, merge_size=2, min_pixels=28 * 28, max_pixels=300 * 300),

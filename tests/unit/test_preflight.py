@@ -38,6 +38,46 @@ def test_a_good_run_passes(data, method, platform):
     assert problems([f"+method={method}", *platform, *data]) == []
 
 
+@pytest.mark.parametrize("method", ["saei", "[saei,ecvgpo,vepo]"])
+@pytest.mark.parametrize("platform", [[], ["+platform=cpu"]])
+def test_a_good_run_with_a_second_sampling_passes(data, method, platform):
+    assert problems([f"+method={method}", *platform, *data[:2]]) == []
+    halves = ["algorithm.saei.n1=3", "algorithm.saei.n2=5", "algorithm.saei.band=[0.2,0.8]"]
+    assert problems([f"+method={method}", *platform, *data, *halves]) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("algorithm.saei.n1=0", "algorithm.saei.n1: got 0, expected a whole number >= 1"),
+        ("algorithm.saei.n2=7", "algorithm.saei.n1 + n2: got 6 + 7, expected actor_rollout_ref.rollout.n = 12"),
+        ("actor_rollout_ref.rollout.n=8", "saei.n1 + n2: got 6 + 6, expected actor_rollout_ref.rollout.n = 8"),
+        ("algorithm.saei.alpha=0", "algorithm.saei.alpha: got 0, which changes no image"),
+        ("algorithm.saei.alpha=0.0078", "algorithm.saei.alpha: got 0.0078, expected a whole number of 8-bit levels"),
+        ("algorithm.saei.epsilon=1", "algorithm.saei.epsilon: got 1, expected 0, or a whole number >= alpha"),
+        ("algorithm.saei.band=[0.8,0.2]", "algorithm.saei.band: got [0.8, 0.2]"),
+        ("actor_rollout_ref.actor.strategy=fsdp", "actor_rollout_ref.actor.strategy: got fsdp, expected fsdp2 (saei"),
+        ("actor_rollout_ref.rollout.agent.default_agent_loop=tool_agent", "agent_loop: got tool_agent, expected"),
+        ("algorithm.filter_groups.enable=true", "algorithm.filter_groups.enable: got true, expected false"),
+    ],
+)  # fmt: skip
+def test_what_saei_cannot_work_with_is_named(data, override, message):
+    found = problems(["+method=saei", *data[:2], override])
+    assert any(message in problem for problem in found), found
+    assert len(found) == (2 if override == "algorithm.saei.n1=0" else 1), found
+
+
+def test_rows_with_a_video_are_named_for_saei_alone(tmp_path, data):
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pq.read_table(data[0].partition("=")[2])
+    videos = pa.array([[], [{"bytes": b"not read", "path": None}], None], type=pa.list_(struct))
+    path = tmp_path / "videos.parquet"
+    pq.write_table(table.append_column("videos", videos), path)
+    (found,) = problems(["+method=saei", *data[:2], f"data.train_files={path}"])
+    assert "data.train_files" in found and "got 1 of 3 rows with a video (rows 1)" in found
+    assert problems(["+method=ecvgpo", *data, f"data.train_files={path}"]) == []
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

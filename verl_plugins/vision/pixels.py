@@ -65,3 +65,27 @@ def to_pixel_values(pictures: list[Tensor], processor: Any) -> Tensor:
         if size != tuple(picture.shape[-2:]):
             raise ValueError(f"image {number}: got {tuple(picture.shape[-2:])}, which the processor resizes to {size}")
     return made["pixel_values"]
+
+
+def check_invertible(processor: Any) -> None:
+    """Send a picture through the processor, back and through it again.
+
+    Raises:
+        ValueError: it does not come back, so an attack could not tell which picture has the pixels it wants.
+    """
+    layout = layout_of(processor)  # refuses processors that it does not know
+    images = getattr(processor, "image_processor", processor)
+    pixels = torch.randint(0, 256, (3, 448, 896), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    made = images([pixels], return_tensors="pt")
+    pictures = to_pixels(made["pixel_values"], None if layout.tiled else made["image_grid_thw"], processor)
+    if len(pictures) != 1:
+        raise ValueError(
+            f"image processor: got {len(pictures)} tiles of one picture from {type(images).__name__}, expected one "
+            "(tiles overlap in the thumbnail and cannot be changed apart); set crop_to_patches to false in the "
+            "model's preprocessor_config.json"
+        )
+    if not torch.equal(to_pixel_values(pictures, processor), made["pixel_values"]):
+        raise ValueError(
+            f"image processor: got other pixel_values from {type(images).__name__} for the picture they were turned "
+            "back into, expected the same; saei cannot attack images through it"
+        )

@@ -1,0 +1,70 @@
+"""SaEI on the whole stack: what it reduces to, what the rollout engine saw, how it composes, and that it repeats."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from test_same_rollouts import weights
+
+pytestmark = pytest.mark.slow
+
+SAME = ("critic/score/mean", "actor/entropy", "actor/pg_loss", "actor/grad_norm", "response_length/mean")
+WEIGHTS_ONLY = [
+    "actor_rollout_ref.actor.checkpoint.save_contents=[model]",
+    "+actor_rollout_ref.actor.checkpoint.load_contents=[]",
+]
+
+
+def test_alpha_zero_is_grpo_with_as_many_responses(train, tmp_path):
+    keep = ["trainer.save_freq=2", *WEIGHTS_ONLY]
+    grpo = train("grpo", "grpo", 2, *keep)
+    # the check before the start refuses alpha=0; everything else runs: two samplings, gradients, joined groups
+    unchecked = ["algorithm.saei.alpha=0", "~hydra.callbacks.verl_plugins_preflight"]
+    saei = train("saei", "saei", 2, *keep, *unchecked)
+    for step in (1, 2):
+        assert saei[step]["saei/adversarial_responses"] == 0.5
+        assert saei[step]["saei/pixel_change"] == 0
+        assert saei[step]["saei/selective_entropy_clean"] == saei[step]["saei/selective_entropy_adversarial"] > 0
+        for name in (*SAME, "critic/advantages/max", "critic/rewards/max"):
+            assert saei[step][name] == grpo[step][name], (step, name)
+    ours, theirs = (weights(tmp_path / name / "checkpoints" / "global_step_2" / "actor") for name in ("saei", "grpo"))
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+
+def images(folder, step):
+    lines = (folder / "adversarial" / f"{step}.jsonl").read_text().splitlines()
+    return [(record["prompt"], record["picture"], record["adversarial_picture"]) for record in map(json.loads, lines)]
+
+
+def test_composed_resumed_and_on_two_ranks(train, tmp_path):
+    save = ["trainer.save_freq=2", "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra]"]
+    settings = ["algorithm.saei.update=adversarial", "actor_rollout_ref.rollout.calculate_log_probs=true"]
+    settings += ["algorithm.ecvgpo.delta=9", "algorithm.ecvgpo.r0=-50"]
+    every = "[ecvgpo,vepo,saei]"
+    whole = train("whole", every, 3, *save, *settings)
+    for metrics in whole.values():
+        assert metrics["saei/adversarial_responses"] == 0.5
+        assert metrics["saei/raised_prompts"] >= 0.95
+        assert metrics["saei/selective_entropy_adversarial"] > metrics["saei/selective_entropy_clean"]
+        assert 1 < metrics["saei/pixel_change"] <= 2
+        # The actor's log-probabilities given the attacked pixel_values are those that the rollout engine sampled from:
+        # its own processing of the picture led to the very same pixels.
+        assert metrics["saei/log_prob_mismatch_adversarial"] < 1e-5
+        assert metrics["vepo/jsd"] > 0 and metrics["ecvgpo/reshaped_tokens"] > 0
+
+    checkpoints = tmp_path / "checkpoints"
+    shutil.copytree(tmp_path / "whole" / "checkpoints" / "global_step_2", checkpoints / "global_step_2")
+    (checkpoints / "latest_checkpointed_iteration.txt").write_text("2")
+    resumed = train("resumed", every, 3, *save, *settings, f"trainer.default_local_dir={checkpoints}")
+    assert list(resumed) == [3]
+    assert images(tmp_path / "resumed", 3) == images(tmp_path / "whole", 3)
+    for name in [*SAME, *(name for name in whole[3] if name.startswith(("saei/", "vepo/", "ecvgpo/")))]:
+        assert resumed[3][name] == whole[3][name], name
+
+    # conditioned on the clean image, the adversarial responses are off-policy, and the log says by how much
+    two = train("two_ranks", every, 1, *settings, "algorithm.saei.update=clean", "trainer.n_gpus_per_node=2")
+    assert two[1]["saei/log_prob_mismatch_adversarial"] > 100 * two[1]["saei/log_prob_mismatch_clean"]
+    for name in ("saei/selective_entropy_clean", "saei/selective_entropy_adversarial", "saei/pixel_change"):
+        assert two[1][name] == pytest.approx(whole[1][name], rel=1e-2), name
+    assert two[1]["saei/raised_prompts"] >= 0.95
