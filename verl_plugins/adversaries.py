@@ -29,6 +29,7 @@ from verl_plugins.second_sampling import SECOND_SAMPLING, SecondSampling
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.pixels import check_invertible
 
+PARTITION = "train"  # of the TransferQueue: validation is never attacked
 SUFFIX = "-adversarial"  # of a prompt's uid while it is sampled for the second time
 
 
@@ -103,12 +104,12 @@ class Adversary:
             trainer.on_sample_begin()
             submit(prompts)
             again, _ = trainer.replay_buffer.sample(
-                global_steps=trainer.global_steps, partition_id=batch.partition_id, batch_size=len(prompts)
+                global_steps=trainer.global_steps, partition_id=PARTITION, batch_size=len(prompts)
             )
             trainer.on_sample_end()
-        again.extra_info = dict(batch.extra_info)
+        again.extra_info = dict(batch.extra_info or {})
         uids = [key.split("_")[0].removesuffix(SUFFIX) for key in again.keys]
-        tq.kv_batch_put(again.keys, again.partition_id, fields=tu.get_tensordict({"uid": uids}))
+        tq.kv_batch_put(again.keys, PARTITION, fields=tu.get_tensordict({"uid": uids}))
         if trainer.reward_loop_manager.reward_loop_worker_handles is None:
             again = trainer._compute_reward_colocate(again, metrics=metrics)
         if self.recorder.wants(trainer.global_steps, trainer.total_training_steps):
@@ -116,7 +117,7 @@ class Adversary:
         return KVBatchMeta(
             keys=batch.keys + again.keys,
             tags=batch.tags + again.tags,
-            partition_id=batch.partition_id,
+            partition_id=PARTITION,
             extra_info=batch.extra_info,
         )
 
@@ -131,18 +132,18 @@ class Adversary:
         if not keys:
             return {}
         ranks = max(trainer.actor_rollout_wg._query_dispatch_info("actor")) + 1
-        padding = pad_rows(keys, batch.partition_id, ranks)
+        padding = pad_rows(keys, PARTITION, ranks)
         request = Adversarial(self.saei, self.rollout.seed, trainer.global_steps)
         asked = KVBatchMeta(
             keys=keys + padding,
             tags=[{}] * len(keys + padding),
-            partition_id=batch.partition_id,
-            extra_info={**batch.extra_info, "compute_loss": False, ADVERSARIAL: request},
+            partition_id=PARTITION,
+            extra_info={**(batch.extra_info or {}), "compute_loss": False, ADVERSARIAL: request},
         )
         trainer.actor_rollout_wg.compute_log_prob(asked)
-        found: Any = tq.kv_batch_get(keys, batch.partition_id, select_fields=[SIZES, STATISTICS])
+        found: Any = tq.kv_batch_get(keys, PARTITION, select_fields=[SIZES, STATISTICS])
         if padding:
-            tq.kv_clear(keys=padding, partition_id=batch.partition_id)
+            tq.kv_clear(keys=padding, partition_id=PARTITION)
         attacked: dict[str, Attacked] = {}
         for key, sizes, (before, after, change) in zip(keys, found[SIZES], found[STATISTICS], strict=True):
             prompt = attacked.setdefault(key.split("_")[0], Attacked(key, [], [], change.item()))
@@ -180,10 +181,8 @@ class Adversary:
             if other is None:
                 continue
             fields = ["prompts", "responses", "rm_scores"]
-            rows: Any = tq.kv_batch_get([prompt.key, other], batch.partition_id, select_fields=fields)
-            images: Any = tq.kv_batch_get(
-                [prompt.key], batch.partition_id, select_fields=["multi_modal_inputs", PIXELS, SIZES]
-            )
+            rows: Any = tq.kv_batch_get([prompt.key, other], PARTITION, select_fields=fields)
+            images: Any = tq.kv_batch_get([prompt.key], PARTITION, select_fields=["multi_modal_inputs", PIXELS, SIZES])
             inputs = {name: torch.as_tensor(value) for name, value in _plain(images["multi_modal_inputs"][0]).items()}
             height, width = images[SIZES][0][:2].tolist()
             pixels = images[PIXELS][0][: 3 * height * width].view(3, height, width)

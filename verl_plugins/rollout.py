@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Any
 
 import transfer_queue as tq
@@ -12,6 +11,7 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 
 from verl_plugins.engine import PIXELS, SIZES
 from verl_plugins.second_sampling import SECOND_SAMPLING, SecondSampling
+from verl_plugins.seeds import seed_of
 
 
 class SeededSingleTurnAgentLoop(SingleTurnAgentLoop):
@@ -28,7 +28,7 @@ class SeededSingleTurnAgentLoop(SingleTurnAgentLoop):
         again: SecondSampling | None = kwargs.get(SECOND_SAMPLING)
         session = kwargs["session_id"] + (again["first_session"] if again else 0)
         key = (self.rollout_config.seed, kwargs["global_steps"], kwargs["index"], session)
-        seeded = {**sampling_params, "seed": request_seed(*key)}
+        seeded = {**sampling_params, "seed": seed_of(*key)}
         return await super().run(seeded, priority=priority, **kwargs)  # pyright: ignore[reportAbstractUsage]  decorated
 
 
@@ -39,8 +39,9 @@ class AdversarialImages(SingleTurnAgentLoop):
 
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs) -> AgentLoopOutput:
         again: SecondSampling = kwargs[SECOND_SAMPLING]
-        if again["key"] is not None:
-            self.pictures = await fetch_pictures(again["key"])
+        key = again["key"]
+        if key is not None:
+            self.pictures = await fetch_pictures(key)
         output = await super().run(sampling_params, priority=priority, **kwargs)  # pyright: ignore[reportAbstractUsage]
         if again["update"] == "clean":
             output.multi_modal_data = await super().process_multi_modal_info(list(kwargs["raw_prompt"]))
@@ -69,9 +70,3 @@ async def fetch_pictures(key: str) -> list[Image.Image]:
     return [
         Image.fromarray(part.view(3, *size).permute(1, 2, 0).numpy()) for part, size in zip(parts, sizes, strict=True)
     ]
-
-
-def request_seed(seed: int, step: int, index: int | str, session_id: int) -> int:
-    """A seed in [0, 2**63) for response ``session_id`` to the data set's row ``index`` in ``step``."""
-    digest = blake2b(f"{seed}/{step}/{index}/{session_id}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1

@@ -5,6 +5,8 @@ Thin on purpose: it moves tensors between verl's TransferQueue and ``verl_plugin
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import ray
 import torch
@@ -72,7 +74,8 @@ class EntropyTrainer(PPOTrainerSync):
 
     def _submit_batch_to_rollout(self, batch: TensorDict) -> int:
         for uid in batch["uid"]:
-            self.prompt_places[tu.unwrap_non_tensor_data(uid)] = len(self.prompt_places)
+            name: Any = tu.unwrap_non_tensor_data(uid)
+            self.prompt_places[name] = len(self.prompt_places)
         return super()._submit_batch_to_rollout(self.adversary.first_sampling(batch) if self.adversary else batch)
 
     def _balance_batch(self, batch: KVBatchMeta, metrics: dict, *args, **kwargs) -> KVBatchMeta:

@@ -21,7 +21,8 @@ from verl_plugins.adversaries import Adversary, is_adversarial
 from verl_plugins.engine import PIXELS, SIZES, STATISTICS
 from verl_plugins.engine.adversarial import ADVERSARIAL
 from verl_plugins.methods.saei import SaEIConfig
-from verl_plugins.rollout import AdversarialSeededSingleTurnAgentLoop, fetch_pictures, request_seed
+from verl_plugins.rollout import AdversarialSeededSingleTurnAgentLoop, fetch_pictures
+from verl_plugins.seeds import seed_of
 
 IMAGE = [{"role": "user", "content": [{"type": "image", "image": "x.png"}, {"type": "text", "text": "?"}]}]
 TEXT = [{"role": "user", "content": "?"}]
@@ -211,7 +212,7 @@ def test_the_agent_loop_samples_on_the_pictures_and_gives_the_actor_the_clean_on
         arguments = {"raw_prompt": IMAGE, "global_steps": 5, "index": 2, "session_id": 1, "second_sampling": again}
         output = asyncio.run(loop.run({"temperature": 1.0}, **arguments))
         data, seed = seen[-1]
-        assert seed == request_seed(7, 5, 2, 4)  # goes on after the three clean responses
+        assert seed == seed_of(7, 5, 2, 4)  # goes on after the three clean responses
         if key is None:
             assert data == {"images": ["clean"]}
             continue

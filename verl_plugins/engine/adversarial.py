@@ -23,9 +23,10 @@ from verl.utils.model import extract_multi_modal_inputs
 from verl.workers.engine.utils import prepare_micro_batches
 
 from verl_plugins.engine import PIXELS, SIZES, STATISTICS, hidden_states
-from verl_plugins.engine.attacked_images import AttackedImages, generator_of
+from verl_plugins.engine.attacked_images import AttackedImages
 from verl_plugins.engine.hidden_states import Predictions, autocast, before_projection, output_projection
 from verl_plugins.methods.saei import SaEIConfig, select_tokens, token_entropy
+from verl_plugins.seeds import seed_of
 
 ADVERSARIAL = "adversarial"  # key of the batch's meta information that asks for it
 
@@ -85,6 +86,7 @@ def _micro_batches(engine: Any, data: TensorDict) -> tuple[list[TensorDict], lis
         max_token_len_per_gpu=training.max_token_len_per_gpu,
         micro_batch_size_per_gpu=next(n for n in range(min(size, len(data)), 0, -1) if len(data) % n == 0),
     )
+    indices: Any
     micro_batches, indices = prepare_micro_batches(
         data=data, dp_group=engine.get_data_parallel_group(), same_micro_num_in_dp=True
     )
@@ -156,7 +158,7 @@ def entropy_and_gradient(
     Returns:
         (N,) float32 in nats, and (N, hidden size) in the dtype of ``states``, or None.
     """
-    size = max(1, hidden_states.CHUNK // head.out_features // (4 if weight is not None else 1))
+    size = max(1, hidden_states.CHUNK // 4 // head.out_features)  # a few float32 copies of a chunk are alive at once
     entropies, gradients = [], []
     for start in range(0, len(states), size):
         part = slice(start, start + size)
@@ -182,11 +184,13 @@ def _output(uids: list[str], images: AttackedImages, entropy: Tensor) -> dict[st
 
 def _noise(request: Adversarial, data: TensorDict, rows: list[int]) -> Tensor:
     """(B, T) in [0, 1), the same for the same response of a resumed run."""
-    lengths = data["response_mask"].offsets().diff().tolist()
+    mask: Any = data["response_mask"]  # nested
+    lengths = mask.offsets().diff().tolist()
     index, session = _plain(data, "index"), _plain(data, "session_id")
+    generator = torch.Generator()
     noise = torch.zeros(len(rows), max(lengths[row] for row in rows))
     for place, row in enumerate(rows):
-        generator = generator_of(request.seed, request.step, str(index[row]), "tokens", str(session[row]))
+        generator.manual_seed(seed_of(request.seed, request.step, index[row], "tokens", session[row]))
         noise[place, : lengths[row]] = torch.rand(lengths[row], generator=generator)
     return noise.to(get_device_id())
 

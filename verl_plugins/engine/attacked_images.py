@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from itertools import chain
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from verl.utils.device import get_device_id
 
 from verl_plugins.methods.saei import SaEIConfig
+from verl_plugins.seeds import seed_of
 from verl_plugins.vision.attack import pgd_step
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.pixels import to_pixel_values, to_pixels
@@ -81,10 +81,11 @@ class AttackedImages:
         """Move every image, along the gradient added up over the ranks of ``group`` or, as config says, at random."""
         if config.direction == "gradient":
             self._add_up_across_ranks(group)
+        generator = torch.Generator()
         for prompt in self.prompts.values():
             if config.direction == "random":
                 prompt.gradient = [
-                    torch.rand(picture.shape, generator=generator_of(*prompt.key, step, number)) - 0.5
+                    torch.rand(picture.shape, generator=generator.manual_seed(seed_of(*prompt.key, step, number))) - 0.5
                     for number, picture in enumerate(prompt.clean)
                 ]
             prompt.pixels = [
@@ -123,9 +124,3 @@ class AttackedImages:
         prompt = self.prompts[uid]
         pairs = zip(prompt.pixels, prompt.clean, strict=True)
         return torch.cat([(now.int() - clean.int()).abs().flatten() for now, clean in pairs]).float().mean().item()
-
-
-def generator_of(*key: int | str) -> torch.Generator:
-    """A generator on the CPU whose draws hang on ``key`` alone."""
-    digest = blake2b("/".join(map(str, key)).encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)

@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 def bare_engine(model: nn.Module, processor: Any, micro_batch_size: int) -> Any:
     """An ``EntropyEngine`` in float32 on the CPU, for forwards that need no optimizer and no process group."""
-    engine = object.__new__(EntropyEngine)
+    engine: Any = object.__new__(EntropyEngine)
     engine.module = model
     engine.model_config = SimpleNamespace(processor=processor, enable_gradient_checkpointing=False)
     engine.engine_config = SimpleNamespace(

@@ -42,24 +42,25 @@ class Predictions:
     @classmethod
     def of(cls, micro_batch: TensorDict, model_inputs: dict[str, Any]) -> Predictions:
         """Of a worker's micro-batch and the inputs that verl's engine prepared from it."""
-        input_ids = micro_batch["input_ids"]
+        input_ids: Any = micro_batch["input_ids"]  # nested
         packed, rows, within = predicting_positions(input_ids, micro_batch["response_mask"])
         if model_inputs["attention_mask"] is None:
             positions = packed  # remove-padding: the model, too, sees the rows one after the other
         else:
             positions = packed - input_ids.offsets()[rows] + rows * model_inputs["input_ids"].shape[1]
-        temperature = torch.as_tensor(micro_batch["temperature"], dtype=torch.float32, device=packed.device)
+        heat: Any = micro_batch["temperature"]
+        temperature = torch.as_tensor(heat, dtype=torch.float32, device=packed.device)
         temperature = temperature.expand(input_ids.shape[0])[rows]
         return cls(packed, rows, within, positions, input_ids.values()[packed + 1], temperature)
 
-    def nested(self, values: Tensor, input_ids: Tensor) -> Tensor:
+    def nested(self, values: Tensor, input_ids: Any) -> Tensor:
         """(N,) values as nested (B, prompt + response) float32, 0 where no response token follows."""
         full = torch.zeros(input_ids.values().shape[0], dtype=torch.float32, device=values.device)
         full[self.packed] = values
         return torch.nested.nested_tensor_from_jagged(full, input_ids.offsets())
 
 
-def predicting_positions(input_ids: Tensor, response_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def predicting_positions(input_ids: Any, response_mask: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Where the response tokens are predicted.
 
     Args:

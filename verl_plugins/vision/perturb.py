@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from verl_plugins.seeds import seed_of
 from verl_plugins.vision.layout import PixelLayout
 
 Grid = list[int] | None
@@ -77,8 +77,7 @@ def perturb(
     grids = None if layout.tiled else torch.as_tensor(inputs["image_grid_thw"]).reshape(-1, 3).tolist()
     perturbed = torch.empty_like(pixel_values)
     for number, rows in enumerate(layout.images(inputs)):
-        digest = blake2b("/".join(map(str, (*key, number))).encode(), digest_size=8).digest()
-        generator = torch.Generator(pixel_values.device).manual_seed(int.from_bytes(digest, "big") >> 1)
+        generator = torch.Generator(pixel_values.device).manual_seed(seed_of(*key, number))
         grid = None if grids is None else grids[number]
         perturbed[rows] = PERTURBATIONS[kind].apply(pixel_values[rows], grid, layout, strength, generator)
     return {**inputs, "pixel_values": perturbed}
