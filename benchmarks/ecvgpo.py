@@ -10,12 +10,10 @@ prompts and draw the same random numbers for each response, so differences are t
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
 from statistics import fmean, median
 
-from verl_plugins.monitor.metrics import read_metrics, series
+from runs import folder, run_demo, values
 
 VARIANTS = {
     "GRPO": ["--method=grpo"],
@@ -34,17 +32,9 @@ def main() -> None:
     arguments = parser.parse_args()
     for seed in arguments.seeds:
         for name, options in VARIANTS.items():
-            run(arguments.out / slug(name, seed), options, seed, arguments.steps, arguments.delta)
+            gate = [f"algorithm.ecvgpo.delta={arguments.delta}"] * ("--method=ecvgpo" in options)
+            run_demo(folder(arguments.out, name, seed), [*options, *gate], seed, arguments.steps)
     print(entropy_table(arguments.out, arguments.seeds), cost_table(arguments.out, arguments.seeds), sep="\n\n")
-
-
-def run(run_dir: Path, options: list[str], seed: int, steps: int, delta: float) -> None:
-    command = [sys.executable, "-m", "verl_plugins.cli", "demo", f"--out={run_dir}", f"--steps={steps}", *options]
-    if "--method=ecvgpo" in options:
-        command.append(f"algorithm.ecvgpo.delta={delta}")
-    command += [f"data.seed={seed}", f"actor_rollout_ref.rollout.seed={seed}", f"trainer.save_freq={steps}"]
-    print(" ".join(command[1:]), file=sys.stderr, flush=True)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def entropy_table(out: Path, seeds: list[int]) -> str:
@@ -86,14 +76,6 @@ def cost_table(out: Path, seeds: list[int]) -> str:
 
 def last(out: Path, name: str, seed: int, metric: str) -> float:
     return fmean(values(out, name, seed, metric)[-WINDOW:])
-
-
-def values(out: Path, name: str, seed: int, metric: str) -> list[float]:
-    return [value for _, value in series(read_metrics(out / slug(name, seed) / "metrics.jsonl"), metric)]
-
-
-def slug(name: str, seed: int) -> str:
-    return f"{name.lower().replace(' = ', '_').replace(' ', '_')}_seed{seed}"
 
 
 if __name__ == "__main__":

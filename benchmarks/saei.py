@@ -11,13 +11,12 @@ the same random numbers for each response, so differences are taken within a see
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
 from statistics import fmean, median
 
+from runs import folder, run_demo, values
+
 from verl_plugins.monitor.chart import line_chart
-from verl_plugins.monitor.metrics import read_metrics, series
 from verl_plugins.monitor.page import page
 
 SECOND = ["--method=saei", "algorithm.saei.n1=6", "algorithm.saei.n2=6"]
@@ -26,6 +25,7 @@ VARIANTS = {
     "SaEI 6 + 6, alpha = 2": SECOND,
     "SaEI 6 + 6, alpha = 8": [*SECOND, "algorithm.saei.alpha=8"],
 }
+BUDGET = ["actor_rollout_ref.rollout.n=12", "actor_rollout_ref.rollout.calculate_log_probs=true"]
 WINDOW = 10  # steps
 
 
@@ -37,17 +37,9 @@ def main() -> None:
     arguments = parser.parse_args()
     for seed in arguments.seeds:
         for name, options in VARIANTS.items():
-            run(arguments.out / slug(name, seed), options, seed, arguments.steps)
+            run_demo(folder(arguments.out, name, seed), [*options, *BUDGET], seed, arguments.steps)
     print(learning_table(arguments.out, arguments.seeds), cost_table(arguments.out, arguments.seeds), sep="\n\n")
     write_curves(arguments.out, arguments.seeds)
-
-
-def run(run_dir: Path, options: list[str], seed: int, steps: int) -> None:
-    command = [sys.executable, "-m", "verl_plugins.cli", "demo", f"--out={run_dir}", f"--steps={steps}", *options]
-    command += [f"data.seed={seed}", f"actor_rollout_ref.rollout.seed={seed}", f"trainer.save_freq={steps}"]
-    command += ["actor_rollout_ref.rollout.n=12", "actor_rollout_ref.rollout.calculate_log_probs=true"]
-    print(" ".join(command[1:]), file=sys.stderr, flush=True)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def learning_table(out: Path, seeds: list[int]) -> str:
@@ -118,14 +110,6 @@ def _mean_curve(out: Path, name: str, seeds: list[int]) -> list[float]:
 
 def _timing(out: Path, name: str, seeds: list[int], stage: str) -> list[float]:
     return [value for seed in seeds for value in values(out, name, seed, f"timing_s/{stage}")[1:]]
-
-
-def values(out: Path, name: str, seed: int, metric: str) -> list[float]:
-    return [value for _, value in series(read_metrics(out / slug(name, seed) / "metrics.jsonl"), metric)]
-
-
-def slug(name: str, seed: int) -> str:
-    return "".join(c if c.isalnum() else "_" for c in name.lower()) + f"_seed{seed}"
 
 
 if __name__ == "__main__":

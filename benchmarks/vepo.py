@@ -11,12 +11,11 @@ tells: the first colour, kind or number of the kind that was asked for.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
 from statistics import fmean, median
 
 import torch
+from runs import folder, run_demo, values
 
 from data_prep.shapes import COLOURS, KINDS
 from data_prep.shapes_reasoning import NUMBERS
@@ -42,20 +41,14 @@ def main() -> None:
     arguments = parser.parse_args()
     for seed in arguments.seeds:
         for name, options in VARIANTS.items():
-            run(arguments.out / slug(name, seed), options, seed, arguments.steps)
+            run_demo(folder(arguments.out, name, seed), options, seed, arguments.steps)
     for kind in KINDS_OF_NOISE:
-        run(arguments.out / kind, ["--method=vepo", f"algorithm.vepo.perturbation={kind}"], arguments.seeds[0], steps=1)
-    folders = [arguments.out / slug("VEPO, score D", seed) / "tokens" for seed in arguments.seeds]
+        perturbation = ["--method=vepo", f"algorithm.vepo.perturbation={kind}"]
+        run_demo(arguments.out / kind, perturbation, arguments.seeds[0], steps=1)
+    folders = [folder(arguments.out, "VEPO, score D", seed) / "tokens" for seed in arguments.seeds]
     print(selection_table(folders, [1, arguments.steps]))
     print(perturbation_table(arguments.out), end="\n\n")
     print(learning_table(arguments.out, arguments.seeds), cost_table(arguments.out, arguments.seeds), sep="\n\n")
-
-
-def run(run_dir: Path, options: list[str], seed: int, steps: int) -> None:
-    command = [sys.executable, "-m", "verl_plugins.cli", "demo", f"--out={run_dir}", f"--steps={steps}", *options]
-    command += [f"data.seed={seed}", f"actor_rollout_ref.rollout.seed={seed}", f"trainer.save_freq={steps}"]
-    print(" ".join(command[1:]), file=sys.stderr, flush=True)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def selection_table(folders: list[Path], steps: list[int]) -> str:
@@ -131,7 +124,7 @@ def learning_table(out: Path, seeds: list[int]) -> str:
 
 
 def accuracies(out: Path, name: str, seed: int) -> list[float]:
-    rows = read_metrics(out / slug(name, seed) / "metrics.jsonl")
+    rows = read_metrics(folder(out, name, seed) / "metrics.jsonl")
     key = next(key for row in rows for key in row if key.startswith("val-") and "/accuracy/mean@" in key)
     return [value for _, value in series(rows, key)]
 
@@ -148,14 +141,6 @@ def cost_table(out: Path, seeds: list[int]) -> str:
             cells.append(f"{value:.3f} | {value / base[metric]:.2f}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def values(out: Path, name: str, seed: int, metric: str) -> list[float]:
-    return [value for _, value in series(read_metrics(out / slug(name, seed) / "metrics.jsonl"), metric)]
-
-
-def slug(name: str, seed: int) -> str:
-    return "".join(c if c.isalnum() else "_" for c in name.lower()) + f"_seed{seed}"
 
 
 if __name__ == "__main__":
