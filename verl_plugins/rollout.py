@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+from weakref import WeakValueDictionary
 
 import transfer_queue as tq
 from PIL import Image
@@ -41,7 +43,10 @@ class AdversarialImages(SingleTurnAgentLoop):
         again: SecondSampling = kwargs[SECOND_SAMPLING]
         key = again["key"]
         if key is not None:
-            self.pictures = await fetch_pictures(key)
+            fetch = _FETCHES.get(key)  # the responses to a prompt start together: one fetch serves them all
+            if fetch is None:
+                fetch = _FETCHES[key] = asyncio.ensure_future(fetch_pictures(key))
+            self.pictures = await fetch
         output = await super().run(sampling_params, priority=priority, **kwargs)  # pyright: ignore[reportAbstractUsage]
         if again["update"] == "clean":
             output.multi_modal_data = await super().process_multi_modal_info(list(kwargs["raw_prompt"]))
@@ -60,6 +65,9 @@ class AdversarialSingleTurnAgentLoop(AdversarialImages, SingleTurnAgentLoop):
 
 class AdversarialSeededSingleTurnAgentLoop(AdversarialImages, SeededSingleTurnAgentLoop):
     """``seeded_single_turn_agent`` on adversarial images."""
+
+
+_FETCHES: WeakValueDictionary[str, asyncio.Future] = WeakValueDictionary()  # those that a response still waits for
 
 
 async def fetch_pictures(key: str) -> list[Image.Image]:

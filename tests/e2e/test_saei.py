@@ -60,7 +60,10 @@ def test_composed_resumed_and_on_two_ranks(train, tmp_path):
     assert list(resumed) == [3]
     assert images(tmp_path / "resumed", 3) == images(tmp_path / "whole", 3)
     for name in [*SAME, *(name for name in whole[3] if name.startswith(("saei/", "vepo/", "ecvgpo/")))]:
-        assert resumed[3][name] == whole[3][name], name
+        if "self_information_" in name or "mismatch" in name:  # of the rollout engine, whose batches differ
+            assert resumed[3][name] == pytest.approx(whole[3][name], rel=1e-6, abs=1e-6), name
+        else:
+            assert resumed[3][name] == whole[3][name], name
 
     # conditioned on the clean image, the adversarial responses are off-policy, and the log says by how much
     two = train("two_ranks", every, 1, *settings, "algorithm.saei.update=clean", "trainer.n_gpus_per_node=2")

@@ -6,12 +6,14 @@ import sys
 
 import pytest
 import torch
-from tiny_engine import build_engine, micro_batch
+from tiny_engine import build_engine, image, micro_batch
 from verl.utils import tensordict_utils as tu
 
 from verl_plugins.engine import PIXELS, SIZES, STATISTICS
 from verl_plugins.engine.adversarial import ADVERSARIAL, Adversarial
+from verl_plugins.engine.bare import Row, worker_batch
 from verl_plugins.methods.saei import SaEIConfig, selective_entropy
+from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.pixels import to_pixel_values, to_pixels
 
 
@@ -157,3 +159,35 @@ def test_checkpointed_activations_give_the_same_picture(engine):
         engine.model_config.enable_gradient_checkpointing = False
     assert (found[PIXELS].values() == plain[PIXELS].values()).float().mean() > 0.999
     assert not engine.module.training
+
+
+def test_all_images_of_a_prompt_move_along_their_own_gradient(engine):
+    processor = engine.model_config.processor
+    images = [image(0).resize((56, 84)), image(1)]
+    generator = torch.Generator().manual_seed(1)
+    responses = [torch.randint(10, 200, (length,), generator=generator) for length in (8, 5)]
+    rows = [Row("prompt", 0, number, "both", images, ids) for number, ids in enumerate(responses)]
+    data = worker_batch(rows, processor)
+    sample = data["multi_modal_inputs"][0]
+    single = [(data["input_ids"][row], torch.arange(len(data["input_ids"][row])).expand(4, -1)) for row in (0, 1)]
+    tu.assign_non_tensor(data, **{ADVERSARIAL: Adversarial(SaEIConfig(), seed=3, step=5)})
+    with torch.no_grad():
+        found = engine.forward_backward_batch(data, None, forward_only=True)["model_output"]
+    assert found[SIZES][0].tolist() == [84, 56, *image(1).size[::-1]] and found[SIZES][1].tolist() == []
+
+    pixel_values = sample["pixel_values"].clone().requires_grad_()
+    entropies = [
+        plain_entropy(engine, (*part, torch.ones(len(ids))), pixel_values, sample, SaEIConfig(), 1.0)[0]
+        for part, ids in zip(single, responses, strict=True)
+    ]
+    (gradient,) = torch.autograd.grad(torch.stack(entropies).mean(), pixel_values)
+    layout = layout_of(processor)
+    clean = to_pixels(sample["pixel_values"], sample["image_grid_thw"], processor)
+    moved = found[PIXELS][0].split([picture.numel() for picture in clean])
+    grids = sample["image_grid_thw"].tolist()
+    for before, after, span, grid in zip(clean, moved, layout.images(sample), grids, strict=True):
+        change = (after.view(before.shape).int() - before.int()).sign()
+        wanted = layout.picture_gradient(gradient[span], grid)
+        decided = (wanted.abs() > 1e-3 * wanted.abs().max()) & (change != 0)
+        assert (change == wanted.sign())[decided].float().mean() > 0.999
+        assert decided.float().mean() > 0.5

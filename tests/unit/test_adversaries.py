@@ -221,3 +221,33 @@ def test_the_agent_loop_samples_on_the_pictures_and_gives_the_actor_the_clean_on
         assert np.array_equal(np.array(second).transpose(2, 0, 1).ravel(), pictures[3 * 28 * 56 :].numpy())
         assert output.multi_modal_data == ({"images": ["clean"]} if update == "clean" else data)
     assert [picture.size for picture in asyncio.run(fetch_pictures("a_0_0"))] == [(56, 28)] * 2
+
+
+def test_the_responses_to_a_prompt_share_one_fetch(monkeypatch):
+    fetched = []
+
+    async def fetch(key):
+        fetched.append(key)
+        await asyncio.sleep(0)
+        return [f"picture of {key}"]
+
+    async def run(self, sampling_params, priority=0, **kwargs):
+        return SimpleNamespace(multi_modal_data=await self.process_multi_modal_info(kwargs["raw_prompt"]))
+
+    monkeypatch.setattr(sys.modules["verl_plugins.rollout"], "fetch_pictures", fetch)
+    monkeypatch.setattr(SingleTurnAgentLoop, "run", run)
+
+    def response(key, session):
+        loop = object.__new__(AdversarialSeededSingleTurnAgentLoop)
+        loop.rollout_config = SimpleNamespace(seed=7)
+        again = {"key": key, "first_session": 3, "update": "adversarial"}
+        arguments = {"raw_prompt": IMAGE, "global_steps": 5, "index": 2, "session_id": session}
+        return loop.run({}, **arguments, second_sampling=again)
+
+    async def both_prompts():
+        return await asyncio.gather(*(response(key, session) for key in ("a", "b") for session in range(3)))
+
+    outputs = asyncio.run(both_prompts())
+    assert fetched == ["a", "b"]
+    pictures = [output.multi_modal_data["images"] for output in outputs]
+    assert pictures == [["picture of a"]] * 3 + [["picture of b"]] * 3

@@ -33,7 +33,7 @@ def micro_batch(processor, with_image, lengths, temperature=1.0, index=lambda nu
             index(number),
             number % 2,
             "the red square",
-            image(number // 2) if seen else None,
+            [image(number // 2)] * seen,
             ids,
         )
         for number, (seen, ids) in enumerate(zip(with_image, responses, strict=True))

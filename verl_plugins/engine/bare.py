@@ -25,7 +25,7 @@ class Row(NamedTuple):
     index: int  # of the prompt in the data set
     session: int  # number of the response
     question: str
-    image: Image.Image | None
+    images: Sequence[Image.Image]
     response: Tensor  # (T,) int64
 
 
@@ -50,9 +50,9 @@ def worker_batch(rows: Sequence[Row], processor: Any, temperature: float = 1.0) 
     """Rows as verl's workers get them."""
     input_ids, position_ids, masks, inputs = [], [], [], []
     for row in rows:
-        content = [{"type": "image"}] * (row.image is not None) + [{"type": "text", "text": row.question}]
+        content = [{"type": "image"}] * len(row.images) + [{"type": "text", "text": row.question}]
         text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        made = processor(text=[text], images=None if row.image is None else [row.image], return_tensors="pt")
+        made = processor(text=[text], images=row.images or None, return_tensors="pt")
         input_ids.append(torch.cat([made["input_ids"][0], row.response]))
         position_ids.append(torch.arange(len(input_ids[-1])).expand(4, -1))
         masks.append(torch.ones_like(row.response))
@@ -90,5 +90,5 @@ def sampled_rows(
         for session, ids in enumerate(found[:, inputs["input_ids"].shape[1] :]):
             end = (ids == processor.tokenizer.eos_token_id).nonzero()
             ids = ids[: int(end[0]) + 1] if len(end) else ids
-            rows.append(Row(f"prompt{index}", index, session, question, image, ids))
+            rows.append(Row(f"prompt{index}", index, session, question, [image], ids))
     return rows
