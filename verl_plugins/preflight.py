@@ -105,6 +105,11 @@ def _check_saei(config: DictConfig) -> list[str]:
             "algorithm.filter_groups.enable: got true, expected false (groups are filtered before saei has sampled the "
             "second half of them); set algorithm.filter_groups.enable"
         )
+    if OmegaConf.select(config, "skip.rollout_tq.enable"):
+        problems.append(
+            "skip.rollout_tq.enable: got true, expected false (replayed responses have no prompts to sample again); "
+            "set skip.rollout_tq.enable"
+        )
     return problems
 
 

@@ -83,16 +83,22 @@ class EntropyTrainer(PPOTrainerSync):
 
         Rows come in the order in which their requests ended; sums over them would differ in the last bits.
         """
-        batch.reorder(sorted(range(len(batch)), key=lambda row: self._place(batch.keys[row])))
+        self._put_in_order(batch)
         if self.adversary:
             batch = self.adversary.second_sampling(self, super()._submit_batch_to_rollout, batch, metrics)
-            batch.reorder(sorted(range(len(batch)), key=lambda row: self._place(batch.keys[row])))
+            self._put_in_order(batch)
         return super()._balance_batch(batch, metrics, *args, **kwargs)
 
-    def _place(self, key: str) -> tuple[int, bool, int, int]:
-        """Prompt, sampling, response and output of a row."""
-        uid, session, output = key.rsplit("_", 2)
-        return self.prompt_places[uid.removesuffix(SUFFIX)], is_adversarial(key), int(session), int(output)
+    def _put_in_order(self, batch: KVBatchMeta) -> None:
+        """By prompt, sampling, response and output; rows that verl replays from a file stay in their order."""
+        places = []
+        for key in batch.keys:
+            uid, session, output = key.rsplit("_", 2)
+            prompt = self.prompt_places.get(uid.removesuffix(SUFFIX))
+            if prompt is None:
+                return
+            places.append((prompt, is_adversarial(key), int(session), int(output)))
+        batch.reorder(sorted(range(len(batch)), key=places.__getitem__))
 
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """verl's old log-probabilities and entropy; where a method needs them, the counterfactual's signals too."""

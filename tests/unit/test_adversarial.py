@@ -161,6 +161,16 @@ def test_checkpointed_activations_give_the_same_picture(engine):
     assert not engine.module.training
 
 
+def test_micro_batches_of_a_number_of_tokens_give_the_same_pictures(engine, monkeypatch):
+    plain, _, _ = attack(engine, [7, 9, 4, 6])
+    monkeypatch.setattr(engine.engine_config, "use_dynamic_bsz", True)
+    monkeypatch.setattr(engine.engine_config, "max_token_len_per_gpu", 100)
+    found, _, _ = attack(engine, [7, 9, 4, 6])  # a row each
+    assert [part.tolist() for part in found[SIZES].unbind()] == [part.tolist() for part in plain[SIZES].unbind()]
+    torch.testing.assert_close(found[STATISTICS], plain[STATISTICS], rtol=1e-4, atol=1e-5)
+    assert (found[PIXELS].values() == plain[PIXELS].values()).float().mean() > 0.999
+
+
 def test_all_images_of_a_prompt_move_along_their_own_gradient(engine):
     processor = engine.model_config.processor
     images = [image(0).resize((56, 84)), image(1)]

@@ -86,6 +86,17 @@ def test_prompts_that_share_an_index_keep_their_own_images(engine):
         torch.testing.assert_close(found, divergences.jsd, rtol=1e-3, atol=2e-5)
 
 
+def test_responses_to_one_prompt_on_two_images_are_perturbed_apart(engine):
+    data, rows, samples = batch_of(engine.model_config.processor, [1, 1, 1], [5, 5, 5], index=lambda number: 0)
+    tu.assign_non_tensor_stack(data, "uid", ["prompt"] * 3)  # rows 0 and 1 have one image, row 2 another
+    with torch.no_grad():
+        _, output = engine.forward_step(data, None, forward_only=True)
+    for number in (0, 1, 2):
+        divergences, _ = expected(engine, rows, samples, number, 1.0, index=lambda number: 0)
+        found = output["model_output"]["jsd"][number][-6:-1].double()
+        torch.testing.assert_close(found, divergences.jsd, rtol=1e-3, atol=2e-5)
+
+
 def test_rows_packed_without_padding_give_the_same_numbers(engine):
     data, rows, samples = batch_of(engine.model_config.processor, [1], [6])
     tu.assign_non_tensor(data, use_remove_padding=True)

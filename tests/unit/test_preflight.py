@@ -58,6 +58,7 @@ def test_a_good_run_with_a_second_sampling_passes(data, method, platform):
         ("algorithm.saei.band=[0.8,0.2]", "algorithm.saei.band: got [0.8, 0.2]"),
         ("actor_rollout_ref.actor.strategy=fsdp", "actor_rollout_ref.actor.strategy: got fsdp, expected fsdp2 (saei"),
         ("actor_rollout_ref.rollout.agent.default_agent_loop=tool_agent", "agent_loop: got tool_agent, expected"),
+        ("skip.rollout_tq.enable=true", "skip.rollout_tq.enable: got true, expected false"),
         ("algorithm.filter_groups.enable=true", "algorithm.filter_groups.enable: got true, expected false"),
     ],
 )  # fmt: skip

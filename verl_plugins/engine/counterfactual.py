@@ -66,19 +66,25 @@ def counterfactual_forward(engine: Any, micro_batch: TensorDict, counterfactual:
 
 
 def _perturbed_images(engine: Any, micro_batch: TensorDict, counterfactual: Counterfactual) -> dict[str, Any]:
-    """The model's multi-modal inputs with every image perturbed, one draw for all responses to a prompt."""
+    """The model's multi-modal inputs with every image perturbed, one draw for all responses to a prompt's image.
+
+    A prompt can have two: saei with ``update=adversarial`` trains some of its responses on another image.
+    """
     layout = layout_of(engine.model_config.processor)
-    drawn = {}
+    drawn: dict[str, list[tuple[Tensor, dict[str, Any]]]] = {}
     samples = []
     fields = (micro_batch[name] for name in ("multi_modal_inputs", "index", "uid"))
     for row in zip(*fields, strict=True):
         inputs: Any
         inputs, index, uid = (tu.unwrap_non_tensor_data(field) for field in row)
         if inputs and inputs.get("pixel_values") is not None:
-            if uid not in drawn:  # not by index: where a data set has none, verl gives every row index 0
+            images = drawn.setdefault(uid, [])  # not by index: where a data set has none, verl gives every row index 0
+            found = next((other for clean, other in images if torch.equal(clean, inputs["pixel_values"])), None)
+            if found is None:
                 key = (counterfactual.seed, counterfactual.step, str(index))
-                drawn[uid] = perturb(inputs, layout, counterfactual.kind, counterfactual.strength, key)
-            inputs = drawn[uid]
+                found = perturb(inputs, layout, counterfactual.kind, counterfactual.strength, key)
+                images.append((inputs["pixel_values"], found))
+            inputs = found
         samples.append(inputs)
     return extract_multi_modal_inputs(samples)
 
