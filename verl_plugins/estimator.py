@@ -28,6 +28,7 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
         jsd: Tensor | None = None,
         kl: Tensor | None = None,
         perturbed_entropy: Tensor | None = None,
+        adversarial: Tensor | None = None,
         **_: Any,
     ) -> tuple[Tensor, Tensor]:
         """Advantages and returns, both (B, T).
@@ -41,6 +42,7 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
             entropy: (B, T) float, nats; ecvgpo needs it for metrics only.
             reward_components: named parts of the reward, each (B,).
             jsd, kl, perturbed_entropy: (B, T) float, nats, for vepo (``AdvantageBatch``).
+            adversarial: (B,) bool, for saei, whose advantages are GRPO's.
 
         Raises:
             ValueError: ``old_log_probs`` or a signal of the method is missing: verl's stock trainers pass none.
@@ -71,6 +73,7 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
             jsd=jsd,
             kl=kl,
             perturbed_entropy=perturbed_entropy,
+            adversarial=adversarial,
         )
         reshaped, _metrics = apply(batch, config_from_node(config_class, config.get(name) or {}, f"algorithm.{name}"))
         return reshaped, returns

@@ -66,6 +66,17 @@ def test_vepo_is_an_estimator_too():
         get_adv_estimator_fn("vepo")(**kwargs, entropy=entropy, config=OmegaConf.create({"vepo": {}}))
 
 
+def test_saei_is_grpo_to_an_estimator_that_is_told_which_responses_are_adversarial():
+    rewards, mask, log_probs = batch()
+    grpo, _ = compute_grpo_outcome_advantage(rewards, mask, UIDS)
+    kwargs = {"token_level_rewards": rewards, "response_mask": mask, "index": UIDS, "old_log_probs": log_probs}
+    kwargs |= {"config": OmegaConf.create({"saei": {}}), "entropy": torch.rand(8, 6)}
+    advantages, _ = get_adv_estimator_fn("saei")(**kwargs, adversarial=torch.arange(8) % 2 == 0)
+    assert torch.equal(advantages, grpo)
+    with pytest.raises(ValueError, match=r"algorithm.saei: got no adversarial.*\+method=saei"):
+        get_adv_estimator_fn("saei")(**kwargs)
+
+
 def test_without_old_log_probs_the_message_says_what_to_do():
     with pytest.raises(ValueError, match=r"algorithm.adv_estimator=ecvgpo: got no old_log_probs.*\+method=ecvgpo"):
         estimate({"ecvgpo": {}}, old_log_probs=None)
