@@ -11,6 +11,7 @@ the same random numbers for each response, so differences are taken within a see
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, median
 
@@ -23,7 +24,7 @@ SECOND = ["--method=saei", "algorithm.saei.n1=6", "algorithm.saei.n2=6"]
 VARIANTS = {
     "GRPO, n = 12": ["--method=grpo"],
     "SaEI 6 + 6, alpha = 2": SECOND,
-    "SaEI 6 + 6, alpha = 8": [*SECOND, "algorithm.saei.alpha=8"],
+    "SaEI 6 + 6, alpha = 8, 4 steps": [*SECOND, "algorithm.saei.alpha=8", "algorithm.saei.steps=4"],
 }
 BUDGET = ["actor_rollout_ref.rollout.n=12", "actor_rollout_ref.rollout.calculate_log_probs=true"]
 WINDOW = 10  # steps
@@ -43,18 +44,28 @@ def main() -> None:
 
 
 def learning_table(out: Path, seeds: list[int]) -> str:
-    """Policy entropy over all steps and the last WINDOW, and rewards; differences to GRPO seed by seed."""
+    """Entropies and rewards; differences to GRPO seed by seed.
+
+    "sampled with" is the entropy of the distributions that the responses were drawn from, over all steps: the policy's
+    given the image each was sampled on. "policy" is the policy's given the clean image, over all steps and the last
+    WINDOW.
+    """
     lines = [
-        "| run | policy entropy, all steps | minus GRPO, seed by seed | last 10 steps | minus GRPO, seed by seed | "
-        "reward, first 5 | reward, last 5 | seed by seed |",
-        "|---|---|---|---|---|---|---|---|",
+        "| run | sampled with | minus GRPO, seed by seed | policy | minus GRPO, seed by seed | policy, last 10 steps | "
+        "minus GRPO, seed by seed | reward, first 5 | reward, last 5 | seed by seed |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    quantities: list[Callable[[str, int], list[float]]] = [
+        lambda name, seed: sampled_with(out, name, seed),
+        lambda name, seed: values(out, name, seed, "actor/entropy"),
+        lambda name, seed: values(out, name, seed, "actor/entropy")[-WINDOW:],
     ]
     base: dict[int, list[float]] = {}
     for name in VARIANTS:
         cells = []
-        for steps in (0, -WINDOW):
-            found = [fmean(values(out, name, seed, "actor/entropy")[steps:]) for seed in seeds]
-            differences = [ours - grpo for ours, grpo in zip(found, base.setdefault(steps, found), strict=True)]
+        for number, quantity in enumerate(quantities):
+            found = [fmean(quantity(name, seed)) for seed in seeds]
+            differences = [ours - grpo for ours, grpo in zip(found, base.setdefault(number, found), strict=True)]
             shown = ", ".join(f"{difference:+.4f}" for difference in differences) if any(differences) else "–"
             cells.append(f"{fmean(found):.4f} | {shown}")
         rewards = [values(out, name, seed, "critic/score/mean") for seed in seeds]
@@ -63,6 +74,15 @@ def learning_table(out: Path, seeds: list[int]) -> str:
         each = ", ".join(f"{reward:.3f}" for reward in last)
         lines.append(f"| {name} | {' | '.join(cells)} | {first:.3f} | {fmean(last):.3f} | {each} |")
     return "\n".join(lines)
+
+
+def sampled_with(out: Path, name: str, seed: int) -> list[float]:
+    """By step, the entropy that responses were sampled with; of those on adversarial images the mean of -log p, which
+    the rollout engine reports, because the policy is evaluated on their clean images."""
+    adversarial = values(out, name, seed, "saei/self_information_adversarial")
+    if not adversarial:
+        return values(out, name, seed, "actor/entropy")
+    return [(a + b) / 2 for a, b in zip(values(out, name, seed, "saei/entropy_clean"), adversarial, strict=True)]
 
 
 def cost_table(out: Path, seeds: list[int]) -> str:
