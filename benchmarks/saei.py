@@ -4,27 +4,33 @@
 
 Runs of the demo (real verl + FSDP2 + vLLM on the CPU, four to five minutes each on two cores), 8 prompts x 12
 responses a step, one after the other. Runs that are finished are kept, so it can be stopped and started again. Prints
-two Markdown tables and writes the curves of the entropy, curves.html. Runs of one seed see the same prompts and draw
+three Markdown tables and writes the curves of the entropy, curves.html. Runs of one seed see the same prompts and draw
 the same random numbers for each response, so differences are taken within a seed.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import fmean, median
 
 from runs import folder, run_demo, values
 
 from verl_plugins.monitor.chart import line_chart
+from verl_plugins.monitor.metrics import read_metrics, series
 from verl_plugins.monitor.page import page
 
 SECOND = ["--method=saei", "algorithm.saei.n1=6", "algorithm.saei.n2=6"]
 VARIANTS = {
     "GRPO, n = 12": ["--method=grpo"],
     "SaEI 6 + 6, alpha = 2": SECOND,
-    "SaEI 6 + 6, alpha = 8, 4 steps": [*SECOND, "algorithm.saei.alpha=8", "algorithm.saei.steps=4"],
+    "SaEI 6 + 6, all tokens, 4 steps of 8": [
+        *SECOND,
+        "algorithm.saei.band=all",
+        "algorithm.saei.alpha=8",
+        "algorithm.saei.steps=4",
+    ],
 }
 BUDGET = ["actor_rollout_ref.rollout.n=12", "actor_rollout_ref.rollout.calculate_log_probs=true"]
 WINDOW = 10  # steps
@@ -39,21 +45,21 @@ def main() -> None:
     for seed in arguments.seeds:
         for name, options in VARIANTS.items():
             run_demo(folder(arguments.out, name, seed), [*options, *BUDGET], seed, arguments.steps)
-    print(learning_table(arguments.out, arguments.seeds), cost_table(arguments.out, arguments.seeds), sep="\n\n")
+    tables = (entropy_table, reward_table, cost_table)
+    print(*(table(arguments.out, arguments.seeds) for table in tables), sep="\n\n")
     write_curves(arguments.out, arguments.seeds)
 
 
-def learning_table(out: Path, seeds: list[int]) -> str:
-    """Entropies and rewards; differences to GRPO seed by seed.
+def entropy_table(out: Path, seeds: list[int]) -> str:
+    """Entropies in nats a token, and their differences to GRPO seed by seed.
 
-    "sampled with" is the entropy of the distributions that the responses were drawn from, over all steps: the policy's
-    given the image each was sampled on. "policy" is the policy's given the clean image, over all steps and the last
-    WINDOW.
+    "sampled with" is that of the distributions which the responses were drawn from, over all steps: the policy's given
+    the image each was sampled on. "policy" is the policy's given the clean image, over all steps and the last WINDOW.
     """
+    each = "minus GRPO, seed by seed"
     lines = [
-        "| run | sampled with | minus GRPO, seed by seed | policy | minus GRPO, seed by seed | policy, last 10 steps | "
-        "minus GRPO, seed by seed | reward, first 5 | reward, last 5 | seed by seed |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        f"| run | sampled with | {each} | policy | {each} | policy, last {WINDOW} steps | {each} |",
+        "|---|---|---|---|---|---|---|",
     ]
     quantities: list[Callable[[str, int], list[float]]] = [
         lambda name, seed: sampled_with(out, name, seed),
@@ -68,12 +74,40 @@ def learning_table(out: Path, seeds: list[int]) -> str:
             differences = [ours - grpo for ours, grpo in zip(found, base.setdefault(number, found), strict=True)]
             shown = ", ".join(f"{difference:+.4f}" for difference in differences) if any(differences) else "–"
             cells.append(f"{fmean(found):.4f} | {shown}")
-        rewards = [values(out, name, seed, "critic/score/mean") for seed in seeds]
-        last = [fmean(reward[-5:]) for reward in rewards]
-        first = fmean(fmean(reward[:5]) for reward in rewards)
-        each = ", ".join(f"{reward:.3f}" for reward in last)
-        lines.append(f"| {name} | {' | '.join(cells)} | {first:.3f} | {fmean(last):.3f} | {each} |")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def reward_table(out: Path, seeds: list[int]) -> str:
+    """Rewards of responses to clean images, and the IoU of sampled answers on the validation images."""
+    lines = [
+        f"| run | reward, first 5 | last {WINDOW} | seed by seed | validation IoU, before | after | seed by seed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in VARIANTS:
+        rewards = [
+            values(out, name, seed, "saei/reward_clean") or values(out, name, seed, "critic/score/mean")
+            for seed in seeds
+        ]
+        ious = [_validation_iou(out, name, seed) for seed in seeds]
+        cells = [
+            f"{fmean(fmean(reward[:5]) for reward in rewards):.3f}",
+            *_mean_and_each(fmean(r[-WINDOW:]) for r in rewards),
+        ]
+        cells += [f"{fmean(iou[0] for iou in ious):.3f}", *_mean_and_each(iou[-1] for iou in ious)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _mean_and_each(found: Iterable[float]) -> tuple[str, str]:
+    found = list(found)
+    return f"{fmean(found):.3f}", ", ".join(f"{value:.3f}" for value in found)
+
+
+def _validation_iou(out: Path, name: str, seed: int) -> list[float]:
+    rows = read_metrics(folder(out, name, seed) / "metrics.jsonl")
+    key = next(key for row in rows for key in row if key.startswith("val-") and "/iou/mean@" in key)
+    return [value for _, value in series(rows, key)]
 
 
 def sampled_with(out: Path, name: str, seed: int) -> list[float]:

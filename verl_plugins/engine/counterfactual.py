@@ -76,6 +76,7 @@ def _perturbed_images(engine: Any, micro_batch: TensorDict, counterfactual: Coun
     fields = (micro_batch[name] for name in ("multi_modal_inputs", "index", "uid"))
     for row in zip(*fields, strict=True):
         inputs: Any
+        uid: Any
         inputs, index, uid = (tu.unwrap_non_tensor_data(field) for field in row)
         if inputs and inputs.get("pixel_values") is not None:
             images = drawn.setdefault(uid, [])  # not by index: where a data set has none, verl gives every row index 0
