@@ -143,7 +143,7 @@ def cost_table(out: Path, seeds: list[int]) -> str:
 
 
 def write_curves(out: Path, seeds: list[int]) -> None:
-    """Policy entropy by step, mean over the seeds: each variant's, and its difference to GRPO."""
+    """The entropy that responses were sampled with, by step, mean over the seeds: also its difference to GRPO."""
     grpo = _mean_curve(out, "GRPO, n = 12", seeds)
     figures = []
     for number, name in enumerate(VARIANTS):
@@ -154,12 +154,12 @@ def write_curves(out: Path, seeds: list[int]) -> None:
         for part, (title, heights) in enumerate(charts):
             svg = line_chart(f"curve{number}x{part}", title, "nats per token", list(enumerate(heights, start=1)))
             figures.append(f'<figure class="chart"><h3>{title}</h3>{svg}</figure>')
-    title = f"Policy entropy, mean over {len(seeds)} seeds"
+    title = f"Entropy that responses were sampled with, mean over {len(seeds)} seeds"
     (out / "curves.html").write_text(page(title, ['<div class="charts">', *figures, "</div>"]), encoding="utf-8")
 
 
 def _mean_curve(out: Path, name: str, seeds: list[int]) -> list[float]:
-    return [fmean(step) for step in zip(*(values(out, name, seed, "actor/entropy") for seed in seeds), strict=True)]
+    return [fmean(step) for step in zip(*(sampled_with(out, name, seed) for seed in seeds), strict=True)]
 
 
 def _timing(out: Path, name: str, seeds: list[int], stage: str) -> list[float]:
