@@ -82,14 +82,17 @@ def _check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
 def _check_saei(config: DictConfig) -> list[str]:
     """What only a run with a second sampling has to keep to."""
     problems = []
-    rollout, saei = config.actor_rollout_ref.rollout, config.algorithm.saei
-    n1, n2, alpha = (saei.get(name, getattr(SaEIConfig, name)) for name in ("n1", "n2", "alpha"))
-    if rollout.n != n1 + n2:
+    rollout = config.actor_rollout_ref.rollout
+    try:
+        saei = config_from_node(SaEIConfig, config.algorithm.saei, "algorithm.saei")
+    except ValueError:
+        return []  # told by _check_knobs
+    if rollout.n != saei.n1 + saei.n2:
         problems.append(
-            f"algorithm.saei.n1 + n2: got {n1} + {n2}, expected actor_rollout_ref.rollout.n = {rollout.n}; "
+            f"algorithm.saei.n1 + n2: got {saei.n1} + {saei.n2}, expected actor_rollout_ref.rollout.n = {rollout.n}; "
             "set algorithm.saei.n1 and n2, or actor_rollout_ref.rollout.n"
         )
-    if alpha == 0:
+    if saei.alpha == 0:
         problems.append(
             "algorithm.saei.alpha: got 0, which changes no image, expected 1 to 255 levels of 8-bit pixels; "
             "set algorithm.saei.alpha, or start the run with +method=grpo"
