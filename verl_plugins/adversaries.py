@@ -49,9 +49,14 @@ class Attacked:
     change: float
 
 
+def uid_of(key: str) -> str:
+    """The prompt's uid in a key of the TransferQueue, ``{uid}_{session}_{output}``."""
+    return key.split("_")[0]
+
+
 def is_adversarial(key: str) -> bool:
     """Whether a row of the TransferQueue was sampled on an adversarial image."""
-    return key.split("_")[0].endswith(SUFFIX)
+    return uid_of(key).endswith(SUFFIX)
 
 
 class Adversary:
@@ -100,7 +105,7 @@ class Adversary:
             if self.rollout.free_cache_engine:  # else nothing was freed, and the weights are still there
                 trainer.checkpoint_manager.update_weights(trainer.global_steps - 1)
         with marked_timer("saei_gen", trainer.timing_raw):
-            prompts = self._prompts_again({key.split("_")[0] for key in batch.keys}, attacked)
+            prompts = self._prompts_again({uid_of(key) for key in batch.keys}, attacked)
             trainer.on_sample_begin()
             submit(prompts)
             again, _ = trainer.replay_buffer.sample(
@@ -108,12 +113,12 @@ class Adversary:
             )
             trainer.on_sample_end()
         again.extra_info = dict(batch.extra_info or {})
-        uids = [key.split("_")[0].removesuffix(SUFFIX) for key in again.keys]
+        uids = [uid_of(key).removesuffix(SUFFIX) for key in again.keys]
         tq.kv_batch_put(again.keys, PARTITION, fields=tu.get_tensordict({"uid": uids}))
         if trainer.reward_loop_manager.reward_loop_worker_handles is None:
             again = trainer._compute_reward_colocate(again, metrics=metrics)
         if self.recorder.wants(trainer.global_steps, trainer.total_training_steps):
-            self._record(trainer, batch, again, attacked)
+            self._record(trainer, again, attacked)
         return KVBatchMeta(
             keys=batch.keys + again.keys,
             tags=batch.tags + again.tags,
@@ -126,13 +131,13 @@ class Adversary:
         attackable = {
             uid for prompts in self.prompts for uid, row in _messages(prompts).items() if _has_only_images(row)
         }
-        uids = [key.split("_")[0] for key in batch.keys]
+        uids = [uid_of(key) for key in batch.keys]
         metrics["saei/prompts_without_image"] = float(len(set(uids) - attackable))
         keys = [key for key, uid in zip(batch.keys, uids, strict=True) if uid in attackable]
         if not keys:
             return {}
         ranks = max(trainer.actor_rollout_wg._query_dispatch_info("actor")) + 1
-        padding = pad_rows(keys, PARTITION, ranks)
+        padding = pad_rows(keys, ranks)
         request = Adversarial(self.saei, self.rollout.seed, trainer.global_steps)
         asked = KVBatchMeta(
             keys=keys + padding,
@@ -146,7 +151,7 @@ class Adversary:
             tq.kv_clear(keys=padding, partition_id=PARTITION)
         attacked: dict[str, Attacked] = {}
         for key, sizes, (before, after, change) in zip(keys, found[SIZES], found[STATISTICS], strict=True):
-            prompt = attacked.setdefault(key.split("_")[0], Attacked(key, [], [], change.item()))
+            prompt = attacked.setdefault(uid_of(key), Attacked(key, [], [], change.item()))
             prompt.before.append(before.item())
             prompt.after.append(after.item())
             if len(sizes):
@@ -172,7 +177,7 @@ class Adversary:
         tu.assign_non_tensor_data(prompts, "agent_name", SECOND_LOOPS[self.rollout.agent.default_agent_loop])
         return prompts
 
-    def _record(self, trainer: Any, batch: KVBatchMeta, again: KVBatchMeta, attacked: dict[str, Attacked]) -> None:
+    def _record(self, trainer: Any, again: KVBatchMeta, attacked: dict[str, Attacked]) -> None:
         """Write the images of the first prompts, with one response to each of the two."""
         layout = layout_of(self.processor)
         records = []
@@ -201,16 +206,16 @@ class Adversary:
         self.recorder.write("adversarial", trainer.global_steps, records)
 
 
-def pad_rows(keys: list[str], partition_id: str, multiple: int) -> list[str]:
+def pad_rows(keys: list[str], multiple: int) -> list[str]:
     """Keys of copies of the first row, as a prompt of its own, that make the number of rows divisible."""
     missing = -len(keys) % multiple
     if not missing:
         return []
-    row = tq.kv_batch_get([keys[0]], partition_id)
+    row = tq.kv_batch_get([keys[0]], PARTITION)
     padding = [f"attack{place}_0_0" for place in range(missing)]
     for key in padding:
-        tu.assign_non_tensor_stack(row, "uid", [key.split("_")[0]])
-        tq.kv_batch_put([key], partition_id, fields=row)
+        tu.assign_non_tensor_stack(row, "uid", [uid_of(key)])
+        tq.kv_batch_put([key], PARTITION, fields=row)
     return padding
 
 

@@ -86,7 +86,9 @@ def output_projection(module: nn.Module) -> nn.Linear:
     for name, child in module.named_modules():
         if name.rpartition(".")[2] == "lm_head":
             return child  # pyright: ignore[reportReturnType]
-    raise ValueError(f"model: got {type(module).__name__} without lm_head; vepo needs a language model with one")
+    raise ValueError(
+        f"model: got {type(module).__name__} without lm_head; vepo and saei need a language model with one"
+    )
 
 
 @contextmanager

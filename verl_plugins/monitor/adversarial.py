@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops
 
-from verl_plugins.monitor.metrics import read_json_lines
+from verl_plugins.monitor.metrics import first_and_last_step, read_json_lines
 from verl_plugins.monitor.summary import number
 
 CARDS = 4  # of the first and of the last recorded step
@@ -24,13 +24,12 @@ LEGEND = (
 
 def adversarial_section(run_dir: Path, last_step: int) -> str:
     """The section's HTML; empty if the run recorded no images. Steps after `last_step` were thrown away by a resume."""
-    files = {int(path.stem): path for path in (run_dir / "adversarial").glob("*.jsonl") if path.stem.isdecimal()}
-    steps = sorted(step for step in files if step <= last_step)
-    if not steps:
+    shown = first_and_last_step(run_dir / "adversarial", last_step)
+    if not shown:
         return ""
     parts = ["<h2>Adversarial images</h2>", LEGEND]
-    for step in dict.fromkeys((steps[0], steps[-1])):
-        records = read_json_lines(files[step])[0][:CARDS]
+    for step, path in shown:
+        records = read_json_lines(path)[0][:CARDS]
         parts.append(f'<p class="quiet">Step {step}: the first {len(records)} prompts.</p>')
         parts.append('<div class="cards">' + "".join(map(_card, records)) + "</div>")
     return "\n".join(parts)

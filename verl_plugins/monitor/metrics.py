@@ -81,6 +81,13 @@ def read_json_lines(path: Path) -> tuple[list[dict], int]:
     return rows, unreadable
 
 
+def first_and_last_step(folder: Path, last_step: int) -> list[tuple[int, Path]]:
+    """The files `{step}.jsonl` of the first and the last step in a folder, up to `last_step`; one, or none."""
+    files = sorted((int(path.stem), path) for path in folder.glob("*.jsonl") if path.stem.isdecimal())
+    files = [(step, path) for step, path in files if step <= last_step]
+    return files if len(files) < 2 else [files[0], files[-1]]
+
+
 def series(steps: list[dict], key: str) -> list[tuple[int, float]]:
     """The (step, value) points of one metric; steps without it, or where it is not a finite number, are left out."""
     return [(row["step"], float(row[key])) for row in steps if is_number(row.get(key))]

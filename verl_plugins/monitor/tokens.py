@@ -6,7 +6,7 @@ Reads `tokens/{step}.jsonl` of a run (below `trainer.record_dir`, written by `ve
 from html import escape
 from pathlib import Path
 
-from verl_plugins.monitor.metrics import read_json_lines
+from verl_plugins.monitor.metrics import first_and_last_step, read_json_lines
 from verl_plugins.monitor.summary import number
 
 CARDS = 4  # of the first and of the last recorded step
@@ -19,11 +19,9 @@ LEGEND = (
 
 def tokens_section(run_dir: Path, last_step: int) -> str:
     """The section's HTML; empty if the run recorded no tokens. Steps after `last_step` were thrown away by a resume."""
-    files = sorted((int(path.stem), path) for path in (run_dir / "tokens").glob("*.jsonl") if path.stem.isdecimal())
-    files = [(step, path) for step, path in files if step <= last_step]
-    if not files:
+    shown = first_and_last_step(run_dir / "tokens", last_step)
+    if not shown:
         return ""
-    shown = files if len(files) == 1 else [files[0], files[-1]]
     parts = ["<h2>What was selected, token by token</h2>", LEGEND]
     for step, path in shown:
         records = read_json_lines(path)[0]
