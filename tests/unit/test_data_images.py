@@ -1,0 +1,106 @@
+"""Images: decoded to their end, white where they were transparent, untouched where they may be."""
+
+import io
+
+import pytest
+from data_fixtures import HEIGHT, WIDTH, diagram, encoded
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from data_prep.images import MIN_SIDE, Picture, decode
+from data_prep.sample import Reject
+
+
+def pixels(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+@pytest.mark.parametrize("data", [encoded(), encoded(form="PNG"), encoded(progressive=True, quality=30)])
+def test_an_rgb_jpeg_or_png_passes_through_untouched(data):
+    picture = decode(data)
+    assert isinstance(picture, Picture)
+    assert picture.data is data and picture.is_original
+    assert (picture.width, picture.height) == (WIDTH, HEIGHT)
+
+
+def test_transparency_becomes_white_and_lines_stay_black():
+    image = pixels(decode(diagram()).data)
+    assert image.mode == "RGB" and image.format == "PNG"
+    assert image.getpixel((5, 5)) == (255, 255, 255) and image.getpixel((50, 12)) == (0, 0, 0)
+
+
+def test_half_transparent_red_on_white_is_pink():
+    buffer = io.BytesIO()
+    Image.new("RGBA", (40, 40), (255, 0, 0, 128)).save(buffer, format="PNG")
+    assert pixels(decode(buffer.getvalue()).data).getpixel((0, 0)) == (255, 127, 127)  # 255 * (1 - 128/255) = 127
+
+
+def test_a_transparent_colour_of_an_rgb_png_becomes_white_too():
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(buffer, format="PNG", transparency=(1, 2, 3))
+    assert pixels(decode(buffer.getvalue()).data).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_sixteen_bits_are_scaled_not_clipped():
+    row = 30  # the fixture's gradient: 255 * row / HEIGHT
+    grey = pixels(decode(encoded("L", form="PNG")).data).getpixel((0, row))
+    deep = pixels(decode(encoded("I;16", form="PNG")).data).getpixel((0, row))
+    assert 60 < grey[0] < 110 and abs(deep[0] - grey[0]) <= 1
+
+
+def test_an_image_that_lies_on_its_side_is_put_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees to see it upright
+    picture = decode(encoded(exif=exif))
+    assert (picture.width, picture.height) == (HEIGHT, WIDTH) and not picture.is_original
+    assert pixels(picture.data).size == (HEIGHT, WIDTH)
+
+
+def test_the_hash_is_of_pixels_not_of_their_encoding():
+    fast, small = encoded(form="PNG", compress_level=1), encoded(form="PNG", compress_level=9)
+    assert fast != small and decode(fast).sha256 == decode(small).sha256
+    assert decode(encoded(form="PNG", shade=1)).sha256 != decode(small).sha256
+
+
+def test_a_budget_scales_down_what_exceeds_it_and_nothing_else():
+    data = encoded(size=(400, 300))
+    picture = decode(data, budget=30_000)
+    assert (picture.width, picture.height) == (400, 300)  # the original's: boxes are in its pixels
+    assert pixels(picture.data).size == (200, 150)  # half of each side: a quarter of 120,000 pixels
+    assert pixels(picture.data).format == "JPEG"
+    assert picture.sha256 == decode(data).sha256
+    assert decode(data, budget=120_000).data is data
+
+
+def test_more_pixels_than_pillow_agrees_to_decode(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert decode(encoded()).reason == "image_too_large"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    mode=st.sampled_from(["RGB", "RGBA", "LA", "L", "P", "1", "CMYK", "YCbCr", "I;16"]),
+    form=st.sampled_from(["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP"]),
+    width=st.integers(1, 70),
+    height=st.integers(1, 70),
+    cut=st.integers(0, 40),
+    budget=st.none() | st.integers(1, 4000),
+)
+def test_any_image_becomes_rgb_of_its_size_or_a_reason(mode, form, width, height, cut, budget):
+    try:
+        data = encoded(mode, (width, height), form)
+    except (OSError, KeyError, ValueError):  # a mode that the form does not know
+        return
+    data = data[: len(data) - cut]
+    picture = decode(data, budget)
+    if isinstance(picture, Reject):
+        assert (min(width, height) < MIN_SIDE and picture.reason == "image_too_small") or cut
+        return
+    image = pixels(picture.data)
+    assert (image.mode, picture.width, picture.height) == ("RGB", width, height)
+    assert image.format in ("PNG", "JPEG")
+    assert budget is None or image.width * image.height <= max(budget, MIN_SIDE * max(image.size))
+    assert decode(picture.data).is_original  # what is written passes through

@@ -1,0 +1,163 @@
+"""Boxes, texts and answers: the rules, and that no value whatever makes them fail."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep.boxes import EDGE_TOLERANCE, box_json, fit_to_image, parse_box, xyxy_from_xywh
+from data_prep.prompts import fill, template_text
+from data_prep.sample import Reject
+from data_prep.texts import checkable_answer, choice_text, place_tags, text_of, without_tags
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+COORDINATE = st.floats(-50, 1100) | st.integers(-50, 1100)
+
+
+@pytest.mark.parametrize(
+    "value", [[1, 2, 3.5, 4], "[1, 2, 3.5, 4]", "<answer>[1, 2, 3.5, 4]</answer>", [[1, 2, 3.5, 4]], "[[1, 2, 3.5, 4]]"]
+)
+def test_a_box_is_read_from_a_list_and_from_json_in_text(value):
+    assert parse_box(value) == (1.0, 2.0, 3.5, 4.0)
+
+
+@pytest.mark.parametrize("value", [None, [], [1, 2, 3], [1, 2, 3, "4"], [1, 2, 3, True], "1, 2, 3, 4", {"box": 1}, 7])
+def test_anything_else_is_no_box(value):
+    assert parse_box(value).reason == "box_malformed"
+
+
+@given(ANYTHING)
+def test_parse_box_returns_four_finite_numbers_or_a_reason(value):
+    box = parse_box(value)
+    assert isinstance(box, Reject) or (len(box) == 4 and all(map(math.isfinite, box)))
+
+
+@given(box=st.tuples(*[COORDINATE] * 4), width=st.integers(28, 1000), height=st.integers(28, 1000))
+def test_a_fitted_box_lies_inside_and_differs_by_jitter_only(box, width, height):
+    fitted = fit_to_image(box, width, height)
+    if isinstance(fitted, Reject):
+        return
+    x1, y1, x2, y2 = fitted
+    assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
+    ordered = (min(box[0], box[2]), min(box[1], box[3]), max(box[0], box[2]), max(box[1], box[3]))
+    assert all(abs(a - b) <= EDGE_TOLERANCE + 0.01 for a, b in zip(fitted, ordered, strict=True))
+    assert tuple(json.loads(box_json(fitted))) == fitted
+
+
+def test_a_box_of_the_first_pixel_alone_is_taken_for_a_relative_one():
+    assert fit_to_image((0, 0, 1, 1), 100, 100).reason == "box_not_in_pixels"
+    assert fit_to_image((0, 0, 2, 1), 100, 100) == (0, 0, 2, 1)
+
+
+def test_the_published_example_of_a_refer_box():
+    # 103.93 + 134.22 = 238.15 and 299.99 + 177.42 = 477.41
+    box = fit_to_image(xyxy_from_xywh((103.93, 299.99, 134.22, 177.42)), 640, 480)
+    assert box_json(box) == "[103.93, 299.99, 238.15, 477.41]"
+
+
+@pytest.mark.parametrize(
+    ("text", "images", "expected"),
+    [
+        ("What?", 1, "<image>What?"),
+        ("What?", 2, "<image><image>What?"),
+        ("A <image> and <image>?", 2, "A <image> and <image>?"),
+        ("A <image1> and <image2>, again <image1>", 2, "A <image> and <image>, again image 1"),
+        ("<image>Is <image1> a tag?", 1, "<image>Is image 1 a tag?"),
+        ("<video> <audio>", 1, "<image>< video> < audio>"),
+    ],
+)
+def test_tags_are_placed(text, images, expected):
+    assert place_tags(text, images) == expected
+
+
+@pytest.mark.parametrize(("text", "images"), [("<image><image>", 1), ("<image>", 2), ("<image2>, <image1>", 2)])
+def test_another_number_of_tags_is_rejected(text, images):
+    assert place_tags(text, images).reason == "image_tags"
+
+
+TAGGED = st.lists(
+    st.sampled_from(["<image>", "<image1>", "<image2>", "<video>", "<audio>", "<", ">", "image", " "]) | st.text()
+).map("".join)
+
+
+@given(TAGGED, st.integers(1, 3))
+def test_placed_tags_are_as_many_as_images_and_no_other_media(text, images):
+    placed = place_tags(text, images)
+    if not isinstance(placed, Reject):
+        assert placed.count("<image>") == images
+        assert "<video>" not in placed and "<audio>" not in placed
+
+
+@given(TAGGED)
+def test_without_tags_has_none(text):
+    clean = without_tags(text)
+    assert not any(tag in clean for tag in ("<image>", "<video>", "<audio>"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"),
+    [
+        ("5", "5"),
+        (" $$x=5.$$ ", "x=5"),
+        ("$a$ and $b$", "$a$ and $b$"),
+        ("\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
+        ("\\boxed{1} or \\boxed{2}", "\\boxed{1} or \\boxed{2}"),
+        ("\\(7\\)", "7"),
+        ("0.5", "0.5"),
+        ("A.", "A"),
+        ("$\\boxed{3}$。", "3"),
+    ],
+)
+def test_answers_are_unwrapped(answer, gold):
+    assert checkable_answer(answer) == gold
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [("", "answer_empty"), ("$$ . $$", "answer_empty"), ("①3②4", "answer_in_parts"), ("x" * 201, "answer_too_long")],
+)
+def test_answers_that_no_rule_can_check(answer, reason):
+    assert checkable_answer(answer).reason == reason
+
+
+@given(st.text(alphabet="$.\\boxed{}()[]1 。\n"))
+def test_unwrapping_ends_and_a_gold_answer_has_nothing_left_to_unwrap(text):
+    gold = checkable_answer(text)
+    assert isinstance(gold, Reject) or (gold and checkable_answer(gold) == gold)
+
+
+@given(ANYTHING)
+def test_text_of_anything_can_be_written(value):
+    assert text_of(value) == text_of(value).encode().decode().strip()
+
+
+def test_text_of_a_lone_surrogate_can_be_written():
+    assert text_of("a\ud800b") == "a?b"
+
+
+@pytest.mark.parametrize("letter", ["E", "AB", "?", "", "1"])
+def test_a_letter_that_names_no_choice(letter):
+    assert choice_text(["1", "2", "3", "4"], letter).reason == "choice_out_of_range"
+    assert choice_text(["1", 2.5], "b") == "2.5"
+
+
+def test_templates(tmp_path):
+    r1 = fill(template_text("r1", "grounding"), "Find {it}.")
+    assert r1 == (
+        "Find {it}. First output the thinking process in <think> </think> tags and then output the final answer in "
+        "<answer> </answer> tags. Output the final answer in JSON format."
+    )
+    assert "\\boxed{" in template_text("boxed", "math")
+    own = tmp_path / "own.txt"
+    own.write_text("Q: {question}\nUse \\frac{a}{b}.\n")
+    assert fill(template_text(str(own), "math"), "1+1") == "Q: 1+1\nUse \\frac{a}{b}."
+    own.write_text("no gap")
+    for name in (str(own), str(tmp_path / "absent.txt")):
+        with pytest.raises(SystemExit, match="--template|question"):
+            template_text(name, "math")
