@@ -67,6 +67,15 @@ def box_json(box: Box) -> str:
     return json.dumps([int(v) if v == int(v) else round(v, 2) for v in box])
 
 
+def gold_box(gold: str) -> Box | None:
+    """The box in a ground truth that `box_json` wrote, or None if that is the text of another answer."""
+    try:
+        box = parse_box(json.loads(gold))
+    except (ValueError, RecursionError):
+        return None
+    return None if isinstance(box, Reject) else box
+
+
 def disagree(a: Box, b: Box, tolerance: float) -> bool:
     """Whether any coordinate differs by more than the tolerance, in the boxes' own unit."""
     return any(abs(u - v) > tolerance for u, v in zip(a, b, strict=True))

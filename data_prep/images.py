@@ -90,6 +90,7 @@ def _within(image: Image, budget: int) -> Image:
 
 
 def _encoded(image: Image, form: str | None) -> bytes:
+    image.info.clear()  # comments, and colour profiles of the mode it was in, are no part of the new file
     buffer = io.BytesIO()
     if form in ("JPEG", "MPO"):
         image.save(buffer, format="JPEG", quality=95, subsampling=0)

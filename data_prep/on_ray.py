@@ -5,6 +5,7 @@ Every node needs this package, and the source and the output folder under the sa
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ def write_parts(job: Job, parts: list[Part]) -> Iterator[int]:
     except ImportError as error:
         raise SystemExit(f"--ray needs Ray Data ({error}); pip install 'ray[data]'") from None
     try:
-        ray.init(log_to_driver=False)  # Ray itself reads RAY_ADDRESS
+        ray.init(address=os.environ.get("RAY_ADDRESS", "local"), log_to_driver=False, include_dashboard=False)
     except ConnectionError as error:
         raise SystemExit(f"--ray: {error}; set RAY_ADDRESS to a running cluster, or unset it") from None
 

@@ -32,7 +32,8 @@ def test_imports_point_one_way(folder):
     files = list((ROOT / folder).rglob("*.py"))
     assert files
     for path in files:
-        assert not FORBIDDEN[folder] & set(imported_packages(path)), path
+        allowed = {"ray"} if path.name == "on_ray.py" else set()
+        assert not (FORBIDDEN[folder] - allowed) & set(imported_packages(path)), path
 
 
 def test_only_register_touches_the_registries():
