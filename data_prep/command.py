@@ -37,7 +37,7 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
     form = data_set.format_of(source, args.format)
     print(f"{data_set.name}: {args.source} has the form {form.name}")
     kind = RowKind(data_set.name, data_set.ability, template)
-    job = Job(form.read, kind, args.images, args.image_budget, args.out)
+    job = Job(form.read, kind, args.images, args.image_budget, args.out.absolute())
     options = Options(args.seed, args.max_rows, args.shards, args.processes, args.ray)
     try:
         report = run(form, source, job, options)

@@ -5,6 +5,7 @@ Every node needs this package, and the source and the output folder under the sa
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def write_parts(job: Job, parts: list[Part]) -> Iterator[int]:
     except ImportError as error:
         raise SystemExit(f"--ray needs Ray Data ({error}); pip install 'ray[data]'") from None
     try:
-        ray.init(address=os.environ.get("RAY_ADDRESS", "local"), log_to_driver=False, include_dashboard=False)
+        ray.init(address=os.environ.get("RAY_ADDRESS", "local"), log_to_driver=False, logging_level="WARNING")
     except ConnectionError as error:
         raise SystemExit(f"--ray: {error}; set RAY_ADDRESS to a running cluster, or unset it") from None
 
@@ -38,6 +39,7 @@ def write_parts(job: Job, parts: list[Part]) -> Iterator[int]:
 
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
         items = [{"part": pickle.dumps(part)} for part in parts]
         for done in ray.data.from_items(items, override_num_blocks=len(items)).map(write).iter_rows():
             yield int(done["rows"])
