@@ -30,7 +30,7 @@ def write_parts(job: Job, parts: list[Part]) -> Iterator[int]:
     except ImportError as error:
         raise SystemExit(f"--ray needs Ray Data ({error}); pip install 'ray[data]'") from None
     try:
-        ray.init(address=os.environ.get("RAY_ADDRESS", "local"), log_to_driver=False, logging_level="WARNING")
+        ray.init(address=os.environ.get("RAY_ADDRESS", "local"), log_to_driver=False, logging_level=logging.WARNING)
     except ConnectionError as error:
         raise SystemExit(f"--ray: {error}; set RAY_ADDRESS to a running cluster, or unset it") from None
 

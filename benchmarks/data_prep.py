@@ -1,0 +1,162 @@
+"""python -m data_prep against the usual way, on the same rows: rows a second, peak memory, size of the file.
+
+    python benchmarks/data_prep.py [--rows 20000] [--processes 2] [--flat 10000 100000]
+
+The usual way is what verl's example scripts do: `datasets` decodes every row's image, `map` returns it, and writing
+encodes it again; once as it is (JPEG stays JPEG) and once after `convert("RGB")`, which makes it PNG. The source is of
+RefCOCO's form with photographs of 640 x 480 pixels made on the spot, six rows each; `--flat` uses smaller ones and only
+our converter, for memory against the number of rows. Memory is the proportional set size of all processes together.
+Prints Markdown tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from random import Random
+
+import psutil
+
+ROWS_PER_IMAGE = 6
+ROOT = Path(__file__).parents[1]
+WAYS = ("ours", "usual", "usual, convert('RGB')")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--flat", type=int, nargs="*", default=[10_000, 100_000], help="numbers of rows")
+    parser.add_argument("--usual", nargs=3, help=argparse.SUPPRESS)  # this way, in a process of its own
+    args = parser.parse_args()
+    if args.usual:
+        way, source, out = args.usual
+        convert_as_usual(Path(source), Path(out), args.processes, to_rgb=way != "usual")
+        return
+
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    print(f"{platform.processor() or platform.machine()}, {args.processes} processes, commit {commit}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "source")
+        image_bytes = make_source(source, args.rows, (640, 480))
+        print(f"{args.rows} rows, {image_bytes / 1e6:.0f} MB of distinct images\n")
+        print("| way | seconds | rows/s | times faster | peak memory, MiB | file / distinct images |")
+        print("|---|---|---|---|---|---|")
+        results = {way: measure(way, source, Path(folder, "out"), args.processes) for way in WAYS}
+        for way, (seconds, memory, size) in results.items():
+            faster = seconds / results["ours"][0]
+            row = (seconds, args.rows / seconds, faster, memory / 2**20, size / image_bytes)
+            print("| {} | {:.1f} | {:.0f} | ours by {:.1f} | {:.0f} | {:.2f} |".format(way, *row))
+    print("\n| rows | seconds | peak memory, MiB | file / distinct images |\n|---|---|---|---|")
+    for rows in args.flat:
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "source")
+            image_bytes = make_source(source, rows, (160, 120))
+            seconds, memory, size = measure("ours", source, Path(folder, "out"), args.processes)
+            print(f"| {rows} | {seconds:.1f} | {memory / 2**20:.0f} | {size / image_bytes:.2f} |")
+
+
+def make_source(root: Path, rows: int, size: tuple[int, int]) -> int:
+    """The refer distribution with that many sentences; returns the bytes of its images."""
+    from PIL import Image
+
+    (root / "train2014").mkdir(parents=True)
+    (root / "refcoco").mkdir()
+    rng, refs, images, annotations, total = Random(0), [], [], [], 0
+    for number in range(-(-rows // ROWS_PER_IMAGE)):
+        name = f"COCO_train2014_{number:012d}.jpg"
+        coarse = Image.frombytes("RGB", (40, 30), rng.randbytes(3600)).resize(size, Image.Resampling.BICUBIC)
+        grain = Image.frombytes("RGB", (160, 120), rng.randbytes(57_600)).resize(size)
+        path = root / "train2014" / name
+        Image.blend(coarse, grain, 0.2).save(path, quality=90)
+        total += path.stat().st_size
+        images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
+        annotations.append({"id": number, "image_id": number, "bbox": [10.0, 20.0, 30.5, 40.5]})
+        count = min(ROWS_PER_IMAGE, rows - number * ROWS_PER_IMAGE)
+        words = [
+            {"sent_id": number * ROWS_PER_IMAGE + n, "sent": f"thing {n}", "raw": "", "tokens": []}
+            for n in range(count)
+        ]
+        ids = {"ref_id": number, "ann_id": number, "image_id": number, "file_name": name}
+        refs.append({**ids, "split": "train", "sentences": words, "sent_ids": [], "category_id": 1})
+    (root / "refcoco" / "refs(unc).p").write_bytes(pickle.dumps(refs, protocol=2))
+    (root / "refcoco" / "instances.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    return total
+
+
+def measure(way: str, source: Path, out: Path, processes: int) -> tuple[float, int, int]:
+    """Seconds, peak bytes of memory of all its processes, and bytes of the file of one way in a fresh process."""
+    out = out / way.replace(" ", "_")
+    started = time.monotonic()
+    command = [sys.executable, __file__, "--usual", way, str(source), str(out)]
+    if way == "ours":  # as a user runs it
+        command = [sys.executable, "-m", "data_prep", "refcoco", "--source", str(source), "--out", str(out)]
+    command += ["--processes", str(processes)]
+    peak = 0
+    with tempfile.TemporaryFile() as said:  # a pipe that nobody empties would stop the process
+        process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
+        while process.poll() is None:
+            peak = max(peak, memory_of(process.pid))
+            time.sleep(0.2)
+        seconds = time.monotonic() - started
+        if process.returncode:
+            said.seek(0)
+            raise SystemExit(f"{way}: {said.read().decode()[-2000:]}")
+    return seconds, peak, sum(path.stat().st_size for path in out.glob("*.parquet"))
+
+
+def memory_of(pid: int) -> int:
+    """Proportional set size of a process and all below it, in bytes."""
+    total = 0
+    try:
+        for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+            total += process.memory_full_info().pss
+    except psutil.Error:  # it has just ended
+        pass
+    return total
+
+
+def convert_as_usual(source: Path, out: Path, processes: int, to_rgb: bool) -> None:
+    """One row a sentence, with `datasets` and its Image feature."""
+    import datasets
+
+    refs = pickle.loads((source / "refcoco" / "refs(unc).p").read_bytes())
+    instances = json.loads((source / "refcoco" / "instances.json").read_text())
+    boxes = {entry["id"]: entry["bbox"] for entry in instances["annotations"]}
+    rows = [
+        {
+            "images": [str(source / "train2014" / ref["file_name"])],
+            "sent": sentence["sent"],
+            "bbox": boxes[ref["ann_id"]],
+        }
+        for ref in refs
+        for sentence in ref["sentences"]
+    ]
+    raw = datasets.Dataset.from_list(rows).cast_column("images", datasets.List(datasets.Image()))
+
+    def make_row(example: dict, index: int) -> dict:
+        x, y, width, height = example["bbox"]
+        images = [image.convert("RGB") if to_rgb else image for image in example["images"]]
+        return {
+            "data_source": "refcoco",
+            "prompt": [{"role": "user", "content": f"<image>{example['sent']}"}],
+            "images": images,
+            "ability": "grounding",
+            "reward_model": {"style": "rule", "ground_truth": json.dumps([x, y, x + width, y + height])},
+            "extra_info": {"split": "train", "index": index, "answer": example["sent"]},
+        }
+
+    out.mkdir(parents=True)
+    converted = raw.map(make_row, with_indices=True, num_proc=processes, remove_columns=["sent", "bbox"])
+    converted.to_parquet(out / "train.parquet")
+
+
+if __name__ == "__main__":
+    main()
