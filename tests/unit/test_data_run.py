@@ -165,6 +165,7 @@ def test_kept_parts_are_not_taken_for_those_of_other_options(source, tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         main(command(source, tmp_path / "out"))
     monkeypatch.undo()
+    monkeypatch.setattr(plan, "PART_ROWS", 50)
     main(command(source, tmp_path / "out", "--template", "boxed"))
     assert all("\\boxed" in row["prompt"][0]["content"] for row in rows_of(tmp_path / "out"))
 

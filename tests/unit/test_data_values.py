@@ -50,6 +50,13 @@ def test_a_fitted_box_lies_inside_and_differs_by_jitter_only(box, width, height)
     assert tuple(json.loads(box_json(fitted))) == fitted
 
 
+def test_jitter_past_an_edge_is_cut_off_and_more_is_rejected():
+    assert fit_to_image((-3, -5, 104, 105), 100, 100) == (0, 0, 100, 100)
+    assert fit_to_image((-6, 0, 50, 50), 100, 100).reason == "box_outside_image"
+    assert fit_to_image((0, 0, 50, 106), 100, 100).reason == "box_outside_image"
+    assert fit_to_image((100, 0, 105, 50), 100, 100).reason == "box_without_area"  # nothing of it is inside
+
+
 def test_a_box_of_the_first_pixel_alone_is_taken_for_a_relative_one():
     assert fit_to_image((0, 0, 1, 1), 100, 100).reason == "box_not_in_pixels"
     assert fit_to_image((0, 0, 2, 1), 100, 100) == (0, 0, 2, 1)
