@@ -2,11 +2,11 @@
 
     python benchmarks/data_prep.py [--rows 20000] [--processes 2] [--flat 10000 100000]
 
-The usual way is what verl's example scripts do: `datasets` decodes every row's image, `map` returns it, and writing
-encodes it again; once as it is (JPEG stays JPEG) and once after `convert("RGB")`, which makes it PNG. The source is of
-RefCOCO's form with photographs of 640 x 480 pixels made on the spot, six rows each; `--flat` uses smaller ones and only
-our converter, for memory against the number of rows. Memory is the proportional set size of all processes together.
-Prints Markdown tables.
+The usual way is what verl's example scripts do: `datasets` holds every row's image as bytes, decodes it for `map`, and
+encodes what `map` returns; once as it is (JPEG stays JPEG) and once after `convert("RGB")`, which makes it PNG. The
+source is of RefCOCO's form with photographs of 640 x 480 pixels made on the spot, six rows each; `--flat` uses smaller
+ones and only our converter, for memory against the number of rows. Memory is the proportional set size of all processes
+together. Prints Markdown tables.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -128,19 +129,20 @@ def convert_as_usual(source: Path, out: Path, processes: int, to_rgb: bool) -> N
     """One row a sentence, with `datasets` and its Image feature."""
     import datasets
 
+    out.mkdir(parents=True)
     refs = pickle.loads((source / "refcoco" / "refs(unc).p").read_bytes())
     instances = json.loads((source / "refcoco" / "instances.json").read_text())
     boxes = {entry["id"]: entry["bbox"] for entry in instances["annotations"]}
-    rows = [
-        {
-            "images": [str(source / "train2014" / ref["file_name"])],
-            "sent": sentence["sent"],
-            "bbox": boxes[ref["ann_id"]],
-        }
-        for ref in refs
-        for sentence in ref["sentences"]
-    ]
-    raw = datasets.Dataset.from_list(rows).cast_column("images", datasets.List(datasets.Image()))
+
+    def rows() -> Iterator[dict]:
+        for ref in refs:
+            image = {"bytes": (source / "train2014" / ref["file_name"]).read_bytes(), "path": None}
+            for sentence in ref["sentences"]:
+                yield {"images": [image], "sent": sentence["sent"], "bbox": boxes[ref["ann_id"]]}
+
+    kinds = {"images": datasets.List(datasets.Image()), "sent": datasets.Value("string")}
+    features = datasets.Features({**kinds, "bbox": datasets.List(datasets.Value("float64"))})
+    raw = datasets.Dataset.from_generator(rows, features=features, cache_dir=str(out / "cache"))
 
     def make_row(example: dict, index: int) -> dict:
         x, y, width, height = example["bbox"]
@@ -154,7 +156,6 @@ def convert_as_usual(source: Path, out: Path, processes: int, to_rgb: bool) -> N
             "extra_info": {"split": "train", "index": index, "answer": example["sent"]},
         }
 
-    out.mkdir(parents=True)
     converted = raw.map(make_row, with_indices=True, num_proc=processes, remove_columns=["sent", "bbox"])
     converted.to_parquet(out / "train.parquet")
 
