@@ -5,7 +5,7 @@
 The usual way is what verl's example scripts do: `datasets` holds every row's image as bytes, decodes it for `map`, and
 encodes what `map` returns (JPEG stays JPEG, at Pillow's default quality). The source is of RefCOCO's form with
 photographs of 640 x 480 pixels made on the spot, six rows each; `--flat` uses smaller ones and only our converter, for
-memory against the number of rows. Memory is the proportional set size of all processes together. Prints Markdown tables.
+memory against the number of rows. Memory is the proportional set size of all processes together. Prints Markdown.
 """
 
 from __future__ import annotations
