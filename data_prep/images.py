@@ -62,10 +62,11 @@ def decode(data: bytes, budget: int | None = None) -> Picture | Reject:
         return Reject("image_too_small", f"{width} x {height}")
     if max(width, height) > MAX_ASPECT * min(width, height):
         return Reject("image_aspect", f"{width} x {height}")
-    sha256 = hashlib.sha256(f"{width}x{height}".encode() + rgb.tobytes()).hexdigest()
+    sha256 = hashlib.sha256(f"{width}x{height}".encode())
+    sha256.update(rgb.tobytes())  # not joined with the size before: a copy of all pixels costs as much as the hash
     if budget is not None and width * height > budget:
         rgb, is_plain = _within(rgb, budget), False
-    return Picture(data if is_plain else _encoded(rgb, form), width, height, sha256, is_plain)
+    return Picture(data if is_plain else _encoded(rgb, form), width, height, sha256.hexdigest(), is_plain)
 
 
 def _upright_rgb(image: Image) -> Image:

@@ -68,7 +68,10 @@ def _picture(image: Row, info: Row, gold: str, first: bool) -> str:
     """An image in the coordinates of the original, so that the box is drawn as it stands in the row."""
     import PIL.Image
 
-    data = image["bytes"] or Path(image["path"]).read_bytes()
+    try:
+        data = image["bytes"] or Path(image["path"]).read_bytes()
+    except OSError as error:
+        raise SystemExit(f"row {info['id']}: cannot read {image['path']}: {error.strerror}; convert again") from None
     buffer = io.BytesIO()
     with PIL.Image.open(io.BytesIO(data)) as picture:
         width, height = (info["orig_w"], info["orig_h"]) if first else picture.size

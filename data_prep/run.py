@@ -46,20 +46,20 @@ class Options:
 
 
 def collect(form: Format, source: Source) -> tuple[dict[str, list[RawRow]], list[RejectedRow]]:
-    """The raw rows by split, and those rejected already: no split, no row, or the same row again."""
+    """The raw rows by split, and those rejected already: no split, no row, or the same again in its split."""
     splits: dict[str, list[RawRow]] = {}
     rejected: list[RejectedRow] = []
-    seen: set[bytes] = set()
+    seen: dict[str, set[bytes]] = {}  # a split may hold rows of another: `data_prep check` tells of those
     for row in form.list_rows(source):
         if isinstance(row, RejectedRow):
             rejected.append(row)
         elif not _SPLIT.fullmatch(row.split):
             rejected.append(RejectedRow("", row.source, Reject("split_unknown", f"got {row.split[:40]!r}")))
-        elif row.identity in seen:
+        elif row.identity in seen.setdefault(row.split, set()):
             rejected.append(RejectedRow(row.split, row.source, Reject("duplicate")))
         else:
             splits.setdefault(row.split, []).append(row)
-            seen |= {row.identity} - {b""}
+            seen[row.split] |= {row.identity} - {b""}
     return splits, rejected
 
 

@@ -24,7 +24,7 @@ REASONS = {
     "box_without_area": "the box has no width or no height inside the image",
     "choice_out_of_range": "the answer's letter names no choice",
     "conversation_malformed": "no single question of a user in the conversation",
-    "duplicate": "the same row, id included, came before",
+    "duplicate": "the same row, id included, came before in this split",
     "image_aspect": "one side is more than 200 times the other, which Qwen-VL refuses",
     "image_ambiguous": "several different files fit the image's name",
     "image_corrupt": "the image cannot be decoded to its end",
@@ -55,14 +55,14 @@ class Reject:
         assert self.reason in REASONS, self.reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # all raw rows of a data set are held at once
 class RawRow:
     """One raw row as it was found, image bytes excepted.
 
     Args:
         split: name of the file it goes to.
         source: where it was found, for the reject report: file, line or id.
-        data: the fields, as JSON text; compact, because all rows of a data set are held at once.
+        data: the fields, as JSON text.
         group: rows of one group show the same image, and are kept together.
         block: rows of one block can be read together; "" for images that lie in files of their own.
         identity: rows of one identity say the same; b"" where nothing tells.

@@ -134,6 +134,10 @@ def test_inspect_of_texts_by_path(tmp_path, capsys):
     assert "'5' 2" in capsys.readouterr().out
     page = path.with_suffix(".html").read_text()
     assert page.count("data:image/jpeg;base64,") == 2 and "<rect" not in page.replace("rect {", "")
+    for copy in (tmp_path / "out" / "images").iterdir():
+        copy.unlink()
+    with pytest.raises(SystemExit, match="row k1: cannot read .*: No such file"):
+        main(["inspect", str(path)])
 
 
 def test_the_sample_is_spread_over_the_file(tmp_path):

@@ -181,16 +181,18 @@ def test_a_finished_run_is_not_done_again_but_a_damaged_one_is(source, tmp_path,
     assert content(tmp_path) == before
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(20))
 def test_killed_at_a_random_moment_and_started_again(source, tmp_path, seed, monkeypatch):
     code = "from data_prep import plan; plan.PART_ROWS = 20\nfrom data_prep.__main__ import main; main()"
     argv = [sys.executable, "-c", code, *command(source, tmp_path / "out")]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, **quiet)
-    until = time.monotonic() + 20
-    while not (tmp_path / "out" / ".parts").exists() and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.002)
-    time.sleep(Random(seed).random() * 0.3)
+    rng, until = Random(seed), time.monotonic() + 20
+    parts = rng.randrange(30)  # of 30; then anywhere in the next part, or in the joining
+    while len(list((tmp_path / "out").glob(".parts/*.parquet"))) < parts and process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.001)
+    time.sleep(rng.random() * 0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
     for path in (tmp_path / "out").glob("*.parquet"):
@@ -370,3 +372,13 @@ def test_a_pickle_cannot_run_anything(tmp_path):
         load_plain(path)
     path.write_bytes(python2_pickle([{"a": "caf\u00e9", "b": [1, None, 2.5]}], 0))
     assert load_plain(path) == [{"a": "caf\u00e9", "b": [1, None, 2.5]}]
+
+
+def test_a_row_of_two_splits_is_kept_in_both(tmp_path):
+    row = mmk12_row("k0", "1?", "1", {"bytes": encoded(), "path": None})
+    for split in ("train", "test"):
+        write_table(tmp_path / "raw" / f"{split}.parquet", [row, row], MMK12_SCHEMA)
+    main(["mmk12", "--source", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--processes", "1"])
+    rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
+    assert [(r["split"], r["reason"]) for r in rejects] == [("test", "duplicate"), ("train", "duplicate")]
+    assert [row["extra_info"]["split"] for row in rows_of(tmp_path / "out")] == ["test", "train"]

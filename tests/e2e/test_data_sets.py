@@ -1,0 +1,62 @@
+"""Rows of every converter and form, in one run: verl validates on them and trains a step on all of them."""
+
+import pyarrow.parquet as pq
+import pytest
+from data_fixtures import diagram, encoded
+from data_sources import GROUNDING, MATHS
+
+from data_prep.__main__ import main
+
+pytestmark = pytest.mark.slow
+
+ROWS = 2  # of each form
+
+REWARD = '''"""A reward of the text's own: what is tested is the way of the rows, not what an answer is worth."""
+
+
+def compute_score(data_source, solution_str, ground_truth, extra_info=None):
+    assert data_source and ground_truth and extra_info["image_sha256"]
+    return {"score": len(set(solution_str)) / 100}
+'''
+
+
+def _converted(root):
+    """The files of every form: a photograph, and a transparent diagram."""
+    files = []
+    for form, build in {**GROUNDING, **MATHS}.items():
+        question, answer = ("dog", [10, 20, 30, 40]) if form in GROUNDING else ("How much is it?", "5")
+        cases = [(image, f"{question} {n}", answer) for n, image in enumerate([encoded(), diagram()])]
+        out = root / form.replace(" ", "-") / "out"
+        main([*build(out.parent / "raw", cases), "--out", str(out), "--processes", "1"])
+        files += out.glob("*.parquet")
+    return files
+
+
+def test_every_data_sets_rows_are_validated_and_trained_on(train, tmp_path):
+    files = _converted(tmp_path / "data")
+    rows = sum(pq.read_metadata(file).num_rows for file in files)
+    sources = {row for file in files for row in pq.read_table(file)["data_source"].to_pylist()}
+    assert rows == ROWS * len({**GROUNDING, **MATHS}) and len(sources) == 9
+    (tmp_path / "reward.py").write_text(REWARD)
+    listed = f"[{','.join(map(str, files))}]"
+    metrics = train(
+        "run",
+        "grpo",
+        1,
+        f"data.train_files={listed}",
+        f"data.val_files={listed}",
+        f"data.train_batch_size={rows}",
+        "data.max_prompt_length=768",
+        "data.max_response_length=16",
+        "actor_rollout_ref.rollout.n=2",
+        "actor_rollout_ref.rollout.max_model_len=1024",
+        f"actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu={rows}",
+        f"actor_rollout_ref.actor.ppo_mini_batch_size={rows}",
+        f"actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu={rows}",
+        f"reward.custom_reward_function.path={tmp_path / 'reward.py'}",
+        "trainer.val_before_train=true",
+    )
+    validated = {name.split("/")[1] for name in metrics[0] if name.startswith("val-")}
+    assert sources <= validated
+    assert metrics[1]["prompt_length/max"] < 768  # no row was cut
+    assert metrics[1]["actor/grad_norm"] > 0.0
