@@ -6,7 +6,7 @@ from html import escape
 
 from PIL import Image
 
-from reward_fns.grounding import Box
+from reward_fns.boxes import Box
 from verl_plugins.monitor.gallery import Card, Gallery, Prediction
 from verl_plugins.monitor.summary import number
 
