@@ -1,8 +1,8 @@
 """Compares two expressions in a pool of processes, within a time limit that ends the work whatever it is doing.
 
-verl calls rewards from threads of a reward worker, where math-verify's own limit (SIGALRM) cannot be used. Here a thread
-takes a worker process from the pool, or waits for one; the limit counts from when the worker begins, not the wait.
-What the processes do: `reward_fns.algebra_worker`. They end when the process that started them does.
+verl calls rewards from threads of a reward worker, where math-verify's own limit (SIGALRM) cannot be used. Here a
+thread takes a worker process from the pool, or waits for one; the limit counts from when the worker begins, not the
+wait. What the processes do: `reward_fns.algebra_worker`. They end when the process that started them does.
 """
 
 import json
@@ -31,8 +31,8 @@ class Worker:
         """The worker's word on one pair; `error` if the whole process is gone."""
         self.number += 1
         try:
-            if self.process is None:
-                self.process = _start()
+            self.process = self.process or _start()
+            assert self.process.stdin and self.process.stdout
             self.process.stdin.write(json.dumps([self.number, gold, answer, seconds]).encode() + b"\n")
             while reply := self.process.stdout.readline().decode().split():
                 if int(reply[0]) == self.number:  # else a second reply to an earlier one, by a child that then died
@@ -45,6 +45,7 @@ class Worker:
     def close(self) -> None:
         """End the process, if there is one, and wait for it."""
         if self.process is not None:
+            assert self.process.stdin and self.process.stdout
             self.process.stdin.close()
             self.process.stdout.close()
             self.process.wait()
@@ -84,6 +85,7 @@ def _start() -> subprocess.Popen:
         bufsize=0,
         start_new_session=True,  # an interrupt at the terminal is for the run, which then closes the pipes
     )
+    assert process.stdout
     if process.stdout.readline().decode().strip() != READY:
         process.kill()
         process.wait()

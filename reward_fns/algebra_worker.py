@@ -2,8 +2,8 @@ r"""The process in which two expressions are compared: it may hang, run out of m
 
 `serve()` is the whole life of a worker (`reward_fns.algebra` starts it). It imports math-verify once, then forks the
 child that does the work, and waits. A request is a line of JSON, [number, gold, answer, seconds], its reply a line with
-its number and a word: equal / different / bad_gold / error by the child, or, where the child died of it, timeout / error
-by its parent, which forks the next child at once, with everything imported.
+its number and a word: equal / different / bad_gold / error by the child, or, where the child died of it, timeout /
+error by its parent, which forks the next child at once, with everything imported.
 
 The limit is the kernel's: an interval timer that ends the process whatever it is doing, inside C code too. So a worker
 ends itself even where the process that asked has gone.
@@ -17,6 +17,7 @@ import resource
 import signal
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 MEMORY = 2 << 30  # bytes of address space; 9^{9^{9^9}} would take the machine's
 
@@ -31,18 +32,20 @@ def serve() -> None:
     compare("x^{2}+\\frac{1}{2}", "\\sqrt{2}x")  # grammar and caches, before the first limit counts
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody is left to read: end, without a traceback
     at_work = mmap.mmap(-1, _NUMBER.size)  # shared with the child: the number of its request; 0: none
-    _reply(READY)
+    replies = os.dup(1)
+    os.dup2(2, 1)  # what a library prints is no reply
+    _reply(replies, READY)
     while True:
         child = os.fork()
         if child == 0:
-            _answer_requests(at_work)
+            _answer_requests(at_work, replies)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):
             return
         (number,) = _NUMBER.unpack(at_work)
         if number:
-            _reply(f"{number} {'timeout' if os.WTERMSIG(status) == signal.SIGALRM else 'error'}")
+            _reply(replies, f"{number} {'timeout' if os.WTERMSIG(status) == signal.SIGALRM else 'error'}")
             _NUMBER.pack_into(at_work, 0, 0)
 
 
@@ -71,7 +74,7 @@ def compare(gold: str, answer: str) -> str:
         return "error"
 
 
-def _parse(text: str):
+def _parse(text: str) -> Any:
     """The whole text as one SymPy object; `math_verify.parse` would be content with a part of it.
 
     Units are left in: they were dropped before, and here `m` is a variable.
@@ -79,10 +82,13 @@ def _parse(text: str):
     from latex2sympy2_extended.latex2sympy2 import NormalizationConfig, normalize_latex
     from math_verify.parser import parse_latex_cached
 
-    return parse_latex_cached(normalize_latex(text, NormalizationConfig(malformed_operators=True, nits=True)))
+    value = parse_latex_cached(normalize_latex(text, NormalizationConfig(malformed_operators=True, nits=True)))
+    if value is None:
+        raise ValueError(f"answer: got {text}, expected an expression")
+    return value
 
 
-def _answer_requests(at_work: mmap.mmap) -> None:
+def _answer_requests(at_work: mmap.mmap, replies: int) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for request in _requests():
@@ -91,7 +97,7 @@ def _answer_requests(at_work: mmap.mmap) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
         outcome = compare(gold, answer)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        _reply(f"{number} {outcome}")
+        _reply(replies, f"{number} {outcome}")
         _NUMBER.pack_into(at_work, 0, 0)
 
 
@@ -105,5 +111,5 @@ def _requests() -> Iterator[bytes]:
             request = b""
 
 
-def _reply(line: str) -> None:
-    os.write(1, f"{line}\n".encode())
+def _reply(replies: int, line: str) -> None:
+    os.write(replies, f"{line}\n".encode())

@@ -8,7 +8,7 @@ verl loads this file without entering it in `sys.modules`, so it must not define
 """
 
 from reward_fns.forms import is_think_then_boxed, last_boxed
-from reward_fns.settings import within, settle, warn_once
+from reward_fns.settings import settle, warn_once, within
 
 PRESETS = {"vepo": {"format_weight": 0.1}}
 

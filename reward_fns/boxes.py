@@ -7,8 +7,8 @@ A box is (x1, y1, x2, y2), corners in order. What is read, wherever prose stands
 
 `[]`, `null` and "no object" are an answer too: there is nothing to point at.
 
-Spaces: `pixels` of the original image, `0-1000` and `0-1` of its sides, `processed`: pixels of the image that the model's
-processor made, by `smart_resize` with its patch size times its merge size.
+Spaces: `pixels` of the original image, `0-1000` and `0-1` of its sides, `processed`: pixels of the image that the
+model's processor made, by `smart_resize` with its patch size times its merge size.
 """
 
 import json
@@ -67,8 +67,8 @@ def parse_boxes(text: str) -> list[Box] | None:
     found = _BRACKETED.findall(text)
     if not found and not _NO_OBJECT.fullmatch(text.strip()):
         found = [_ANY_NUMBER.findall(text)]
-    boxes = [_box([float(number) for number in numbers]) for numbers in found]
-    return _some(None if None in boxes else boxes)
+    boxes = [box for numbers in found if (box := _box([float(number) for number in numbers]))]
+    return _some(boxes) if len(boxes) == len(found) else None
 
 
 def parse_gold(text: str) -> list[Box] | None:

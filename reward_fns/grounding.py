@@ -18,8 +18,8 @@ Use: `reward.custom_reward_function.path=reward_fns/grounding.py`, settings by `
 | `patch_size`, `merge_size` | null, 2 | of the processor, for `box_space=processed`: 14 for Qwen2.5-VL |
 | `min_pixels`, `max_pixels` | null | the processor's limits, for `box_space=processed` |
 
-Every space but `pixels` needs `orig_w` and `orig_h` in `extra_info`. How boxes are read: `reward_fns.boxes`. A gold that
-cannot be parsed or has no area earns nothing, whatever the response: `status` says `bad_gold`.
+Every space but `pixels` needs `orig_w` and `orig_h` in `extra_info`. How boxes are read: `reward_fns.boxes`. A gold
+that cannot be parsed or has no area earns nothing, whatever the response: `status` says `bad_gold`.
 
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """
@@ -29,7 +29,7 @@ from typing import Any
 
 from reward_fns import boxes
 from reward_fns.forms import FORMS
-from reward_fns.settings import within, choose, settle, warn_once
+from reward_fns.settings import choose, settle, warn_once, within
 
 _COMMON = {
     "iou_threshold": None,

@@ -1,17 +1,19 @@
-r"""A final answer without what says nothing: dollars, stops, spacing commands, text commands, bold, a nested \boxed{}."""
+r"""A final answer without what says nothing: dollars, stops, spacing and text commands, bold, a nested \boxed{}."""
 
 import re
 
 _CHARACTERS = {
-    "−": "-", "–": "-", "×": r"\times ", "÷": r"\div ", "·": r"\cdot ", "π": r"\pi ", "√": r"\sqrt ", "°": r"^\circ ",
-    "²": "^2", "³": "^3", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "∞": r"\infty ", "∠": r"\angle ", "△": r"\triangle ",
-    "≈": "=", "。": ".", "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "％": "%", "\u00a0": " ",
+    "−": "-", "–": "-", "×": r"\times ", "÷": r"\div ", "·": r"\cdot ", "π": r"\pi ", "√": r"\sqrt ", "∠": r"\angle ",
+    "°": r"^\circ ", "²": "^2", "³": "^3", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": "=", "∞": r"\infty ",
+    "△": r"\triangle ", "。": ".", "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "％": "%", "\u00a0": " ",
     "$": " ", "~": " ", "¥": " ", "€": " ", "£": " ",
 }  # fmt: skip
 _TABLE = str.maketrans(_CHARACTERS)
 _SPACING = re.compile(r"\\(?:left|right|displaystyle|limits|q?quad|[bB]igg?|boxed)(?![a-zA-Z])|\\[()\[\],;:! ]")
 _TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|operatorname)\s*\{([^{}]*)\}")
-_ANSWER_IS = re.compile(r"(?:so |thus |therefore,? )?(?:the )?(?:final |correct )?answer(?: is\b|\s*:)\s*:?", re.IGNORECASE)
+_ANSWER_IS = re.compile(
+    r"(?:so |thus |therefore,? )?(?:the )?(?:final |correct )?answer(?: is\b|\s*:)\s*:?", re.IGNORECASE
+)
 _SQRT = re.compile(r"(?:\\|(?<![\\a-zA-Z]))sqrt\s*(?:\(([^()]*)\)|(\d+|[a-zA-Z](?![a-zA-Z])))")
 _BARE = re.compile(r"(?<![\\a-zA-Z])(pi|sin|cos|tan|cot|log|ln)(?![a-zA-Z])")
 _THOUSANDS = re.compile(r"(?<![\d.,(\[{])\d{1,3}(?:,\d{3})+(?![\d,])")

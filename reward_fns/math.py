@@ -15,8 +15,8 @@ Use: `reward.custom_reward_function.path=reward_fns/math.py`, settings by `...re
 | `timeout_s` | 2 | seconds by the wall clock that comparing two expressions may take before the status is `timeout` |
 
 How answers are compared: `reward_fns.plain_answers`, and math-verify for what needs algebra, in another process
-(`reward_fns.algebra`). A multiple choice is answered by its letter or, where `extra_info` has the list `choices`, by its
-value. A gold that cannot be read earns nothing, whatever the response: `status` says `bad_gold`.
+(`reward_fns.algebra`). A multiple choice is answered by its letter or, where `extra_info` has the list `choices`, by
+its value. A gold that cannot be read earns nothing, whatever the response: `status` says `bad_gold`.
 
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """

@@ -1,6 +1,6 @@
 r"""Is a final answer the same as the gold one? Letters, numbers, units, words and lists by rule, the rest by algebra.
 
-Both are cleaned of what says nothing: `$`, `$$`, `\(`, trailing stops, bold, spacing, a nested `\boxed{}`. Then, in turn:
+Both are cleaned of what says nothing: `$`, `$$`, `\(`, trailing stops, bold, spacing, a nested `\boxed{}`. Then:
 
 - a letter of a multiple choice is compared as a letter, or by the value of that choice;
 - parts: `(1) 3 (2) 5` and `3; 5` in their order; `3, 5`, `3 and 5`, `3 or 5` in any order;
@@ -187,7 +187,9 @@ def _close(a: Fraction, b: Fraction, is_rounded: bool) -> bool:
 
 def _is_words(text: str) -> bool:
     """Text to compare as it is: a word, several, or the capitals of a figure (`AB`); not a product such as `ab`."""
-    return bool(_WORDS.fullmatch(text)) and (text.isupper() or len(text) == 1 or text == "no" or bool(_WORD.search(text)))
+    return bool(_WORDS.fullmatch(text)) and (
+        text.isupper() or len(text) == 1 or text == "no" or bool(_WORD.search(text))
+    )
 
 
 def _is_prose(text: str) -> bool:

@@ -20,7 +20,9 @@ def reward_counters(infos: Sequence[Mapping[str, Any]], data_sources: Sequence[s
         `reward/<data source>/<status>` to a number of responses, every status of FAILURES for every data source whose
         reward returns a `status`; `ok` is the rest.
     """
-    counted = [(str(source), info["status"]) for source, info in zip(data_sources, infos, strict=True) if "status" in info]
+    counted = [
+        (str(source), info["status"]) for source, info in zip(data_sources, infos, strict=True) if "status" in info
+    ]
     counts = Counter(counted)
     sources = sorted({source for source, _ in counted})
     return {f"reward/{source}/{status}": counts[source, status] for source in sources for status in FAILURES}

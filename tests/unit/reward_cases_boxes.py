@@ -1,8 +1,8 @@
 r"""Boxes as models write them: (text of an answer, the boxes in it), by hand; None where it is no answer.
 
 Styles: Qwen-VL and Qwen2-VL (`<|box_start|>(x,y),(x,y)<|box_end|>`, with and without the special tokens, which verl's
-decoding drops), Qwen2.5-VL and Qwen3-VL (JSON with `bbox_2d` in a fence), InternVL (`<ref>`, `<box>[[...]]</box>`), CogVLM
-(zero-padded), Shikra and LLaVA (0-1), VLM-R1's answers, and prose.
+decoding drops), Qwen2.5-VL and Qwen3-VL (JSON with `bbox_2d` in a fence), InternVL (`<ref>`, `<box>[[...]]</box>`),
+CogVLM (zero-padded), Shikra and LLaVA (0-1), VLM-R1's answers, and prose.
 """
 
 A, B = (10.0, 20.0, 30.0, 40.0), (50.0, 60.0, 70.0, 80.0)

@@ -369,6 +369,7 @@ BAD_GOLDS = [
     "((((",
     "}{",
     "\\foo{",
+    "\\text{}",
     "The perimeter of the triangle is 12 because 3+4+5=12",
     "Solution: since $AB = CD$ we have $x = 3$ hence the area equals 9",
     "1" * 2000,

@@ -5,7 +5,6 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from reward_cases_boxes import ONE_BOX, OTHER_BOXES
 
 from reward_fns import grounding

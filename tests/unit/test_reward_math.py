@@ -139,7 +139,28 @@ def test_what_needs_no_algebra_starts_no_process(monkeypatch):
 
 fragments = st.sampled_from(
     ["<think>", "</think>", "<answer>", "</answer>", "\\boxed{", "{", "}", "$", "\\frac", "\\sqrt", "\\text{", "^", "_"]
-    + ["1", "-2.5", ",", ";", "(", ")", "=", "x", "A", " cm", "%", " and ", "(1)", "(2)", "\\", "/", "²", "٣", "π", "\n"]
+    + [
+        "1",
+        "-2.5",
+        ",",
+        ";",
+        "(",
+        ")",
+        "=",
+        "x",
+        "A",
+        " cm",
+        "%",
+        " and ",
+        "(1)",
+        "(2)",
+        "\\",
+        "/",
+        "²",
+        "٣",
+        "π",
+        "\n",
+    ]
 )
 texts = st.text() | st.lists(fragments, max_size=30).map("".join)
 answers = texts.map("<think>so</think> \\boxed{{{}}}".format)
@@ -159,7 +180,13 @@ def test_never_raises_and_stays_in_range(response, gold, choices, weights, form,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(algebra, "compare", lambda *_: (outcome, 0.0))  # tested by itself, with the real processes
         result = math.compute_score(
-            "mmk12", response, gold, {"choices": choices}, accuracy_weight=weights[0], format_weight=weights[1], form=form
+            "mmk12",
+            response,
+            gold,
+            {"choices": choices},
+            accuracy_weight=weights[0],
+            format_weight=weights[1],
+            form=form,
         )
     assert list(result) == KEYS
     assert 0.0 <= result["score"] <= sum(weights)

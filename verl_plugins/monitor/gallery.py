@@ -111,7 +111,7 @@ def spread(total: int, wanted: int) -> list[int]:
 
 
 def _predictions(path: Path) -> tuple[dict[tuple[str, str], Prediction], int]:
-    """The first response to every (prompt, ground truth) with one box and an IoU, and the number of unreadable lines."""
+    """The first response to each (prompt, ground truth) with one box and an IoU, and the number of unreadable lines."""
     rows, unreadable = read_json_lines(path)
     first: dict[tuple[str, str], Prediction] = {}
     for row in rows:
