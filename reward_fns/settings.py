@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 KEY = "reward.custom_reward_function.reward_kwargs"
 _FROM_VERL = {"reward_router_address", "reward_model_tokenizer"}  # passed beside the user's own, unused here
+
+said: set[str] = set()
+MOST_MESSAGES = 20  # of a process; messages that name a row would be as many as the rows
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +58,8 @@ def within(name: str, value: Any, low: float, high: float = float("inf")) -> flo
     return float(value)
 
 
-@lru_cache(maxsize=100)
 def warn_once(problem: str) -> None:
     """Log a problem that every response of a run would repeat; the status `error` counts the responses."""
-    _log.warning("A reward counts as an error: %s", problem)
+    if problem not in said and len(said) < MOST_MESSAGES:
+        said.add(problem)
+        _log.warning("A reward counts as an error: %s", problem)

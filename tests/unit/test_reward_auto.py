@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reward_fns import auto
-from reward_fns.settings import warn_once
+from reward_fns.settings import said
 from verl_plugins.reward_counters import FAILURES, reward_counters
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_routes_name_further_data_and_the_longest_beginning_decides():
     ],
 )
 def test_what_cannot_be_routed_is_an_error_and_one_message(data_source, settings, named, caplog):
-    warn_once.cache_clear()
+    said.clear()
     for _ in range(3):
         result = auto.compute_score(data_source, BOX, "[0, 0, 10, 10]", **settings)
         assert result == {"score": 0.0, "accuracy": 0.0, "format": 0.0, "iou": 0.0, "status": "error"}

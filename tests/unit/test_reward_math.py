@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from reward_cases_math import BAD_GOLDS, CHOICES_GIVEN, GIVEN, TABLES
 
 from reward_fns import algebra, math
-from reward_fns.settings import warn_once
+from reward_fns.settings import said
 
 KEYS = ["score", "accuracy", "format", "status"]
 CASES = [(name, *case) for name, cases in TABLES.items() for case in cases]
@@ -106,7 +106,7 @@ def test_settings_override_the_preset():
     ],
 )
 def test_a_wrong_setting_is_an_error_and_one_message_that_names_it(wrong, named, caplog):
-    warn_once.cache_clear()
+    said.clear()
     assert [boxed("12", **wrong)["status"] for _ in range(3)] == ["error"] * 3
     assert len(caplog.records) == 1
     assert named in caplog.text and "set reward.custom_reward_function.reward_kwargs" in caplog.text
