@@ -10,10 +10,14 @@ have the status `error`, and one message says which key to set.
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from reward_fns import boxed, grounding, math
 from reward_fns.settings import KEY, choose, settle, warn_once
 
 REWARDS = {"grounding": grounding.compute_score, "math": math.compute_score, "boxed": boxed.compute_score}
+_BY_REWARD = {"auto": {name: {} for name in REWARDS}}
 ROUTES = {
     "shapes_grounding": "grounding",
     "refcoco": "grounding",
@@ -41,25 +45,47 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, r
         Always the keys `score`, `accuracy`, `format`, `iou` (0.0 where there are no boxes) and `status`.
     """
     try:
-        settings = settle({"auto": {name: {} for name in REWARDS}}, "auto", kwargs)
-        name = _route({**ROUTES, **(routes or {})}, data_source)
-        score = choose(f"routes.{data_source}", name, REWARDS)
-        result = score(data_source, solution_str, ground_truth, extra_info, **settings[name])
+        settings = settle(_BY_REWARD, "auto", kwargs)
+        name = reward_of(data_source, routes)
+        result = REWARDS[name](data_source, solution_str, ground_truth, extra_info, **settings[name])
     except Exception as problem:  # a reward that raises kills its rollout, and the group shrinks without a word
         warn_once(str(problem))
         result = {"score": 0.0, "accuracy": 0.0, "format": 0.0, "status": "error"}
     return {key: result.get(key, 0.0) for key in ("score", "accuracy", "format", "iou", "status")}
 
 
-def _route(routes: dict[str, str], data_source: str) -> str:
-    """The reward's name; of several beginnings that fit, the longest decides.
+def settings_of(routes=None, **kwargs) -> dict[str, dict[str, Any]]:
+    """The settings of every reward, checked.
 
     Raises:
-        ValueError: none fits.
+        ValueError: a reward or setting that does not exist, or a value that it cannot have.
     """
+    settings = settle(_BY_REWARD, "auto", kwargs)
+    for beginning, route in (routes or {}).items():
+        choose(f"routes.{beginning}", route, REWARDS)
+    found = {}
+    for name, reward in (("grounding", grounding), ("math", math), ("boxed", boxed)):
+        if not isinstance(settings[name], Mapping):
+            raise ValueError(f"{name}: got {settings[name]!r}, expected settings by name; set {KEY}.{name}.<setting>")
+        try:
+            found[name] = reward.settings_of(**settings[name])
+        except ValueError as problem:
+            raise ValueError(str(problem).replace(f"set {KEY}", f"set {KEY}.{name}")) from None
+    return found
+
+
+def reward_of(data_source: str, routes: Mapping[str, str] | None = None) -> str:
+    """The name in REWARDS that scores a data source; of several beginnings that fit, the longest decides.
+
+    Raises:
+        ValueError: none fits, or the one that fits leads to no reward.
+    """
+    known = {**ROUTES, **(routes or {})}
     name = data_source.rpartition("/")[2].lower()
-    fits = [beginning for beginning in routes if name.startswith(beginning.lower())]
+    fits = [beginning for beginning in known if name.startswith(beginning.lower())]
     if not fits:
-        expected = ", ".join(routes)
+        expected = ", ".join(known)
         raise ValueError(f"data_source: got {data_source!r}, expected a beginning of {expected}; set {KEY}.routes")
-    return routes[max(fits, key=len)]
+    route = known[max(fits, key=len)]
+    choose(f"routes.{data_source}", route, REWARDS)
+    return route

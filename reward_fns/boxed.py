@@ -7,6 +7,8 @@ blanks do not matter. `format` is 1 for the form `think_boxed` of `reward_fns.fo
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """
 
+from typing import Any
+
 from reward_fns.forms import is_think_then_boxed, last_boxed
 from reward_fns.settings import settle, warn_once, within
 
@@ -28,7 +30,7 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kw
         ok / no_answer / bad_format / bad_gold / error.
     """
     try:
-        weight = within("format_weight", settle(PRESETS, "vepo", kwargs)["format_weight"], 0, 1)
+        weight = settings_of(**kwargs)["format_weight"]
         if not isinstance(ground_truth, str) or not ground_truth.strip():
             return _result("bad_gold")
         answer = last_boxed(solution_str)
@@ -43,6 +45,17 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kw
         return _result("error")
     except Exception:  # a reward that raises kills its rollout, and the group shrinks without a word
         return _result("error")
+
+
+def settings_of(**kwargs) -> dict[str, Any]:
+    """The settings of a call.
+
+    Raises:
+        ValueError: a setting that does not exist, or a value that it cannot have.
+    """
+    settings = settle(PRESETS, "vepo", kwargs)
+    within("format_weight", settings["format_weight"], 0, 1)
+    return settings
 
 
 def _result(status: str, score: float = 0.0, is_right: bool = False, is_well_formed: bool = False) -> dict:

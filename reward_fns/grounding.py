@@ -29,7 +29,7 @@ from typing import Any
 
 from reward_fns import boxes
 from reward_fns.forms import FORMS
-from reward_fns.settings import choose, settle, warn_once, within
+from reward_fns.settings import KEY, choose, settle, warn_once, within
 
 _COMMON = {
     "iou_threshold": None,
@@ -63,26 +63,20 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
         is an `error` of every response, and one message in the log.
     """
     try:
-        settings = settle(PRESETS, preset, kwargs)
-        weight = within("format_weight", settings["format_weight"], 0)
-        find_answer, is_well_formed = choose("form", settings["form"], FORMS)
+        settings = settings_of(preset, **kwargs)
+        _, is_well_formed = FORMS[settings["form"]]
         gold = boxes.parse_gold(ground_truth)
         if gold is None:
             return _result("bad_gold")
-        answer = find_answer(solution_str)
-        if answer is None:
-            return _result("no_answer")
-        predicted = boxes.parse_boxes(answer)
-        if predicted is None:
-            return _result("bad_format")
-        across, down = _pixels_per_unit(settings, extra_info)
-        predicted = [boxes.scale(box, across, down) for box in predicted]
-        overlap = boxes.mean_iou(predicted, gold, within("extra_box_penalty", settings["extra_box_penalty"], 0))
+        predicted = _read(solution_str, extra_info, settings)
+        if isinstance(predicted, str):
+            return _result(predicted)
+        overlap = boxes.mean_iou(predicted, gold, settings["extra_box_penalty"])
         threshold = settings["iou_threshold"]
-        quality = overlap if threshold is None else float(overlap > within("iou_threshold", threshold, 0))
+        quality = overlap if threshold is None else float(overlap > threshold)
         if not is_well_formed(solution_str):
             return _result("bad_format", quality, overlap)
-        return _result("ok", quality + weight, overlap, is_well_formed=True)
+        return _result("ok", quality + settings["format_weight"], overlap, is_well_formed=True)
     except ValueError as problem:
         warn_once(str(problem))
         return _result("error")
@@ -90,10 +84,56 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
         return _result("error")
 
 
+def settings_of(preset="ecvgpo", **kwargs) -> dict[str, Any]:
+    """The settings of a call: the preset's, overridden.
+
+    Raises:
+        ValueError: a setting that does not exist, or a value that it cannot have.
+    """
+    settings = settle(PRESETS, preset, kwargs)
+    choose("form", settings["form"], FORMS)
+    for name in ("format_weight", "extra_box_penalty"):
+        within(name, settings[name], 0)
+    if settings["iou_threshold"] is not None:
+        within("iou_threshold", settings["iou_threshold"], 0)
+    choose("box_space", settings["box_space"], boxes.SPACES)
+    if settings["box_space"] == "processed" and not settings["patch_size"]:
+        raise ValueError(
+            "patch_size: got none, expected the patch size of the model's processor, which box_space=processed needs; "
+            f"set {KEY}.patch_size"
+        )
+    return settings
+
+
+def find_boxes(solution_str, extra_info=None, *, preset="ecvgpo", **kwargs) -> list[boxes.Box] | None:
+    """The boxes that `compute_score` compares with the gold, in original pixels; None where it reads none.
+
+    Raises:
+        ValueError: a setting is wrong, or the row lacks what the box space needs.
+    """
+    found = _read(solution_str, extra_info, settings_of(preset, **kwargs))
+    return None if isinstance(found, str) else found
+
+
+def _read(
+    solution_str: str, extra_info: Mapping[str, Any] | None, settings: Mapping[str, Any]
+) -> list[boxes.Box] | str:
+    """The boxes of a response in original pixels, or the status of a response without."""
+    find_answer, _ = FORMS[settings["form"]]
+    answer = find_answer(solution_str)
+    if answer is None:
+        return "no_answer"
+    predicted = boxes.parse_boxes(answer)
+    if predicted is None:
+        return "bad_format"
+    across, down = _pixels_per_unit(settings, extra_info)
+    return [boxes.scale(box, across, down) for box in predicted]
+
+
 def _pixels_per_unit(settings: Mapping[str, Any], extra_info: Mapping[str, Any] | None) -> tuple[float, float]:
     """Original pixels per unit of the model's space, across and down."""
     space = settings["box_space"]
-    side = choose("box_space", space, boxes.SPACES)
+    side = boxes.SPACES[space]
     if space == "pixels":
         return 1.0, 1.0
     info = extra_info or {}
@@ -105,11 +145,6 @@ def _pixels_per_unit(settings: Mapping[str, Any], extra_info: Mapping[str, Any] 
         )
     if side is not None:
         return width / side, height / side
-    if not settings["patch_size"]:
-        raise ValueError(
-            "patch_size: got none, expected the patch size of the model's processor, which box_space=processed needs; "
-            "set reward.custom_reward_function.reward_kwargs.patch_size"
-        )
     factor = int(settings["patch_size"]) * int(settings["merge_size"])
     rows, columns = boxes.smart_resize(height, width, factor, settings["min_pixels"], settings["max_pixels"])
     return width / columns, height / rows

@@ -21,6 +21,8 @@ its value. A gold that cannot be read earns nothing, whatever the response: `sta
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """
 
+from typing import Any
+
 from reward_fns import algebra
 from reward_fns.forms import FORMS
 from reward_fns.plain_answers import Algebra, BadGold, is_same
@@ -53,10 +55,8 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
         `error` of every response, and one message in the log.
     """
     try:
-        settings = settle(PRESETS, preset, kwargs)
-        weights = [within(name, settings[name], 0) for name in ("accuracy_weight", "format_weight")]
-        seconds = within("timeout_s", settings["timeout_s"], 0.01)
-        find_answer, is_well_formed = choose("form", settings["form"], FORMS)
+        settings = settings_of(preset, **kwargs)
+        find_answer, is_well_formed = FORMS[settings["form"]]
         if not isinstance(ground_truth, str):
             return _result("bad_gold")
         answer = find_answer(solution_str)
@@ -66,17 +66,34 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
         choices = (extra_info or {}).get("choices")
         status = "ok" if is_formed else "bad_format"
         try:
-            is_right = is_same(ground_truth, answer, [] if choices is None else list(choices), _algebra(seconds))
+            is_right = is_same(
+                ground_truth, answer, [] if choices is None else list(choices), _algebra(settings["timeout_s"])
+            )
         except BadGold:
             return _result("bad_gold")
         except _Undecided as undecided:
             status, is_right = undecided.args[0], False
-        return _result(status, weights[0] * is_right + weights[1] * is_formed, is_right, is_formed)
+        score = settings["accuracy_weight"] * is_right + settings["format_weight"] * is_formed
+        return _result(status, score, is_right, is_formed)
     except ValueError as problem:
         warn_once(str(problem))
         return _result("error")
     except Exception:  # a reward that raises kills its rollout, and the group shrinks without a word
         return _result("error")
+
+
+def settings_of(preset="vepo", **kwargs) -> dict[str, Any]:
+    """The settings of a call: the preset's, overridden.
+
+    Raises:
+        ValueError: a setting that does not exist, or a value that it cannot have.
+    """
+    settings = settle(PRESETS, preset, kwargs)
+    choose("form", settings["form"], FORMS)
+    for name in ("accuracy_weight", "format_weight"):
+        within(name, settings[name], 0)
+    within("timeout_s", settings["timeout_s"], 0.01)
+    return settings
 
 
 def _algebra(seconds: float) -> Algebra:

@@ -81,6 +81,20 @@ def is_same(gold: str, answer: str, choices: Sequence[str], algebra: Algebra) ->
     return _same_list(gold, answer, algebra)
 
 
+def answer_type(gold: str) -> str:
+    """How a gold answer is compared: "choice", "number", "words", "several", or "expression" for what needs algebra."""
+    gold = clean(gold) if len(gold) <= MAX_LENGTH else ""
+    letter, _ = _choice(gold)
+    if letter and letter in gold:
+        return "choice"
+    if len(_parts(gold)[0]) > 1:
+        return "several"
+    value, _ = _split_unit(_split_name(gold)[1])
+    if _number(value) is not None:
+        return "number"
+    return "words" if _is_words(value) else "expression"
+
+
 def _choice(text: str) -> tuple[str | None, str | None]:
     """The letter of `B`, `(b)` or `B. 12`, as a capital, and what follows it."""
     found = _CHOICE.fullmatch(text)
