@@ -33,13 +33,13 @@ class Store:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._lock.close()
             raise SystemExit(f"--out {self.folder}: another evaluation writes there; wait, or give --out") from None
-        header = self.folder / "evaluation.json"
-        if header.is_file():
-            self._refuse_another(read_facts(self.folder))
-        elif self.results.exists():
-            raise SystemExit(f"--out {self.folder}: got results.jsonl without evaluation.json; give another --out")
-        write_whole(header, json.dumps(self.facts, indent=1, ensure_ascii=False) + "\n")
+        try:
+            self._claim()
+        except BaseException:
+            self._lock.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,6 +68,14 @@ class Store:
             file.write(text.encode("utf-8", "replace"))
             file.flush()
             os.fsync(file.fileno())
+
+    def _claim(self) -> None:
+        header = self.folder / "evaluation.json"
+        if header.is_file():
+            self._refuse_another(read_facts(self.folder))
+        elif self.results.exists():
+            raise SystemExit(f"--out {self.folder}: got results.jsonl without evaluation.json; give another --out")
+        write_whole(header, json.dumps(self.facts, indent=1, ensure_ascii=False) + "\n")
 
     def _refuse_another(self, before: dict[str, Any]) -> None:
         old, new = _flat(before), _flat(self.facts)
