@@ -54,13 +54,14 @@ def formats() -> dict[str, Format]:
 
 
 def format_of(columns: set[str], named: str | None, path: str) -> Format:
-    """The format named, or the only one whose columns are there.
+    """The format named, or the only one whose columns are there; of two, the one that has the other's and more.
 
     Raises:
         SystemExit: none or several fit.
     """
     known = formats()
     fits = [form for form in known.values() if named in (None, form.name) and form.columns <= columns]
+    fits = [form for form in fits if not any(form.columns < other.columns for other in fits)]
     if len(fits) == 1:
         return fits[0]
     if fits:

@@ -34,7 +34,7 @@ def read(raw: Raw, number: int, split: str) -> Row | Reject:
 
 FORMAT = Format(
     "math_vision",
-    frozenset({"id", "question", "options", "decoded_image", "answer", "level", "subject"}),
+    frozenset({"id", "question", "options", "image", "decoded_image", "answer", "level", "subject"}),
     read,
     score_answer,
 )
