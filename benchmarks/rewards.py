@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from statistics import median
 
@@ -56,12 +56,12 @@ def score_answer(pair: tuple[str, str]) -> dict:
 
 def rate(work, count: int) -> float:
     """Rewards a second, median of the rounds, on PROCESSES processes that are already running."""
-    with get_context("spawn").Pool(PROCESSES) as pool:
-        pool.map(work, [10] * PROCESSES, chunksize=1)
+    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:  # ends with an error if a process dies
+        list(pool.map(work, [10] * PROCESSES))
         seconds = []
         for _ in range(ROUNDS):
             started = time.perf_counter()
-            pool.map(work, [count // PROCESSES] * PROCESSES, chunksize=1)
+            list(pool.map(work, [count // PROCESSES] * PROCESSES))
             seconds.append(time.perf_counter() - started)
     return count / median(seconds)
 

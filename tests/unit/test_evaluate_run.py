@@ -12,6 +12,7 @@ import pytest
 from evaluation_run import Answers, evaluate, job, model, own_row, write
 
 from verl_plugins.evaluate.command import main, parse_settings
+from verl_plugins.evaluate.engine import Response
 from verl_plugins.evaluate.run import run_evaluation
 from verl_plugins.evaluate.settings import Settings
 
@@ -120,6 +121,7 @@ import sys, time
 sys.path[:0] = [{unit!r}]
 from pathlib import Path
 from evaluation_run import Answers, job, write, own_row
+from verl_plugins.evaluate.engine import Response
 from verl_plugins.evaluate.run import run_evaluation
 from test_evaluate_run import four_kinds
 
@@ -223,6 +225,43 @@ def test_what_cannot_be_evaluated_is_one_message(tmp_path, change, message):
     with pytest.raises(SystemExit, match=message):
         run_evaluation(a_job, start=lambda *_: Answers(four_kinds))
     assert not (tmp_path / "out").exists()
+
+
+class Half(Answers):
+    """Cannot ask the second half of the rows."""
+
+    def __call__(self, rows, keys):
+        answers = super().__call__(rows, keys)
+        problem = Response("UnidentifiedImageError: cannot identify", 0, "", "prompt_error")
+        return [problem if row["extra_info"]["index"] >= 2 else each for row, each in zip(rows, answers, strict=True)]
+
+
+def test_a_row_that_cannot_be_asked_counts_as_wrong_and_the_page_says_why(tmp_path):
+    rows = [own_row(number) for number in range(4)]
+    rows[2]["images"] = [{"bytes": b"no image", "path": None}]
+    rows[3]["images"] = [{"bytes": None, "path": "gone.jpg"}]
+    data = write(tmp_path / "val.parquet", rows)
+    summary = evaluate(job(tmp_path, data), Half(lambda _: RIGHT))[3]["grounding"]["refcoco val"]
+    assert summary["accuracy"]["value"] == 0.5 and summary["statuses"] == {"ok": 2, "prompt_error": 2}
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("No picture:") == 2 and "gone.jpg" in page
+
+
+def test_a_full_disk_is_one_message_and_nothing_is_lost(tmp_path, monkeypatch):
+    data = write(tmp_path / "val.parquet", [own_row(number) for number in range(6)])
+    fsync, calls = os.fsync, []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SystemExit, match="No space left on device.*start the same command again"):
+        run_evaluation(job(tmp_path, data, batch_size=2), start=lambda *_: Answers(four_kinds))
+    lines = evaluate(job(tmp_path, data, batch_size=2), four_kinds)[2]
+    assert [line["row"] for line in lines] == list(range(6))
 
 
 def test_settings_out_of_range_are_named():

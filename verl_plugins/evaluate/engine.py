@@ -101,5 +101,6 @@ class VllmResponder:
             max_model_len=self._max_model_len,
             tensor_parallel_size=self.tensor_parallel_size,
             enforce_eager=is_cpu_build(),
+            enable_prefix_caching=False,  # else an answer's rounding hangs on which rows were asked before
             seed=0,
         )

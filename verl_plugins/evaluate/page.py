@@ -81,8 +81,12 @@ def pictures(row: Row | None, lines: Sequence[Line], name: str) -> Iterator[str]
     info = row["extra_info"]
     size = (info["orig_w"], info["orig_h"]) if info.get("orig_w") and info.get("orig_h") else None
     for number, image in enumerate(row["images"]):
-        data = image["bytes"] or Path(image["path"]).read_bytes()
-        element, drawn = embedded(f"{name}-{number}", data, size if number == 0 else None)
+        try:
+            data = image["bytes"] or Path(image["path"]).read_bytes()
+            element, drawn = embedded(f"{name}-{number}", data, size if number == 0 else None)
+        except Exception as error:  # what could not be asked for its image is among the failures
+            yield f"<p>No picture: {escape(f'{type(error).__name__}: {error}'[:200])}</p>"
+            continue
         elements = [element] + [f'<use href="#{name}-{number}"/>'] * (len(lines) - 1 if number == 0 else 0)
         yield '<div class="pair">'
         for place, (line, picture) in enumerate(zip(lines, elements, strict=False)):

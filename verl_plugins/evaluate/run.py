@@ -72,7 +72,7 @@ def run_evaluation(job: Job, start: Callable[[Path, Settings, int], Responder] =
         "data": [file.facts() for file in data],
         "settings": asdict(settings),
         "versions": _versions(),
-        "scoring": _scoring_sha256(),
+        "code": _code_sha256(),
     }
     with Store(job.out, facts) as store:
         done = store.resume(keys, settings.batch_size)
@@ -154,14 +154,14 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _scoring_sha256() -> str:
-    """A hash of the code that scores: answers scored by two versions of it are not mixed."""
-    from verl_plugins.evaluate import benchmarks
-
+def _code_sha256() -> str:
+    """A hash of the code that asks and scores: the answers of two versions of it are not mixed."""
+    here = Path(__file__).parent
+    files = [*Path(auto.__file__).parent.glob("*.py"), *(here / "benchmarks").glob("*.py")]
+    files += [here / name for name in ("engine.py", "prompts.py", "scoring.py")]
     digest = hashlib.sha256()
-    for folder in (Path(auto.__file__).parent, Path(benchmarks.__file__).parent):
-        for file in sorted(folder.glob("*.py")):
-            digest.update(file.name.encode() + file.read_bytes())
+    for file in sorted(files):
+        digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 
 

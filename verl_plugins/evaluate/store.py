@@ -62,12 +62,22 @@ class Store:
         return done if done == len(keys) else done - done % batch_size
 
     def append(self, lines: Sequence[Line]) -> None:
-        """Write a batch to disk."""
+        """Write a batch to disk.
+
+        Raises:
+            SystemExit: the disk does not take it.
+        """
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        with self.results.open("ab") as file:
-            file.write(text.encode("utf-8", "replace"))
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with self.results.open("ab") as file:
+                file.write(text.encode("utf-8", "replace"))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise SystemExit(
+                f"--out {self.folder}: could not write a batch of results ({error}); those before it are kept: make "
+                "room, and start the same command again to go on"
+            ) from None
 
     def _claim(self) -> None:
         header = self.folder / "evaluation.json"
