@@ -118,7 +118,8 @@ class EntropyTrainer(PPOTrainerSync):
         batch = super()._compute_advantage(batch, metrics)
         where = {"keys": batch.keys, "partition_id": batch.partition_id}
         scored = tq.kv_batch_get(**where, select_fields=["extra_fields", "data_source"])
-        metrics.update(reward_counters(_reward_infos(scored["extra_fields"].tolist()), scored["data_source"].tolist()))
+        extra_fields, sources = (scored.pop(name).tolist() for name in ("extra_fields", "data_source"))
+        metrics.update(reward_counters(_reward_infos(extra_fields), sources))
         if not self.methods:
             return batch
         with marked_timer("entropy_methods", self.timing_raw):

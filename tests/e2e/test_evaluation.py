@@ -7,6 +7,8 @@ from statistics import fmean
 
 import pytest
 
+from verl_plugins.reward_counters import FAILURES
+
 pytestmark = pytest.mark.slow
 
 GREEDY = [
@@ -30,6 +32,9 @@ def test_before_training_it_says_what_the_validation_says_and_after_it_takes_the
     model, data = demo_assets[0], demo_assets[1] / "val.parquet"
     metrics = train("run", "grpo", 8, *GREEDY, "trainer.save_freq=8")
     checkpoint = tmp_path / "run" / "checkpoints" / "global_step_8" / "actor"
+
+    counted = [metrics[step][f"reward/shapes_grounding/{status}"] for step in (1, 8) for status in FAILURES]
+    assert sum(counted) > 0 and all(0 <= count <= 64 for count in counted)
 
     lines, told = evaluate(model, data, tmp_path / "before")
     validation = [json.loads(line) for line in (tmp_path / "run" / "validation" / "0.jsonl").read_text().splitlines()]
