@@ -3,17 +3,19 @@ r"""Reward of a one-word answer in \boxed{}: 0.9 for the right word, 0.1 for the
     score = (1 - format_weight) * accuracy + format_weight * format
 
 Use: `reward.custom_reward_function.path=reward_fns/boxed.py`. The last \boxed{...} is the answer; case and surrounding
-blanks do not matter. `format` is 1 for exactly one `<think>...</think>` followed by exactly one \boxed{...}.
+blanks do not matter. `format` is 1 for the form `think_boxed` of `reward_fns.forms`.
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """
 
-import re
+from typing import Any
 
-_BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
-_FORM = re.compile(r"\s*<think>.*?</think>.*\\boxed\{[^{}]*\}.*", re.DOTALL)
+from reward_fns.forms import is_think_then_boxed, last_boxed
+from reward_fns.settings import settle, warn_once, within
+
+PRESETS = {"vepo": {"format_weight": 0.1}}
 
 
-def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, format_weight=0.1, **kwargs) -> dict:
+def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kwargs) -> dict:
     """Score one response; never raises.
 
     Args:
@@ -21,26 +23,39 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, f
         solution_str: decoded response text.
         ground_truth: the right word.
         extra_info: the row's `extra_info`; unused.
-        format_weight: share of the score that the form earns, in [0, 1].
-        **kwargs: whatever else the reward manager passes; unused.
+        **kwargs: `format_weight`, the share of the score that the form earns, in [0, 1].
 
     Returns:
         Always the keys `score` in [0, 1], `accuracy` and `format` (0.0 or 1.0), and `status`, one of
         ok / no_answer / bad_format / bad_gold / error.
     """
     try:
+        weight = settings_of(**kwargs)["format_weight"]
         if not isinstance(ground_truth, str) or not ground_truth.strip():
             return _result("bad_gold")
-        answers = _BOXED.findall(solution_str)
-        if not answers:
+        answer = last_boxed(solution_str)
+        if answer is None:
             return _result("no_answer")
-        is_right = answers[-1].strip().lower() == ground_truth.strip().lower()
-        tags = (solution_str.count("<think>"), solution_str.count("</think>"), len(answers))
-        is_well_formed = tags == (1, 1, 1) and _FORM.fullmatch(solution_str) is not None
-        score = (1 - float(format_weight)) * is_right + float(format_weight) * is_well_formed
+        is_right = answer.strip().lower() == ground_truth.strip().lower()
+        is_well_formed = is_think_then_boxed(solution_str)
+        score = (1 - weight) * is_right + weight * is_well_formed
         return _result("ok" if is_well_formed else "bad_format", score, is_right, is_well_formed)
+    except ValueError as problem:
+        warn_once(str(problem))
+        return _result("error")
     except Exception:  # a reward that raises kills its rollout, and the group shrinks without a word
         return _result("error")
+
+
+def settings_of(**kwargs) -> dict[str, Any]:
+    """The settings of a call.
+
+    Raises:
+        ValueError: a setting that does not exist, or a value that it cannot have.
+    """
+    settings = settle(PRESETS, "vepo", kwargs)
+    within("format_weight", settings["format_weight"], 0, 1)
+    return settings
 
 
 def _result(status: str, score: float = 0.0, is_right: bool = False, is_well_formed: bool = False) -> dict:

@@ -7,6 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
+from verl_plugins.evaluate import command
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; returns the exit code (0 good, 1 a problem was found, 2 bad usage)."""
@@ -42,12 +44,28 @@ def main(argv: list[str] | None = None) -> int:
     demo.add_argument("--steps", type=int, default=30, help="training steps (default: %(default)s)")
     demo.add_argument("overrides", nargs="*", help="further Hydra overrides: algorithm.ecvgpo.r0=-50 ...")
 
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="score a model's answers to parquet files, with confidence intervals and a page",
+        description=command.DESCRIPTION,
+    )
+    command.add_arguments(evaluate)
+
+    compare = commands.add_parser(
+        "compare", help="two evaluations side by side", description="Differences with intervals, paired tests, changes."
+    )
+    command.add_compare_arguments(compare)
+
     arguments = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a run which is ended still cleans up
     if arguments.command == "doctor":
         from verl_plugins.doctor import run_doctor
 
         return run_doctor(arguments.overrides, with_ray=not arguments.no_ray)
+    if arguments.command == "evaluate":
+        return command.run(arguments)
+    if arguments.command == "compare":
+        return command.run_compare(arguments)
     from verl_plugins.demo.run import run_demo
     from verl_plugins.demo.tasks import TASKS, task_of
 

@@ -7,10 +7,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
+from reward_fns import auto, boxed, grounding, math
 from verl_plugins.config import SECOND_LOOPS, TRAINER_MODE
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.config import config_from_node
 from verl_plugins.methods.saei import SaEIConfig
+
+REWARDS = (auto, boxed, grounding, math)
 
 MODEL_HOOKS = {  # methods that reach into the model: the strategies of verl's engine that they can, and why
     "vepo": (("fsdp", "fsdp2"), "reads the hidden states of verl's FSDP engine"),
@@ -31,6 +34,7 @@ def check_run(config: DictConfig) -> list[str]:
     return [
         *_check_knobs(config, methods),
         *_check_trainer(config, methods),
+        *_check_reward(config),
         *(_check_saei(config) if "saei" in methods else ()),
         *_check_files(config, "train_files", takes_videos="saei" not in methods),
         *_check_files(config, "val_files", takes_videos=True),
@@ -77,6 +81,26 @@ def _check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
         key = "actor_rollout_ref.actor.loss_agg_mode"
         expect(key, lambda got: got == "token-mean", "token-mean, for which vepo's weights are made")
     return problems
+
+
+def _check_reward(config: DictConfig) -> list[str]:
+    """The settings of this package's own rewards, which would else be an error of every response."""
+    custom = OmegaConf.select(config, "reward.custom_reward_function")
+    if custom is None or not custom.path or custom.name != "compute_score":
+        return []
+    path = str(custom.path)
+    known = {f"pkg://{module.__name__}": module for module in REWARDS}
+    module = known.get(path) or next(
+        (each for each in REWARDS if Path(str(each.__file__)) == Path(path).resolve()), None
+    )
+    if module is None:
+        return []
+    settings = OmegaConf.to_container(custom.get("reward_kwargs") or OmegaConf.create(), resolve=True)
+    try:
+        module.settings_of(**settings)  # pyright: ignore[reportCallIssue]
+    except ValueError as problem:
+        return [str(problem)]
+    return []
 
 
 def _check_saei(config: DictConfig) -> list[str]:

@@ -28,6 +28,7 @@ from verl_plugins.estimator import group_indices
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.config import config_from_node
+from verl_plugins.reward_counters import reward_counters
 from verl_plugins.worker import EntropyWorker
 
 
@@ -115,13 +116,16 @@ class EntropyTrainer(PPOTrainerSync):
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """verl's advantages, then the methods; ``advantages`` in the TransferQueue are replaced."""
         batch = super()._compute_advantage(batch, metrics)
+        where = {"keys": batch.keys, "partition_id": batch.partition_id}
+        scored = tq.kv_batch_get(**where, select_fields=["extra_fields", "data_source"])
+        extra_fields, sources = (scored.pop(name).tolist() for name in ("extra_fields", "data_source"))
+        metrics.update(reward_counters(_reward_infos(extra_fields), sources))
         if not self.methods:
             return batch
         with marked_timer("entropy_methods", self.timing_raw):
             fields = ["uid", "response_mask", "rm_scores", "advantages", "old_log_probs", "entropy", "extra_fields"]
             fields += ["rollout_log_probs"] if self.config.actor_rollout_ref.rollout.calculate_log_probs else []
             fields += SIGNALS if self.counterfactuals and self.counterfactuals.needed else ()
-            where = {"keys": batch.keys, "partition_id": batch.partition_id}
             data = tq.kv_batch_get(**where, select_fields=fields)
             nested_mask = data["response_mask"]
             advantage_batch = _to_advantage_batch(data, [is_adversarial(key) for key in batch.keys])
@@ -161,6 +165,11 @@ def _to_advantage_batch(data, adversarial: list[bool]) -> AdvantageBatch:
 
 def _reward_components(extra_fields: list[dict]) -> dict[str, torch.Tensor]:
     """The numbers that the reward function returned beside the score, each (B,) float."""
-    infos = [fields.get("reward_extra_info") or {} for fields in extra_fields]
+    infos = _reward_infos(extra_fields)
     names = {name for info in infos for name, value in info.items() if isinstance(value, int | float)}
     return {name: torch.tensor([float(info.get(name) or 0.0) for info in infos]) for name in sorted(names)}
+
+
+def _reward_infos(extra_fields: list[dict]) -> list[dict]:
+    """What the reward function returned for each response."""
+    return [fields.get("reward_extra_info") or {} for fields in extra_fields]

@@ -201,3 +201,38 @@ def test_the_readmes_training_line_is_one_that_verl_accepts(data):
     assert problems(overrides) == []
     config = compose_run(overrides)
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+
+
+@pytest.mark.parametrize(
+    ("reward", "settings", "message"),
+    [
+        ("grounding", ["preset=vlm_r1", "iou_threshold=0.5"], None),
+        ("auto", ["math.preset=mm_eureka", "routes.mine=math", "grounding.box_space=0-1000"], None),
+        ("math", ["timeout_s=3"], None),
+        ("grounding", ["form=anwser"], "form: got 'anwser', expected one of answer, think_answer"),
+        ("grounding", ["fromat_weight=1"], "reward_kwargs: got fromat_weight, expected some of preset, format_weight"),
+        ("grounding", ["format_weight=half"], "format_weight: got 'half', expected a number in [0"),
+        ("grounding", ["box_space=processed"], "patch_size: got none, expected the patch size"),
+        ("math", ["preset=ecvgpo"], "preset: got 'ecvgpo', expected one of vepo, mm_eureka"),
+        ("boxed", ["format_weight=2"], "format_weight: got 2, expected a number in [0, 1]"),
+        ("auto", ["maths.preset=vepo"], "reward_kwargs: got maths, expected some of preset, grounding, math"),
+        (
+            "auto",
+            ["math.preset=r1"],
+            "expected one of vepo, mm_eureka; set reward.custom_reward_function.reward_kwargs.math.",
+        ),
+        ("auto", ["routes.mine=maths"], "routes.mine: got 'maths', expected one of grounding, math, boxed"),
+        ("auto", ["grounding=ecvgpo"], "grounding: got 'ecvgpo', expected settings by name"),
+    ],
+)
+def test_a_rewards_settings_are_checked_before_ray_starts(data, reward, settings, message):
+    key = "reward.custom_reward_function"
+    for path in (f"pkg://reward_fns.{reward}", f"reward_fns/{reward}.py"):
+        overrides = [f"+{key}.reward_kwargs.{setting}" for setting in settings]
+        found = problems(["+method=grpo", *data, f"{key}.path={path}", *overrides])
+        assert len(found) == (message is not None) and (message or "") in "".join(found), found
+
+
+def test_another_reward_is_left_alone(data):
+    key = "reward.custom_reward_function"
+    assert problems(["+method=grpo", *data, f"{key}.path=mine/grounding.py", f"+{key}.reward_kwargs.a=1"]) == []

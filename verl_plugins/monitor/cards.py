@@ -2,11 +2,12 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from html import escape
 
 from PIL import Image
 
-from reward_fns.grounding import Box
+from reward_fns.boxes import Box
 from verl_plugins.monitor.gallery import Card, Gallery, Prediction
 from verl_plugins.monitor.summary import number
 
@@ -48,13 +49,7 @@ def _card(card: Card, gallery: Gallery) -> str:
     extreme = {1: " (best)", gallery.matched: " (worst)"}.get(card.rank, "") if gallery.matched > 1 else ""
     before, after = card.before, card.after
     name = f"card{card.rank}"
-    with Image.open(io.BytesIO(card.image)) as image:
-        size = image.size
-        source = _data_uri(image, card.image)
-    style = "pixelated" if max(size) <= PIXEL_ART else "auto"
-    picture = (
-        f'<image id="{name}" width="{size[0]}" height="{size[1]}" href="{source}" style="image-rendering:{style}"/>'
-    )
+    picture, size = embedded(name, card.image)
     reuse = f'<use href="#{name}"/>'
     return "\n".join(
         [
@@ -72,36 +67,67 @@ def _card(card: Card, gallery: Gallery) -> str:
 
 
 def _view(name: str, when: str, picture: str, size: tuple[int, int], prediction: Prediction) -> str:
-    """One picture with its boxes and caption; a margin keeps a box on the picture's edge visible."""
-    width, height = size
-    margin = max(size) * 0.02
-    view_box = f"{-margin:g} {-margin:g} {width + 2 * margin:g} {height + 2 * margin:g}"
-    guess = f"predicted {_corners(prediction.box)}" if prediction.box else f"no box ({prediction.status})"
-    true_corners = _corners(prediction.true_box)
+    """One picture with its boxes and caption."""
+    guess = f"predicted {corners(prediction.box)}" if prediction.box else f"no box ({prediction.status})"
+    true_corners = corners(prediction.true_box)
     boxes = [("true-box", prediction.true_box)]
     if prediction.box:
         boxes.append(("predicted-box", prediction.box))
-    # Light halos below both lines, so that they stand out on any picture and neither hides the other where they agree.
-    outlines = [_outline("halo", box) for _, box in boxes] + [_outline(style, box) for style, box in boxes]
+    title, description = f"{when}: IoU {prediction.iou:.2f}", f"True box {true_corners}, {guess}."
     return "\n".join(
         [
-            f'<figure><svg viewBox="{view_box}" role="img" aria-labelledby="{name}-title {name}-desc">',
-            f'<title id="{name}-title">{escape(when)}: IoU {prediction.iou:.2f}</title>',
-            f'<desc id="{name}-desc">{escape(f"True box {true_corners}, {guess}.")}</desc>',
-            f"{picture}{''.join(outlines)}</svg>",
+            f"<figure>{boxed_picture(name, title, description, picture, size, boxes)}",
             f"<figcaption><b>{escape(when)}<br>IoU {prediction.iou:.2f}</b><br>true {true_corners}<br>"
             f"{escape(guess)}</figcaption></figure>",
         ]
     )
 
 
+def embedded(name: str, encoded: bytes, size: tuple[int, int] | None = None) -> tuple[str, tuple[int, int]]:
+    """A picture as an SVG element with the id `name`, and the size that it has there: its own, or the one given."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        size = size or image.size
+        source = _data_uri(image, encoded)
+    style = "pixelated" if max(size) <= PIXEL_ART else "auto"
+    element = f'<image id="{name}" width="{size[0]}" height="{size[1]}" preserveAspectRatio="none" href="{source}"'
+    return f'{element} style="image-rendering:{style}"/>', size
+
+
+def boxed_picture(
+    name: str, title: str, description: str, picture: str, size: tuple[int, int], boxes: Sequence[tuple[str, Box]]
+) -> str:
+    """An SVG of a picture with boxes over it; a margin keeps a box on the picture's edge visible.
+
+    Args:
+        name: id on the page.
+        title, description: for assistive technology.
+        picture: SVG element.
+        size: of the picture, in the unit of the boxes.
+        boxes: style ("true-box", "predicted-box") and corners.
+    """
+    width, height = size
+    margin = max(size) * 0.02
+    view_box = f"{-margin:g} {-margin:g} {width + 2 * margin:g} {height + 2 * margin:g}"
+    # Light halos below all lines, so that they stand out on any picture and none hides another where they agree.
+    outlines = [_outline("halo", box) for _, box in boxes] + [_outline(style, box) for style, box in boxes]
+    return "\n".join(
+        [
+            f'<svg viewBox="{view_box}" role="img" aria-labelledby="{name}-title {name}-desc">',
+            f'<title id="{name}-title">{escape(title)}</title>',
+            f'<desc id="{name}-desc">{escape(description)}</desc>',
+            f"{picture}{''.join(outlines)}</svg>",
+        ]
+    )
+
+
+def corners(box: Box) -> str:
+    """A box as text."""
+    return f"[{', '.join(f'{value:g}' for value in box)}]"
+
+
 def _outline(style: str, box: Box) -> str:
     x1, y1, x2, y2 = (f"{value:g}" for value in box)
     return f'<path class="{style}" d="M{x1},{y1}H{x2}V{y2}H{x1}Z"/>'
-
-
-def _corners(box: Box) -> str:
-    return f"[{', '.join(f'{value:g}' for value in box)}]"
 
 
 def _data_uri(image: Image.Image, encoded: bytes) -> str:

@@ -12,7 +12,8 @@ from statistics import fmean
 
 import pyarrow.parquet as pq
 
-from reward_fns.grounding import Box, final_answer, parse_box
+from reward_fns.boxes import Box, parse_boxes, parse_gold
+from reward_fns.forms import last_answer
 from verl_plugins.monitor.metrics import is_number, read_json_lines
 
 CARDS = 8
@@ -110,20 +111,23 @@ def spread(total: int, wanted: int) -> list[int]:
 
 
 def _predictions(path: Path) -> tuple[dict[tuple[str, str], Prediction], int]:
-    """The first response to every (prompt, ground truth) with a box and an IoU, and the number of unreadable lines."""
+    """The first response to each (prompt, ground truth) with one box and an IoU, and the number of unreadable lines."""
     rows, unreadable = read_json_lines(path)
     first: dict[tuple[str, str], Prediction] = {}
     for row in rows:
         prompt, gold, text = row.get("input"), row.get("gts"), row.get("output")
         if not (isinstance(prompt, str) and isinstance(gold, str) and isinstance(text, str)):
             continue
-        true_box = parse_box(gold)
+        true_box = _only(parse_gold(gold))
         if true_box and is_number(row.get("iou")):
-            answer, _ = final_answer(text)
-            box = parse_box(answer) if answer is not None else None
+            box = _only(parse_boxes(last_answer(text) or ""))
             prediction = Prediction(text, box, true_box, float(row["iou"]), str(row.get("status", "unknown")))
             first.setdefault((prompt, gold), prediction)
     return first, unreadable
+
+
+def _only(boxes: list[Box] | None) -> Box | None:
+    return boxes[0] if boxes and len(boxes) == 1 else None
 
 
 def _match(keys: list[tuple[str, str]], val_file: Path) -> dict[tuple[str, str], int]:

@@ -1,0 +1,119 @@
+r"""Maths reward: is the final answer the gold one, plus a bonus for the form.
+
+    score = accuracy_weight * accuracy + format_weight * format
+
+Use: `reward.custom_reward_function.path=reward_fns/math.py`, settings by `...reward_kwargs.<name>=<value>`.
+
+| preset | accuracy_weight | format_weight | form | source |
+|---|---|---|---|---|
+| `vepo` (default) | 0.9 | 0.1 | `think_boxed` | VEPO, arXiv 2606.03937 |
+| `mm_eureka` | 1.0 | 0.5 | `think_answer` | MM-Eureka, arXiv 2503.07365 |
+
+| setting | default | meaning |
+|---|---|---|
+| `form` | the preset's | a name of `reward_fns.forms`; says where the answer is, and `format` is 1 when it is kept |
+| `timeout_s` | 2 | seconds by the wall clock that comparing two expressions may take before the status is `timeout` |
+
+How answers are compared: `reward_fns.plain_answers`, and math-verify for what needs algebra, in another process
+(`reward_fns.algebra`). A multiple choice is answered by its letter or, where `extra_info` has the list `choices`, by
+its value. A gold that cannot be read earns nothing, whatever the response: `status` says `bad_gold`.
+
+verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
+"""
+
+from typing import Any
+
+from reward_fns import algebra
+from reward_fns.forms import FORMS
+from reward_fns.plain_answers import Algebra, BadGold, is_same
+from reward_fns.settings import choose, settle, warn_once, within
+
+PRESETS = {
+    "vepo": {"accuracy_weight": 0.9, "format_weight": 0.1, "form": "think_boxed", "timeout_s": 2.0},
+    "mm_eureka": {"accuracy_weight": 1.0, "format_weight": 0.5, "form": "think_answer", "timeout_s": 2.0},
+}
+
+
+class _Undecided(Exception):
+    """Algebra did not come to an end; its argument is the status."""
+
+
+def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, preset="vepo", **kwargs) -> dict:
+    """Score one response; never raises.
+
+    Args:
+        data_source: name of the data set; unused, part of verl's signature.
+        solution_str: decoded response text.
+        ground_truth: the right answer: LaTeX, a number, a word, a choice's letter, or several of these.
+        extra_info: the row's `extra_info`; `choices`, a list of str, is read where it is there.
+        preset: a name of PRESETS.
+        **kwargs: settings that override the preset's.
+
+    Returns:
+        Always the keys `score` in [0, accuracy_weight + format_weight], `accuracy` and `format` (0.0 or 1.0), and
+        `status`, one of ok / no_answer / bad_format / bad_gold / timeout / error. A setting that is wrong is an
+        `error` of every response, and one message in the log.
+    """
+    try:
+        settings = settings_of(preset, **kwargs)
+        find_answer, is_well_formed = FORMS[settings["form"]]
+        if not isinstance(ground_truth, str):
+            return _result("bad_gold")
+        answer = find_answer(solution_str)
+        if answer is None or not answer.strip():
+            return _result("no_answer")
+        is_formed = is_well_formed(solution_str)
+        choices = (extra_info or {}).get("choices")
+        status = "ok" if is_formed else "bad_format"
+        try:
+            is_right = is_same(
+                ground_truth, answer, [] if choices is None else list(choices), _algebra(settings["timeout_s"])
+            )
+        except BadGold:
+            return _result("bad_gold")
+        except _Undecided as undecided:
+            status, is_right = undecided.args[0], False
+        score = settings["accuracy_weight"] * is_right + settings["format_weight"] * is_formed
+        return _result(status, score, is_right, is_formed)
+    except ValueError as problem:
+        warn_once(str(problem))
+        return _result("error")
+    except Exception:  # a reward that raises kills its rollout, and the group shrinks without a word
+        return _result("error")
+
+
+def settings_of(preset="vepo", **kwargs) -> dict[str, Any]:
+    """The settings of a call: the preset's, overridden.
+
+    Raises:
+        ValueError: a setting that does not exist, or a value that it cannot have.
+    """
+    settings = settle(PRESETS, preset, kwargs)
+    choose("form", settings["form"], FORMS)
+    for name in ("accuracy_weight", "format_weight"):
+        within(name, settings[name], 0)
+    within("timeout_s", settings["timeout_s"], 0.01)
+    return settings
+
+
+def _algebra(seconds: float) -> Algebra:
+    """Equality by algebra; all comparisons of one answer together have this limit."""
+    left = seconds
+
+    def is_equal(gold: str, answer: str) -> bool:
+        nonlocal left
+        if left <= 0:
+            raise _Undecided("timeout")
+        outcome, used = algebra.compare(gold, answer, left)
+        left -= used
+        if outcome == "bad_gold":
+            raise BadGold
+        if outcome not in ("equal", "different"):
+            raise _Undecided(outcome)
+        return outcome == "equal"
+
+    return is_equal
+
+
+def _result(status: str, score: float = 0.0, is_right: bool = False, is_well_formed: bool = False) -> dict:
+    return {"score": score, "accuracy": float(is_right), "format": float(is_well_formed), "status": status}

@@ -1,0 +1,10 @@
+"""`python -m verl_plugins.evaluate`."""
+
+import signal
+import sys
+
+from verl_plugins.evaluate.command import main
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an evaluation which is ended still cleans up
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,122 @@
+"""What the readers share: texts, choices and images of raw rows, the row they become, and the rule for an answer."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import PIL.Image
+
+from data_prep.schema import Row
+from reward_fns import math
+from verl_plugins.evaluate.formats import Reject
+
+BOXED = "{question} Think first, inside <think> </think> tags, then write the final answer as \\boxed{answer}."
+
+_TAG = re.compile(r"<image[ _]?\d{0,3}>")
+_OTHER_MEDIA = re.compile(r"<(video|audio)>")
+_LETTERS = "ABCDEFGHIJ"
+
+
+def text_of(value: Any) -> str:
+    """A scalar as stripped text; None as ""."""
+    return "" if value is None else str(value).strip()
+
+
+def image_of(value: Any) -> bytes | Reject:
+    """The bytes of an image column's value as an RGB JPEG or PNG; transparency goes on white."""
+    data = value.get("bytes") if isinstance(value, dict) else value
+    if not isinstance(data, bytes):
+        return Reject("image_missing", f"got {str(value)[:80]}, expected the bytes of an image")
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            image.load()
+            if image.mode == "RGB" and image.format in ("JPEG", "PNG"):
+                return data
+            layer = image.convert("RGBA")
+    except Exception as error:  # Pillow's decoders raise whatever a broken file makes them stumble over
+        return Reject("image_corrupt", f"{type(error).__name__}: {error}"[:200])
+    buffer = io.BytesIO()
+    white = PIL.Image.new("RGBA", layer.size, "white")
+    PIL.Image.alpha_composite(white, layer).convert("RGB").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def with_choices(question: str, choices: Sequence[str]) -> str:
+    """The question with its choices below it, one a line: "(A) 3"."""
+    lines = [f"({letter}) {choice}" for letter, choice in zip(_LETTERS, choices, strict=False)]
+    return "\n".join([question, "Choices:", *lines]) if lines else question
+
+
+def letter_of(answer: str, choices: Sequence[str]) -> str | Reject:
+    """The letter of the choice that is the answer, which may be given as either."""
+    if answer in choices:
+        return _LETTERS[choices.index(answer)]
+    if len(answer) == 1 and answer.upper() in _LETTERS[: len(choices)]:
+        return answer.upper()
+    return Reject("answer_is_no_choice", f"got {answer[:80]!r} and the choices {list(choices)}"[:200])
+
+
+def make_row(
+    name: str, number: int, split: str, question: str, images: Sequence[bytes], gold: str, **extra_info: Any
+) -> Row:
+    """An evaluation row: `question` in the prompt that asks for a boxed answer, its images where its tags are.
+
+    Args:
+        name: the benchmark's, its `data_source`.
+        number, split: of the row in its file.
+        question: may mention images as `<image>` or `<image1>`; without a mention they come first.
+        images: encoded, RGB.
+        gold: the right answer.
+        **extra_info: `id`, `subject`, `type`, `choices`, and what the benchmark's rule reads.
+    """
+    asked = BOXED.replace("{question}", _place_tags(question, len(images)))
+    sizes = [PIL.Image.open(io.BytesIO(image)).size for image in images]
+    width, height = sizes[0] if sizes else (None, None)
+    return {
+        "data_source": name,
+        "prompt": [{"role": "user", "content": asked}],
+        "images": [{"bytes": image, "path": None} for image in images],
+        "ability": "math",
+        "reward_model": {"style": "rule", "ground_truth": gold},
+        "extra_info": {
+            "split": split,
+            "index": number,
+            "question": _TAG.sub("", question).strip(),
+            "answer": gold,
+            "orig_w": width,
+            "orig_h": height,
+            "image_sha256": " ".join(hashlib.sha256(image).hexdigest() for image in images),
+            **extra_info,
+        },
+    }
+
+
+def score_answer(response: str, row: Row) -> dict:
+    """A letter, a value or an expression, wherever it stands: `reward_fns.forms`, form `free`."""
+    return math.compute_score(
+        row["data_source"],
+        response,
+        row["reward_model"]["ground_truth"],
+        row["extra_info"],
+        form="free",
+        accuracy_weight=1.0,
+        format_weight=0.0,
+    )
+
+
+def result(status: str, is_right: bool = False) -> dict:
+    """The keys of a reward, for a rule that gives nothing for the form."""
+    return {"score": float(is_right), "accuracy": float(is_right), "format": 1.0, "status": status}
+
+
+def _place_tags(text: str, images: int) -> str:
+    """The text with exactly `images` tags: the first mentions stand, missing ones go first, verl's other tags break."""
+    text = _OTHER_MEDIA.sub(r"< \1>", text)
+    parts = _TAG.split(text)
+    kept = min(images, len(parts) - 1)
+    head = "<image>" * (images - kept)
+    return head + "<image>".join(parts[:kept]) + ("<image>" if kept else "") + "".join(parts[kept:])

@@ -1,0 +1,70 @@
+"""HallusionBench (lmms-lab/HallusionBench, image 951, non_image 178): yes or no, asked of a figure and of its variants.
+
+Three accuracies, after the authors' `utils.py`: aAcc over all questions; qAcc over questions whose every figure was
+answered right; fAcc over figures whose every question was (category VS without a figure left out).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from data_prep.schema import Row
+from reward_fns.forms import last_of_any
+from verl_plugins.evaluate.benchmarks.fields import image_of, make_row, result, text_of
+from verl_plugins.evaluate.formats import Format, Raw, Reject
+
+NAME = "hallusion_bench"
+PLACE = ("category", "subcategory", "set_id", "figure_id", "question_id")
+
+_WORDS = re.compile(r"\b(yes|no)\b")
+
+
+def read(raw: Raw, number: int, split: str) -> Row | Reject:
+    """`visual_input` 0 is a question without an image."""
+    if text_of(raw["gt_answer"]) not in ("0", "1"):
+        return Reject("answer_not_0_or_1", f"got {raw['gt_answer']!r}")
+    images = []
+    if text_of(raw["visual_input"]) != "0":
+        image = image_of(raw.get("image"))
+        if isinstance(image, Reject):
+            return image
+        images = [image]
+    place = {key: text_of(raw[key]) for key in PLACE}
+    gold = "yes" if text_of(raw["gt_answer"]) == "1" else "no"
+    question = f"{text_of(raw['question'])} Answer yes or no."
+    fields = {"id": "/".join(place.values()), "subject": place["subcategory"], "type": place["category"], **place}
+    return make_row(NAME, number, split, question, images, gold, **fields)
+
+
+def score(response: str, row: Row) -> dict:
+    """The only one of yes and no in the answer, or the one that the answer begins with."""
+    answer = (last_of_any(response) or "").strip().lower()
+    said = _WORDS.findall(answer)
+    if not said:
+        return result("no_answer")
+    begins = _WORDS.match(answer)
+    if len(set(said)) > 1 and not begins:
+        return result("bad_format")
+    return result("ok", said[0] == row["reward_model"]["ground_truth"])
+
+
+def consistent(results: Iterable[Mapping[str, Any]]) -> dict[str, list[bool]]:
+    """Whether each question (`qAcc`) and each figure (`fAcc`) was answered right throughout.
+
+    Args:
+        results: with `accuracy`, and `id` as `read` makes it.
+    """
+    questions, figures = defaultdict(list), defaultdict(list)
+    for line in results:
+        category, subcategory, set_id, figure, question = line["id"].split("/")
+        is_right = line["accuracy"] == 1.0
+        questions[category, subcategory, set_id, question].append(is_right)
+        if (category, figure) != ("VS", "0"):
+            figures[category, subcategory, set_id, figure].append(is_right)
+    return {"qAcc": [all(each) for each in questions.values()], "fAcc": [all(each) for each in figures.values()]}
+
+
+FORMAT = Format(NAME, frozenset({*PLACE, "visual_input", "question", "gt_answer"}), read, score)

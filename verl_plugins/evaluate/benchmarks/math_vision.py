@@ -1,0 +1,40 @@
+"""MATH-Vision (MathLLMs/MathVision, test 3,040, testmini 304): problems of competitions in 16 subjects and 5 levels.
+
+Rule: the letter of a choice or its value, else equality of expressions.
+"""
+
+from __future__ import annotations
+
+from data_prep.schema import Row
+from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, score_answer, text_of, with_choices
+from verl_plugins.evaluate.formats import Format, Raw, Reject
+
+
+def read(raw: Raw, number: int, split: str) -> Row | Reject:
+    """Options that are nothing but their own letters stand in the image: they are answered by letter alone."""
+    image = image_of(raw["decoded_image"])
+    if isinstance(image, Reject):
+        return image
+    gold, options = text_of(raw["answer"]), [text_of(option) for option in raw["options"] or []]
+    if not gold:
+        return Reject("answer_empty")
+    kind = "choice" if options else "free"
+    if options == list("ABCDEFGHIJ")[: len(options)]:
+        options = []
+    question = with_choices(text_of(raw["question"]), options)
+    if options:
+        letter = letter_of(gold, options)
+        if isinstance(letter, Reject):
+            return letter
+        gold = letter
+    fields = {"id": text_of(raw["id"]), "choices": options, "subject": text_of(raw["subject"])}
+    fields |= {"type": f"level {text_of(raw['level'])}, {kind}"}
+    return make_row("math_vision", number, split, question, [image], gold, **fields)
+
+
+FORMAT = Format(
+    "math_vision",
+    frozenset({"id", "question", "options", "image", "decoded_image", "answer", "level", "subject"}),
+    read,
+    score_answer,
+)

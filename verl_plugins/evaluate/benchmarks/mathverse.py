@@ -1,0 +1,44 @@
+"""MathVerse (AI4Math/MathVerse, testmini 3,940): each problem in six versions, from text-heavy to the image alone.
+
+Rule: the letter of a choice or its value, else equality of expressions. The authors let a language model compare.
+"""
+
+from __future__ import annotations
+
+import re
+
+from data_prep.schema import Row
+from verl_plugins.evaluate.benchmarks.fields import image_of, make_row, score_answer, text_of
+from verl_plugins.evaluate.formats import Format, Raw, Reject
+
+_CHOICE = re.compile(r"^\s*([A-J])\s*[:.]\s*(.+?)\s*$", re.MULTILINE)
+
+
+def read(raw: Raw, number: int, split: str) -> Row | Reject:
+    """The authors' own query, which is whole where the question stands in the image alone; choices from the full text.
+
+    `type` is the problem's version, for the table.
+    """
+    gold = text_of(raw["answer"])
+    if not gold:
+        return Reject("answer_empty")
+    images = []
+    if text_of(raw["problem_version"]).lower() != "text only":
+        image = image_of(raw["image"])
+        if isinstance(image, Reject):
+            return image
+        images = [image]
+    _, found, listed = text_of(raw["question_for_eval"]).partition("Choices:")
+    choices = [value for _, value in _CHOICE.findall(listed)] if found else []
+    metadata = raw.get("metadata") or {}
+    fields = {"id": text_of(raw["sample_index"]), "choices": choices, "subject": text_of(metadata.get("subject"))}
+    fields |= {"type": text_of(raw["problem_version"])}
+    return make_row("mathverse", number, split, text_of(raw["query_cot"]), images, gold, **fields)
+
+
+FORMAT = Format(
+    "mathverse",
+    frozenset({"sample_index", "problem_version", "image", "answer", "query_cot", "question_for_eval"}),
+    read,
+    score_answer,
+)

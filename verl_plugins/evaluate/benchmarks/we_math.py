@@ -1,0 +1,35 @@
+"""We-Math (We-Math/We-Math, testmini 1,740): multiple choice; composite problems and the steps they consist of.
+
+Rule: the letter of a choice or its value. The paper's four-way diagnosis of a composite problem is not computed.
+"""
+
+from __future__ import annotations
+
+import re
+
+from data_prep.schema import Row
+from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, score_answer, text_of, with_choices
+from verl_plugins.evaluate.formats import Format, Raw, Reject
+
+_OPTION = re.compile(r"(?:^|[;\n])\s*([A-J])\s*[.:)]\s*")
+
+
+def read(raw: Raw, number: int, split: str) -> Row | Reject:
+    """`option` is one text, "A. 3; B. 5; ..."; `type` is the problem's `key`, where there is one."""
+    image = image_of(raw["image_path"])
+    if isinstance(image, Reject):
+        return image
+    letters_and_values = _OPTION.split(text_of(raw["option"]))[1:]
+    choices = [value.strip(" ;\n") for value in letters_and_values[1::2]]
+    if letters_and_values[::2] != list("ABCDEFGHIJ")[: len(choices)] or len(choices) < 2:
+        return Reject("options_unreadable", text_of(raw["option"])[:200])
+    letter = letter_of(text_of(raw["answer"]), choices)
+    if isinstance(letter, Reject):
+        return letter
+    question = with_choices(text_of(raw["question"]), choices)
+    fields = {"id": text_of(raw["ID"]), "choices": choices, "type": text_of(raw.get("key"))}
+    fields |= {"subject": text_of(raw.get("knowledge concept"))}
+    return make_row("we_math", number, split, question, [image], letter, **fields)
+
+
+FORMAT = Format("we_math", frozenset({"ID", "question", "option", "answer", "image_path"}), read, score_answer)

@@ -1,0 +1,105 @@
+"""The model's folder: which of a checkpoint's is meant, what it is known by, and the box space of its family."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from reward_fns.boxes import SPACE_OF_MODEL
+
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+_SAMPLES, _SAMPLE = 64, 4096  # places in a weights file that are read for its fingerprint, and bytes at each
+
+
+def model_folder(path: Path) -> Path:
+    """The folder with config.json and weights: the given one, or the `huggingface` folder of an actor's checkpoint.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    candidates = (path, path / "huggingface", path / "actor" / "huggingface")
+    for folder in candidates:
+        if (folder / "config.json").is_file() and weight_files(folder):
+            return folder
+    if not path.is_dir():
+        raise SystemExit(f"--model {path}: got no such folder, expected one with config.json and weights")
+    shards = [each for each in (path, path / "actor") if list(each.glob("model_world_size_*_rank_*.pt"))]
+    if shards:
+        raise SystemExit(
+            f"--model {path}: got a checkpoint of verl's FSDP shards without weights in its huggingface folder; merge "
+            f"them: python -m verl.model_merger merge --backend fsdp --local_dir {shards[0]} --target_dir MERGED, then "
+            "give --model MERGED (runs with actor.checkpoint.save_contents=[model,optimizer,extra,hf_model] need not)"
+        )
+    raise SystemExit(
+        f"--model {path}: got a folder without config.json and weights (*.safetensors), expected both; give --model "
+        "the folder that save_pretrained wrote"
+    )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files of weights, in order of name."""
+    return sorted(file for pattern in _WEIGHTS for file in folder.glob(pattern))
+
+
+def model_config(folder: Path) -> dict[str, Any]:
+    """The content of config.json."""
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+
+
+def model_sha256(folder: Path) -> str:
+    """A hash of every text file of the folder, and of the size and evenly spaced samples of its weights.
+
+    Training changes weights everywhere, so samples tell two checkpoints apart without reading all of them.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(file for file in folder.iterdir() if file.suffix in (".json", ".jinja", ".txt", ".model")):
+        digest.update(file.name.encode() + file.read_bytes())
+    for file in weight_files(folder):
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size}".encode())
+        with file.open("rb") as content:
+            for number in range(_SAMPLES):
+                content.seek(max(0, size - _SAMPLE) * number // (_SAMPLES - 1))
+                digest.update(content.read(_SAMPLE))
+    return digest.hexdigest()
+
+
+def box_settings(folder: Path) -> dict[str, Any]:
+    """The grounding reward's settings for the space that the model's family was trained to speak.
+
+    Raises:
+        SystemExit: the family is not known, or its processor's settings cannot be found.
+    """
+    model_type = model_config(folder).get("model_type")
+    space = SPACE_OF_MODEL.get(str(model_type))
+    if space is None:
+        raise SystemExit(
+            f"--model {folder}: got the model_type {model_type!r}, whose box space is not known, expected one of "
+            f"{', '.join(SPACE_OF_MODEL)}; set --reward grounding.box_space=pixels (or 0-1000, 0-1, processed)"
+        )
+    if space != "processed":
+        return {"box_space": space}
+    processor = _image_processor(folder)
+    size = processor.get("size") or {}
+    return {
+        "box_space": space,
+        "patch_size": processor["patch_size"],
+        "merge_size": processor["merge_size"],
+        "min_pixels": processor.get("min_pixels") or size.get("shortest_edge"),
+        "max_pixels": processor.get("max_pixels") or size.get("longest_edge"),
+    }
+
+
+def _image_processor(folder: Path) -> dict[str, Any]:
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        if (folder / name).is_file():
+            settings = json.loads((folder / name).read_text(encoding="utf-8"))
+            settings = settings.get("image_processor", settings)
+            if settings.get("patch_size") and settings.get("merge_size"):
+                return settings
+    raise SystemExit(
+        f"--model {folder}: got no preprocessor_config.json with patch_size and merge_size, expected that of the "
+        "model's processor, which its box space needs; save the processor there, or set --reward grounding.box_space"
+    )

@@ -1,0 +1,121 @@
+"""The rows to evaluate: which of each file, and reading them without holding a file in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from data_prep.schema import Row
+from verl_plugins.evaluate.formats import OWN, Format, Reject, format_of
+
+_SPLIT = re.compile(r"(?:^|[-_.])(train|validation|val|testA|testB|testmini|test|non_image|image)(?=$|[-_.])")
+_AT_ONCE = 64  # rows; large image columns cannot be read a row group at a time
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A parquet file and the rows of it that are evaluated.
+
+    Args:
+        path: of the file.
+        form: what its rows are.
+        sha256: of its content.
+        chosen: numbers of the rows, ascending.
+        sources: the values of `data_source` among all its rows; empty for a benchmark.
+    """
+
+    path: Path
+    form: Format
+    sha256: str
+    chosen: tuple[int, ...]
+    sources: tuple[str, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """What a results folder remembers of it."""
+        return {
+            "path": str(self.path),
+            "sha256": self.sha256,
+            "format": self.form.name,
+            "rows": len(self.chosen),
+        }
+
+
+def open_data(path: Path, named: str | None, sample: int | None, limit: int | None, seed: int) -> DataFile:
+    """A file whose columns are known, with the rows that were asked for.
+
+    Args:
+        path: of a parquet file.
+        named: its format; None to recognise it.
+        sample: rows to draw, as VLM-R1 draws them: shuffle with the seed, take the first.
+        limit: rows to take from the beginning, of the sample if there is one.
+        seed: of the sample.
+
+    Raises:
+        SystemExit: no file, no parquet, unknown columns, no rows.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise SystemExit(f"--data {path}: got no such file, expected a parquet file")
+    try:
+        opened = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise SystemExit(f"--data {path}: expected a parquet file, got {error}") from None
+    form = format_of(set(opened.schema_arrow.names), named, str(path))
+    total = opened.metadata.num_rows
+    if not total:
+        raise SystemExit(f"--data {path}: got 0 rows, expected at least one")
+    sources = set()
+    if form is OWN:
+        sources = {str(value) for value in opened.read(columns=["data_source"]).column(0).unique().to_pylist()}
+    return DataFile(path, form, file_sha256(path), choose_rows(total, sample, limit, seed), tuple(sorted(sources)))
+
+
+def choose_rows(total: int, sample: int | None, limit: int | None, seed: int) -> tuple[int, ...]:
+    """Numbers of rows out of `total`, ascending; `sample` and `limit` as in `open_data`."""
+    numbers = list(range(total))
+    if sample is not None:
+        Random(seed).shuffle(numbers)
+        numbers = sorted(numbers[:sample])
+    return tuple(numbers[:limit])
+
+
+def read_rows(file: DataFile, numbers: Sequence[int]) -> Iterator[Row | Reject]:
+    """The rows with these ascending numbers, in their order, read as the file's format says."""
+    import pyarrow.parquet as pq
+
+    split = split_of(file.path)
+    wanted = set(numbers)
+    opened = pq.ParquetFile(file.path)
+    first = 0
+    for group in range(opened.num_row_groups):
+        size = opened.metadata.row_group(group).num_rows
+        if wanted.isdisjoint(range(first, first + size)):
+            first += size
+            continue
+        for batch in opened.iter_batches(_AT_ONCE, row_groups=[group]):
+            inside = [number for number in range(first, first + batch.num_rows) if number in wanted]
+            for number in inside:
+                yield file.form.read(batch.slice(number - first, 1).to_pylist()[0], number, split)
+            first += batch.num_rows
+
+
+def file_sha256(path: Path) -> str:
+    """The hash of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as content:
+        while block := content.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def split_of(path: Path) -> str:
+    """The split in a file's name, "testmini-00000-of-00001.parquet", else the name without its ending."""
+    match = _SPLIT.search(path.stem)
+    return match[1] if match else path.stem

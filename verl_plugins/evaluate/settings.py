@@ -1,0 +1,42 @@
+"""What an evaluation depends on besides its model and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of an evaluation; together with the model and the data they decide every number.
+
+    Args:
+        sample: rows of each file to draw; None for all.
+        limit: rows of each file at most; None for all.
+        seed: of the sample, and of the answers where the temperature is above 0.
+        temperature: of sampling; 0 takes the likeliest token, as verl's validation does.
+        max_prompt_length: tokens; a longer prompt is not asked, and counts as wrong.
+        max_response_length: tokens.
+        batch_size: rows that are asked, scored and written at a time.
+        dtype: of the model in vLLM.
+        reward: `reward_kwargs` of `reward_fns.auto`.
+    """
+
+    sample: int | None = None
+    limit: int | None = None
+    seed: int = 42
+    temperature: float = 0.0
+    max_prompt_length: int = 8192
+    max_response_length: int = 2048
+    batch_size: int = 256
+    dtype: str = "bfloat16"
+    reward: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("sample", "limit", "max_prompt_length", "max_response_length", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SystemExit(f"--{name.replace('_', '-')}: got {value}, expected at least 1")
+        if not 0 <= self.temperature < float("inf"):
+            raise SystemExit(f"--temperature: got {self.temperature}, expected 0 or more")

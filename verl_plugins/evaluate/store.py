@@ -1,0 +1,148 @@
+"""The results folder: what the results are of, and the results, so that a stop at any moment loses one batch at most.
+
+`evaluation.json` names the model, the data, the settings and the versions; another evaluation is refused. The lines of
+`results.jsonl` come in the order of the rows and are appended a batch at a time, on disk before the next batch begins.
+What a stop left of an unfinished batch is cut off and asked again, in the same company, so a run that was stopped ends
+with the same file as one that was not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+Line = dict[str, Any]
+Key = tuple[int, int]  # number of the file among the data, number of the row in it
+
+
+class Store:
+    """A results folder that this process alone writes to; use it in a `with`."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any]):
+        """`facts` are what the results depend on; JSON, `path`s in it may change."""
+        self.folder, self.facts = folder, facts
+        self.results = folder / "results.jsonl"
+
+    def __enter__(self) -> Store:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.folder / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise SystemExit(f"--out {self.folder}: another evaluation writes there; wait, or give --out") from None
+        try:
+            self._claim()
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
+
+    def resume(self, keys: Sequence[Key], batch_size: int) -> int:
+        """Cut off what is not a whole batch; returns how many of the rows `keys` are done, from the first."""
+        if not self.results.exists():
+            return 0
+        done, end, batches_end = 0, 0, 0
+        with self.results.open("rb+") as file:
+            for text in file:
+                if done == len(keys) or not text.endswith(b"\n") or _key_of(text) != keys[done]:
+                    break
+                done, end = done + 1, end + len(text)
+                if done % batch_size == 0 or done == len(keys):
+                    batches_end = end
+            file.truncate(batches_end)
+            os.fsync(file.fileno())
+        return done if done == len(keys) else done - done % batch_size
+
+    def append(self, lines: Sequence[Line]) -> None:
+        """Write a batch to disk.
+
+        Raises:
+            SystemExit: the disk does not take it.
+        """
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        try:
+            with self.results.open("ab") as file:
+                file.write(text.encode("utf-8", "replace"))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise SystemExit(
+                f"--out {self.folder}: could not write a batch of results ({error}); those before it are kept: make "
+                "room, and start the same command again to go on"
+            ) from None
+
+    def _claim(self) -> None:
+        header = self.folder / "evaluation.json"
+        if header.is_file():
+            self._refuse_another(read_facts(self.folder))
+        elif self.results.exists():
+            raise SystemExit(f"--out {self.folder}: got results.jsonl without evaluation.json; give another --out")
+        write_whole(header, json.dumps(self.facts, indent=1, ensure_ascii=False) + "\n")
+
+    def _refuse_another(self, before: dict[str, Any]) -> None:
+        old, new = _flat(before), _flat(self.facts)
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name) and not name.endswith("path")]
+        if names:
+            told = "; ".join(f"{name}: got {new.get(name)!r}, there it is {old.get(name)!r}" for name in names[:4])
+            raise SystemExit(
+                f"--out {self.folder}: holds the results of another evaluation ({told}); give another --out, or the "
+                "model, data and settings it was started with"
+            )
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What the results of a folder are of.
+
+    Raises:
+        SystemExit: it holds none.
+    """
+    header = folder / "evaluation.json"
+    if not header.is_file():
+        raise SystemExit(f"{folder}: got no evaluation.json, expected a folder that an evaluation wrote (--out)")
+    return json.loads(header.read_text(encoding="utf-8"))
+
+
+def read_lines(path: Path) -> list[Line]:
+    """The whole lines of a JSON-lines file; a torn last one is left out."""
+    if not path.is_file():
+        return []
+    with path.open("rb") as file:
+        return [json.loads(text) for text in file if text.endswith(b"\n")]
+
+
+def key_of(line: Line) -> Key:
+    """Which row a line is of."""
+    return line["file"], line["row"]
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that nobody sees half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8", errors="replace")
+    temporary.replace(path)
+
+
+def _key_of(text: bytes) -> Key | None:
+    try:
+        return key_of(json.loads(text))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Leaves of nested dicts and lists by their dotted names."""
+    if not isinstance(value, dict | list):
+        return {name: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    found: dict[str, Any] = {}
+    for key, inner in items:
+        found |= _flat(inner, f"{name}.{key}" if name else str(key))
+    return found

@@ -1,0 +1,122 @@
+"""The numbers of an evaluation: accuracies, overlaps and failures by data set, subject and type, with intervals."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from verl_plugins.evaluate import intervals
+from verl_plugins.evaluate.benchmarks import hallusion_bench
+from verl_plugins.evaluate.scoring import REJECTED, Line
+
+Table = list[list[str]]  # the first row is the headings
+
+
+def summarise(lines: Sequence[Line]) -> dict[str, Any]:
+    """Everything that is counted, as JSON: `grounding` and `answers` by group, `rejected` by reason.
+
+    A group is a data source with its split, `all` where there are several; answers are also grouped by subject and by
+    type within each. Rejected rows count nowhere else.
+    """
+    kept = [line for line in lines if line["status"] != REJECTED]
+    rejected = Counter(line["reason"] for line in lines if line["status"] == REJECTED)
+    boxes = [line for line in kept if line["kind"] == "grounding"]
+    answers = [line for line in kept if line["kind"] == "answer"]
+    return {
+        "rows": len(kept),
+        "rejected": dict(rejected),
+        "grounding": {name: grounding_numbers(group) for name, group in _by_source(boxes).items()},
+        "answers": {name: _answer_groups(group) for name, group in _by_source(answers).items()},
+    }
+
+
+def grounding_numbers(lines: Sequence[Line]) -> dict[str, Any]:
+    """Of one group: `accuracy` is IoU > 0.5, `accuracy_in_form` that and the form kept, `unread` no boxes found."""
+    return {
+        "n": len(lines),
+        "accuracy": intervals.proportion([line["accuracy"] == 1.0 for line in lines]).as_json(),
+        "accuracy_in_form": intervals.proportion(
+            [line["accuracy"] == 1.0 and line["format"] == 1.0 for line in lines]
+        ).as_json(),
+        "iou": intervals.mean([line["iou"] for line in lines]).as_json(),
+        "unread": intervals.proportion([line["boxes"] is None for line in lines]).as_json(),
+        "score": intervals.mean([line["score"] for line in lines]).as_json(),
+        "statuses": dict(Counter(line["status"] for line in lines)),
+    }
+
+
+def answer_numbers(lines: Sequence[Line]) -> dict[str, Any]:
+    """Of one group of answers."""
+    return {
+        "n": len(lines),
+        "accuracy": intervals.proportion([line["accuracy"] == 1.0 for line in lines]).as_json(),
+        "score": intervals.mean([line["score"] for line in lines]).as_json(),
+        "statuses": dict(Counter(line["status"] for line in lines)),
+    }
+
+
+def tables(summary: dict[str, Any]) -> dict[str, Table]:
+    """The summary as tables by their titles; an empty one is left out."""
+    headings = ["data", "n", "IoU > 0.5", "and form kept", "mean IoU", "no boxes found", "statuses"]
+    boxes = [headings]
+    for name, numbers in summary["grounding"].items():
+        cells = [_cell(numbers[key]) for key in ("accuracy", "accuracy_in_form", "iou", "unread")]
+        boxes.append([name, f"{numbers['n']:,}", *cells, _counts(numbers["statuses"])])
+    answers = [["data", "n", "accuracy", "statuses"]]
+    for name, group in summary["answers"].items():
+        answers.append([name, *_answer_cells(group)])
+        for key in ("qAcc", "fAcc"):
+            if key in group:
+                answers.append([f"{name}, {key}", f"{group[key]['n']:,}", _cell(group[key]), ""])
+        for kind in ("subject", "type"):
+            answers += [[f"{name}, {kind} {each}", *_answer_cells(group[kind][each])] for each in group[kind]]
+    found = {"Boxes": boxes, "Answers": answers}
+    if summary["rejected"]:
+        found["Rows that could not be asked, counted nowhere"] = [["reason", "n"]] + [
+            [reason, f"{count:,}"] for reason, count in summary["rejected"].items()
+        ]
+    return {title: table for title, table in found.items() if len(table) > 1}
+
+
+def plain(table: Table) -> str:
+    """A table as aligned text."""
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
+    )
+
+
+def by_group(lines: Iterable[Line], name_of: Callable[[Line], str]) -> dict[str, list[Line]]:
+    """Lines by what a function calls them, in order of name."""
+    groups = defaultdict(list)
+    for line in lines:
+        groups[name_of(line)].append(line)
+    return {name: groups[name] for name in sorted(groups)}
+
+
+def _by_source(lines: Sequence[Line]) -> dict[str, list[Line]]:
+    groups = by_group(lines, lambda line: " ".join(filter(None, (line["data_source"], line["split"]))))
+    return {**groups, "all": list(lines)} if len(groups) > 1 else groups
+
+
+def _answer_groups(lines: Sequence[Line]) -> dict[str, Any]:
+    found = answer_numbers(lines)
+    for kind in ("subject", "type"):
+        groups = by_group((line for line in lines if line[kind]), lambda line, kind=kind: line[kind])
+        found[kind] = {name: answer_numbers(group) for name, group in groups.items()}
+    if {line["data_source"] for line in lines} == {hallusion_bench.NAME}:
+        found |= {key: intervals.proportion(each).as_json() for key, each in hallusion_bench.consistent(lines).items()}
+    return found
+
+
+def _answer_cells(numbers: dict[str, Any]) -> list[str]:
+    return [f"{numbers['n']:,}", _cell(numbers["accuracy"]), _counts(numbers["statuses"])]
+
+
+def _cell(numbers: dict[str, Any]) -> str:
+    return str(intervals.Estimate(**numbers))
+
+
+def _counts(statuses: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(statuses.items(), key=lambda item: -item[1]))
