@@ -19,13 +19,14 @@ lint: $(INSTALLED)
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 unit: $(INSTALLED)
-	$(BIN)/pytest -m "not slow" tests/unit
+	$(BIN)/pytest -n 2 -m "not slow" tests/unit
 
 e2e: $(INSTALLED)
 	$(BIN)/pytest -m slow tests
 
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/data_prep.py
+	$(BIN)/python benchmarks/rewards.py
 	$(BIN)/python benchmarks/vepo_signals.py
 	$(BIN)/python benchmarks/ecvgpo.py
 	$(BIN)/python benchmarks/vepo.py

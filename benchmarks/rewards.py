@@ -35,8 +35,18 @@ SIMPLE = [
     ("-3", "4"),
     ("Yes", "\\text{yes}"),
 ]
-ALGEBRA = [("2\\sqrt{3}", "\\sqrt{12}"), ("x^2-1", "(x-1)(x+1)"), ("3\\pi", "\\pi \\cdot 3"), ("(1,2)", "(2,1)")]
 PATHOLOGICAL = ("x+1", "9^{9^{9^9}}")
+
+
+def algebra_pair(i: int) -> tuple[str, str]:
+    """Two expressions that no rule decides; each number gives others, as answers do, so that no cache helps."""
+    forms = [
+        (f"{i}\\sqrt{{3}}", f"\\sqrt{{{3 * i * i}}}"),
+        (f"x^2-{i * i}", f"(x-{i})(x+{i})"),
+        (f"{i}\\pi", f"\\pi \\cdot {i}"),
+        (f"\\frac{{\\sqrt{{{i}}}}}{{2}}", f"\\frac{{{i}}}{{2\\sqrt{{{i}}}}}"),
+    ]
+    return forms[i % len(forms)]
 
 
 def score_boxes(count: int) -> None:
@@ -69,7 +79,7 @@ def rate(work, count: int) -> float:
 def batch(pairs: list[tuple[str, str]]) -> tuple[float, int]:
     """Seconds for the pairs from 32 threads of one process, and how many timed out."""
     with ThreadPoolExecutor(32) as threads:
-        list(threads.map(score_answer, ALGEBRA * algebra.WORKERS))  # the workers are running
+        list(threads.map(score_answer, map(algebra_pair, range(1, 9))))  # the workers are running
         started = time.perf_counter()
         results = list(threads.map(score_answer, pairs))
     return time.perf_counter() - started, sum(result["status"] == "timeout" for result in results)
@@ -85,11 +95,11 @@ def main() -> None:
     print(
         f"| simple maths rewards a second, {PROCESSES} processes | {rate(score_answers, arguments.rewards // 4):,.0f} |"
     )
-    sane = [ALGEBRA[i % len(ALGEBRA)] for i in range(arguments.batch)]
+    sane = [algebra_pair(i) for i in range(100, 100 + arguments.batch)]
     seconds, late = batch(sane)
     print(f"| maths rewards a second that need algebra, {algebra.WORKERS} workers | {len(sane) / seconds:,.0f} |")
     bad = max(1, arguments.batch // 20)
-    mixed = [PATHOLOGICAL if i % 20 == 0 else pair for i, pair in enumerate(sane)]
+    mixed = [PATHOLOGICAL if i % 20 == 0 else algebra_pair(1000 + i) for i in range(len(sane))]
     allowed = seconds + bad * LIMIT / algebra.WORKERS
     seconds, late = batch(mixed)
     print(f"| a batch of {len(mixed)} of these with {bad} pathological | {seconds:.1f} s, {late} timeouts |")

@@ -10,7 +10,7 @@ DATA_SET = DataSet(
     "mmk12",
     "math",
     "MMK12: school mathematics and science; free answers to train on, multiple choice to test.",
-    (question_format("id", "", "parquet files of the Hub: id, question, answer, subject, image"),),
+    (question_format("id", "subject", "", "parquet files of the Hub: id, question, answer, subject, image"),),
     template="boxed",
     published={"parquet": {"train": 15_616, "test": 2_000}},
 )

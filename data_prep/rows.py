@@ -57,5 +57,7 @@ def make_row(sample: Sample, pictures: list[Picture], kind: RowKind, split: str,
             "orig_w": first.width,
             "orig_h": first.height,
             "image_sha256": " ".join(picture.sha256 for picture in pictures),
+            "subject": sample.subject,
+            "choices": None if sample.choices is None else list(sample.choices),
         },
     }

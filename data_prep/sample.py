@@ -101,6 +101,8 @@ class Sample:
         gold: what the reward compares with: a box, xyxy in pixels, or the text of the answer.
         images: where they are.
         size: width and height of the image that the box was drawn on, in pixels, if the data set tells.
+        subject: what a question is about, if the data set tells.
+        choices: of a multiple choice, in the order of their letters, if the data set has them apart.
     """
 
     id: str
@@ -109,6 +111,8 @@ class Sample:
     gold: Box | str
     images: tuple[Location, ...]
     size: tuple[int, int] | None = None
+    subject: str | None = None
+    choices: tuple[str, ...] | None = None
 
 
 def raw_row(

@@ -38,6 +38,8 @@ def row_schema() -> pa.Schema:
             ("orig_w", pa.int32()),
             ("orig_h", pa.int32()),
             ("image_sha256", pa.string()),
+            ("subject", pa.string()),
+            ("choices", pa.list_(pa.string())),
         ]
     )
     return pa.schema(

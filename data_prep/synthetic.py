@@ -29,6 +29,8 @@ def synthetic_row(
             "orig_w": side,
             "orig_h": side,
             "image_sha256": hashlib.sha256(png).hexdigest(),
+            "subject": None,
+            "choices": None,
         },
     }
 

@@ -10,7 +10,11 @@ DATA_SET = DataSet(
     "virl39k",
     "math",
     "ViRL39K: visual reasoning of many kinds.",
-    (question_format("qid", "train", "a parquet file (question, answer, image, qid) and images.zip, packed or not"),),
+    (
+        question_format(
+            "qid", "category", "train", "a parquet file (question, answer, image, qid) and images.zip, packed or not"
+        ),
+    ),
     template="boxed",
 )
 

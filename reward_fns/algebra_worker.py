@@ -23,13 +23,26 @@ MEMORY = 2 << 30  # bytes of address space; 9^{9^{9^9}} would take the machine's
 
 READY = "ready"  # the first line, in reply to nothing
 
+# Compared before the first request: what each makes SymPy import and remember, a child has from its first moment.
+_WARM_UP = (
+    ("x^{2}+\\frac{1}{2}", "\\sqrt{2}x"),
+    ("(x-1)(x+2)", "x^2+x-2"),
+    ("2\\sqrt{3}", "\\sqrt{12}"),
+    ("3\\pi", "\\pi \\cdot 3"),
+    ("\\sin(x)", "\\cos(x)"),
+    ("y=2x+1", "2x-y+1=0"),
+    ("(1,2)", "(1,3)"),
+    ("x>2", "(2,\\infty)"),
+)
+
 _NUMBER = struct.Struct("q")
 
 
 def serve() -> None:
     """Answer requests on stdin until it is closed."""
     logging.disable(logging.WARNING)  # math-verify warns that its own limit is off
-    compare("x^{2}+\\frac{1}{2}", "\\sqrt{2}x")  # grammar and caches, before the first limit counts
+    for gold, answer in _WARM_UP:
+        compare(gold, answer)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody is left to read: end, without a traceback
     at_work = mmap.mmap(-1, _NUMBER.size)  # shared with the child: the number of its request; 0: none
     replies = os.dup(1)

@@ -10,7 +10,7 @@ verl loads this file without entering it in `sys.modules`, so it must not define
 from typing import Any
 
 from reward_fns.forms import is_think_then_boxed, last_boxed
-from reward_fns.settings import settle, warn_once, within
+from reward_fns.settings import remembered, settle, warn_once, within
 
 PRESETS = {"vepo": {"format_weight": 0.1}}
 
@@ -47,6 +47,7 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kw
         return _result("error")
 
 
+@remembered
 def settings_of(**kwargs) -> dict[str, Any]:
     """The settings of a call.
 

@@ -33,6 +33,7 @@ MAX_BOXES = 64  # in one answer; more is no answer, and matching them would take
 MAX_ASPECT = 200  # of an image; the processors refuse more
 
 _MAX_COORDINATE = 1e7  # larger than any image, small enough that areas stay finite
+_NUMBERS = (int, float)  # of JSON; a bool is none
 _KEYS = ("bbox_2d", "bbox")
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _NUMBER = r"([-+]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][-+]?\d{1,3})?)"
@@ -185,7 +186,8 @@ def _boxes_in(value: object) -> list[Box] | None:
 def _box(value: list) -> Box | None:
     if len(value) != 4:
         return None
-    if any(isinstance(v, bool) or not isinstance(v, int | float) or not abs(v) <= _MAX_COORDINATE for v in value):
-        return None
-    x1, y1, x2, y2 = (float(v) for v in value)
-    return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+    for number in value:
+        if type(number) not in _NUMBERS or not -_MAX_COORDINATE <= number <= _MAX_COORDINATE:
+            return None
+    x1, y1, x2, y2 = map(float, value)
+    return (x1 if x1 < x2 else x2), (y1 if y1 < y2 else y2), (x2 if x1 < x2 else x1), (y2 if y1 < y2 else y1)

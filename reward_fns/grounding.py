@@ -29,7 +29,7 @@ from typing import Any
 
 from reward_fns import boxes
 from reward_fns.forms import FORMS
-from reward_fns.settings import KEY, choose, settle, warn_once, within
+from reward_fns.settings import KEY, choose, remembered, settle, warn_once, within
 
 _COMMON = {
     "iou_threshold": None,
@@ -84,6 +84,7 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
         return _result("error")
 
 
+@remembered
 def settings_of(preset="ecvgpo", **kwargs) -> dict[str, Any]:
     """The settings of a call: the preset's, overridden.
 

@@ -26,7 +26,7 @@ from typing import Any
 from reward_fns import algebra
 from reward_fns.forms import FORMS
 from reward_fns.plain_answers import Algebra, BadGold, is_same
-from reward_fns.settings import choose, settle, warn_once, within
+from reward_fns.settings import choose, remembered, settle, warn_once, within
 
 PRESETS = {
     "vepo": {"accuracy_weight": 0.9, "format_weight": 0.1, "form": "think_boxed", "timeout_s": 2.0},
@@ -82,6 +82,7 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
         return _result("error")
 
 
+@remembered
 def settings_of(preset="vepo", **kwargs) -> dict[str, Any]:
     """The settings of a call: the preset's, overridden.
 

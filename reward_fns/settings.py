@@ -1,7 +1,8 @@
 """The `reward_kwargs` of a reward: its preset, what overrides it, and a clear message about anything else."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache, wraps
 from typing import Any
 
 KEY = "reward.custom_reward_function.reward_kwargs"
@@ -32,6 +33,20 @@ def settle(presets: Mapping[str, Mapping[str, Any]], preset: str, given: Mapping
         expected = ", ".join(["preset", *chosen])
         raise ValueError(f"reward_kwargs: got {', '.join(sorted(unknown))}, expected some of {expected}; set {KEY}")
     return {**chosen, **{key: value for key, value in given.items() if key not in _FROM_VERL}}
+
+
+def remembered(settings_of: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """The function with its results remembered: a run calls it with the same settings for every response."""
+    cached = lru_cache(maxsize=64, typed=True)(settings_of)
+
+    @wraps(settings_of)
+    def recall(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        try:
+            return cached(*args, **kwargs)
+        except TypeError:  # a list or a mapping cannot be looked up
+            return settings_of(*args, **kwargs)
+
+    return recall
 
 
 def choose(name: str, value: Any, options: Mapping[str, Any]) -> Any:

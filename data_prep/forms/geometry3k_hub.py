@@ -35,7 +35,7 @@ def read_hub(raw: dict[str, Any]) -> Sample | Reject:
         if answer not in ("", letter, chosen):
             return Reject("answer_disagrees", f"answer {answer[:80]!r}, choice {letter} is {chosen[:80]!r}")
         answer = chosen
-    return question_sample(raw["id"], raw["problem"], answer, raw["images"])
+    return question_sample(raw["id"], raw["problem"], answer, raw["images"], choices=choices)
 
 
 HUB = Format(

@@ -58,7 +58,7 @@ def read_intergps(raw: dict[str, Any]) -> Sample | Reject:
     if isinstance(answer, Reject):
         return answer
     question = text_of(raw["annotat_text"]) or text_of(raw["problem_text"])
-    return question_sample(raw["id"], question, answer, [raw["location"]])
+    return question_sample(raw["id"], question, answer, [raw["location"]], choices=choices)
 
 
 INTERGPS = Format(

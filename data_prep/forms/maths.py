@@ -8,10 +8,15 @@ from data_prep.sample import Location, Reject, Sample
 from data_prep.texts import checkable_answer, text_of
 
 
-def question_sample(id: str, question: Any, answer: Any, images: list[Location]) -> Sample | Reject:
+def question_sample(
+    id: str, question: Any, answer: Any, images: list[Location], subject: Any = None, choices: Any = None
+) -> Sample | Reject:
     """The sample of a question whose answer a rule can check."""
     asked, given = text_of(question), text_of(answer)
     if not asked.replace("<image>", "").strip():
         return Reject("question_empty")
     gold = checkable_answer(given)
-    return gold if isinstance(gold, Reject) else Sample(id, asked, given, gold, tuple(images))
+    if isinstance(gold, Reject):
+        return gold
+    listed = tuple(map(text_of, choices)) if isinstance(choices, list) else None
+    return Sample(id, asked, given, gold, tuple(images), subject=text_of(subject) or None, choices=listed)

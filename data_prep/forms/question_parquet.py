@@ -13,15 +13,19 @@ from data_prep.sample import RawRow, Reject, RejectedRow, Sample, raw_row
 from data_prep.texts import text_of
 
 
-def question_format(id_column: str, otherwise: str, about: str) -> Format:
-    """The form with these columns and one of ids; `otherwise` is the split of a file whose name tells none."""
+def question_format(id_column: str, subject_column: str, otherwise: str, about: str) -> Format:
+    """The form with these columns, one of ids and perhaps one of subjects.
+
+    `otherwise` is the split of a file whose name tells none.
+    """
     columns = {"question", "answer", "image", id_column}
 
     def list_rows(source: Source) -> Iterator[RawRow | RejectedRow]:
         for path in files_with(source, columns):
             for where, block, row in parquet_rows(path, "image", source.files):
                 id = text_of(row[id_column])
-                fields = {"id": id, **{key: row[key] for key in ("question", "answer", "image")}}
+                fields = {"id": id, "subject": row.get(subject_column)}
+                fields |= {key: row[key] for key in ("question", "answer", "image")}
                 same = (id, text_of(row["question"]), text_of(row["answer"])) if id else ()
                 yield raw_row(split_of_file(path, otherwise), where, fields, where, block, same)
 
@@ -30,4 +34,4 @@ def question_format(id_column: str, otherwise: str, about: str) -> Format:
 
 def read_question(raw: dict[str, Any]) -> Sample | Reject:
     """The sample of one question."""
-    return question_sample(raw["id"], raw["question"], raw["answer"], raw["image"])
+    return question_sample(raw["id"], raw["question"], raw["answer"], raw["image"], raw["subject"])

@@ -58,6 +58,10 @@ def run(tmp_path, *argv):
     return splits, [reject["reason"] for reject in sorted(rejects, key=lambda reject: reject["source"])]
 
 
+INTERGPS = ["1", "2.5", "\\sqrt{3}", "4"]
+GEOMETRIC = "(GradeSchool) Geometric"
+
+
 def grounding_row(source, split, index, id, expression, gold, image):
     return {
         "data_source": source,
@@ -74,11 +78,13 @@ def grounding_row(source, split, index, id, expression, gold, image):
             "orig_w": WIDTH,
             "orig_h": HEIGHT,
             "image_sha256": decode(image).sha256,
+            "subject": None,
+            "choices": None,
         },
     }
 
 
-def math_row(source, split, index, id, prompt, answer, gold, image):
+def math_row(source, split, index, id, prompt, answer, gold, image, subject=None, choices=None):
     return {
         "data_source": source,
         "prompt": [{"role": "user", "content": prompt + BOXED}],
@@ -94,6 +100,8 @@ def math_row(source, split, index, id, prompt, answer, gold, image):
             "orig_w": WIDTH,
             "orig_h": HEIGHT,
             "image_sha256": decode(image).sha256,
+            "subject": subject,
+            "choices": choices,
         },
     }
 
@@ -251,7 +259,7 @@ def test_intergps(tmp_path, packed):
     picture = decode(diagram()).data
     prompt = "<image>Find $x$ of problem 0."
     assert splits == {
-        "train": [math_row("geometry3k", "train", 0, "0", prompt, "\\sqrt{3}", "\\sqrt{3}", picture)],
+        "train": [math_row("geometry3k", "train", 0, "0", prompt, "\\sqrt{3}", "\\sqrt{3}", picture, choices=INTERGPS)],
     }
     assert sorted(rejects) == ["choice_out_of_range", "image_missing", "json_malformed", "row_malformed"]
 
@@ -271,7 +279,9 @@ def test_geometry3k_from_the_hub_in_its_old_and_its_new_form(tmp_path):
     assert first == math_row("geometry3k", "train", 0, id, "<image>Find $x$.", "3", "3", picture)
     assert second["extra_info"]["id"].endswith("-1") and rejects == []
     splits, rejects = run(tmp_path / "b", "geometry3k", "--source", tmp_path / "new")
-    assert splits["test"] == [math_row("geometry3k", "test", 0, "17", "<image>Find $x$.", "3", "3", picture)]
+    assert splits["test"] == [
+        math_row("geometry3k", "test", 0, "17", "<image>Find $x$.", "3", "3", picture, choices=list("1234"))
+    ]
     assert sorted(rejects) == ["answer_disagrees", "choice_out_of_range", "duplicate"]
 
 
@@ -325,8 +335,8 @@ def test_mmk12(tmp_path):
     splits, rejects = run(tmp_path, "mmk12", "--source", tmp_path / "mmk12")
     picture = decode(diagram()).data
     assert splits["test"] == [
-        math_row("mmk12", "test", 0, "k1", "<image>Area?", "$$5$$.", "5", picture),
-        math_row("mmk12", "test", 1, "k2", "<image>Area?", "A", "A", picture),
+        math_row("mmk12", "test", 0, "k1", "<image>Area?", "$$5$$.", "5", picture, "math"),
+        math_row("mmk12", "test", 1, "k2", "<image>Area?", "A", "A", picture, "math"),
     ]
     assert rejects == ["image_missing"]
 
@@ -337,7 +347,9 @@ def test_virl39k(tmp_path):
     zipped(tmp_path / "virl" / "images.zip", {"images/a.png": encoded(form="PNG")})
     splits, rejects = run(tmp_path, "virl39k", "--source", tmp_path / "virl")
     picture = encoded(form="PNG")
-    assert splits["train"] == [math_row("virl39k", "train", 0, "v1", "<image>Sum?", "\\boxed{5}", "5", picture)]
+    assert splits["train"] == [
+        math_row("virl39k", "train", 0, "v1", "<image>Sum?", "\\boxed{5}", "5", picture, GEOMETRIC)
+    ]
     assert rejects == ["text_only"]
 
 

@@ -7,17 +7,17 @@ import pyarrow.parquet as pq
 import pytest
 from evaluation_run import evaluate, job, png
 
+from data_prep.images import Picture
 from verl_plugins.evaluate.benchmarks import (
     BENCHMARKS,
     hallusion_bench,
     math_vision,
     mathverse,
     mathvista,
-    mmk12,
     we_math,
 )
 from verl_plugins.evaluate.benchmarks.fields import image_of, make_row
-from verl_plugins.evaluate.formats import Reject, format_of, formats
+from verl_plugins.evaluate.formats import format_of, formats
 
 IMAGE = {"bytes": png(), "path": None}
 BOXED = "<think>so</think> \\boxed{%s}"
@@ -105,18 +105,12 @@ def we_math_row(**fields):
     return {**row, **fields}
 
 
-def mmk12_row(**fields):
-    row = {"id": "t-1", "question": "How far? <image> A. 1 B. 2", "answer": "B", "subject": "physics", "image": IMAGE}
-    return {**row, **fields}
-
-
 ROWS = {
     "mathvista": mathvista_row,
     "mathverse": mathverse_row,
     "math_vision": math_vision_row,
     "hallusion_bench": hallusion_row,
     "we_math": we_math_row,
-    "mmk12": mmk12_row,
 }
 
 
@@ -151,7 +145,6 @@ def test_a_row_has_the_fields_of_our_own_rows(form):
 def test_formats_do_not_fit_each_others_files():
     for name, row in ROWS.items():
         assert format_of(set(row()), None, "x").name == name
-    assert format_of(set(math_vision_row()), "mmk12", "x").name == "mmk12"
     assert set(formats()) == {"own", *ROWS}
 
 
@@ -270,23 +263,11 @@ def test_we_math_rejects_options_that_are_none():
     assert row["extra_info"]["subject"] == "Area of Circles"
 
 
-def test_mmk12_is_asked_as_data_prep_asks_and_scored_as_in_training():
-    row = mmk12.read(mmk12_row(), 0, "")
-    assert row["prompt"][0]["content"].startswith("How far? <image> A. 1 B. 2 Think first")
-    assert mmk12.FORMAT.score is None and row["data_source"] == "mmk12"
-
-
-def test_images_become_rgb_and_transparency_white():
-    assert image_of(IMAGE) == IMAGE["bytes"]
-    import io
-
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(buffer, "PNG")
-    with Image.open(io.BytesIO(image_of({"bytes": buffer.getvalue()}))) as image:
-        assert (image.mode, image.getpixel((0, 0))) == ("RGB", (255, 255, 255))
-    assert isinstance(image_of({"bytes": None, "path": "x"}), Reject)
+def test_images_are_those_that_training_would_see():
+    picture = image_of(IMAGE)
+    assert isinstance(picture, Picture) and picture.data == IMAGE["bytes"]
+    assert image_of({"bytes": None, "path": "x"}).reason == "image_missing"
+    assert image_of({"bytes": b"no image", "path": None}).reason == "image_corrupt"
 
 
 @pytest.mark.parametrize(
@@ -301,5 +282,5 @@ def test_images_become_rgb_and_transparency_white():
     ],
 )
 def test_a_prompt_has_as_many_tags_as_images(text, images, placed):
-    row = make_row("x", 0, "", text, [png()] * images, "1")
+    row = make_row("x", 0, "", text, [image_of(IMAGE)] * images, "1")
     assert row["prompt"][0]["content"].split(" Think first")[0] == placed

@@ -1,6 +1,6 @@
 """The benchmarks that papers report out of domain, read as they come from the Hub; a file each."""
 
-from verl_plugins.evaluate.benchmarks import hallusion_bench, math_vision, mathverse, mathvista, mmk12, we_math
+from verl_plugins.evaluate.benchmarks import hallusion_bench, math_vision, mathverse, mathvista, we_math
 
 BENCHMARKS = (
     mathvista.FORMAT,
@@ -8,5 +8,4 @@ BENCHMARKS = (
     math_vision.FORMAT,
     hallusion_bench.FORMAT,
     we_math.FORMAT,
-    mmk12.FORMAT,
 )

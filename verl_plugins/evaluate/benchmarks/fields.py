@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import re
 from collections.abc import Sequence
 from typing import Any
 
-import PIL.Image
-
+from data_prep.images import Picture, decode
+from data_prep.prompts import fill, template_text
+from data_prep.sample import Reject as Unusable
 from data_prep.schema import Row
 from reward_fns import math
 from verl_plugins.evaluate.formats import Reject
-
-BOXED = "{question} Think first, inside <think> </think> tags, then write the final answer as \\boxed{answer}."
 
 _TAG = re.compile(r"<image[ _]?\d{0,3}>")
 _OTHER_MEDIA = re.compile(r"<(video|audio)>")
 _LETTERS = "ABCDEFGHIJ"
 
 
-def text_of(value: Any) -> str:
-    """A scalar as stripped text; None as ""."""
-    return "" if value is None else str(value).strip()
-
-
-def image_of(value: Any) -> bytes | Reject:
-    """The bytes of an image column's value as an RGB JPEG or PNG; transparency goes on white."""
+def image_of(value: Any) -> Picture | Reject:
+    """The picture in an image column's value."""
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, bytes):
         return Reject("image_missing", f"got {str(value)[:80]}, expected the bytes of an image")
-    try:
-        with PIL.Image.open(io.BytesIO(data)) as image:
-            image.load()
-            if image.mode == "RGB" and image.format in ("JPEG", "PNG"):
-                return data
-            layer = image.convert("RGBA")
-    except Exception as error:  # Pillow's decoders raise whatever a broken file makes them stumble over
-        return Reject("image_corrupt", f"{type(error).__name__}: {error}"[:200])
-    buffer = io.BytesIO()
-    white = PIL.Image.new("RGBA", layer.size, "white")
-    PIL.Image.alpha_composite(white, layer).convert("RGB").save(buffer, "PNG")
-    return buffer.getvalue()
+    picture = decode(data)
+    return Reject(picture.reason, picture.detail) if isinstance(picture, Unusable) else picture
 
 
 def with_choices(question: str, choices: Sequence[str]) -> str:
@@ -61,7 +43,7 @@ def letter_of(answer: str, choices: Sequence[str]) -> str | Reject:
 
 
 def make_row(
-    name: str, number: int, split: str, question: str, images: Sequence[bytes], gold: str, **extra_info: Any
+    name: str, number: int, split: str, question: str, images: Sequence[Picture], gold: str, **extra_info: Any
 ) -> Row:
     """An evaluation row: `question` in the prompt that asks for a boxed answer, its images where its tags are.
 
@@ -69,17 +51,15 @@ def make_row(
         name: the benchmark's, its `data_source`.
         number, split: of the row in its file.
         question: may mention images as `<image>` or `<image1>`; without a mention they come first.
-        images: encoded, RGB.
+        images: its pictures.
         gold: the right answer.
         **extra_info: `id`, `subject`, `type`, `choices`, and what the benchmark's rule reads.
     """
-    asked = BOXED.replace("{question}", _place_tags(question, len(images)))
-    sizes = [PIL.Image.open(io.BytesIO(image)).size for image in images]
-    width, height = sizes[0] if sizes else (None, None)
+    asked = fill(template_text("boxed", "math"), _place_tags(question, len(images)))
     return {
         "data_source": name,
         "prompt": [{"role": "user", "content": asked}],
-        "images": [{"bytes": image, "path": None} for image in images],
+        "images": [{"bytes": image.data, "path": None} for image in images],
         "ability": "math",
         "reward_model": {"style": "rule", "ground_truth": gold},
         "extra_info": {
@@ -87,9 +67,9 @@ def make_row(
             "index": number,
             "question": _TAG.sub("", question).strip(),
             "answer": gold,
-            "orig_w": width,
-            "orig_h": height,
-            "image_sha256": " ".join(hashlib.sha256(image).hexdigest() for image in images),
+            "orig_w": images[0].width if images else None,
+            "orig_h": images[0].height if images else None,
+            "image_sha256": " ".join(image.sha256 for image in images),
             **extra_info,
         },
     }

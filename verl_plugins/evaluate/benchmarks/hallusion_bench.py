@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from data_prep.schema import Row
+from data_prep.texts import text_of
 from reward_fns.forms import last_of_any
-from verl_plugins.evaluate.benchmarks.fields import image_of, make_row, result, text_of
+from verl_plugins.evaluate.benchmarks.fields import image_of, make_row, result
 from verl_plugins.evaluate.formats import Format, Raw, Reject
 
 NAME = "hallusion_bench"

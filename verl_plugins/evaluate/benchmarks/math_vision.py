@@ -6,7 +6,8 @@ Rule: the letter of a choice or its value, else equality of expressions.
 from __future__ import annotations
 
 from data_prep.schema import Row
-from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, score_answer, text_of, with_choices
+from data_prep.texts import text_of
+from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, score_answer, with_choices
 from verl_plugins.evaluate.formats import Format, Raw, Reject
 
 

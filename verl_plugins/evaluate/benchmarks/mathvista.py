@@ -12,9 +12,10 @@ import re
 from typing import Any
 
 from data_prep.schema import Row
+from data_prep.texts import text_of
 from reward_fns.forms import last_of_any
 from reward_fns.latex_text import clean
-from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, result, score_answer, text_of
+from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, result, score_answer
 from verl_plugins.evaluate.formats import Format, Raw, Reject
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?")
