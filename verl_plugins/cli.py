@@ -24,6 +24,14 @@ def main(argv: list[str] | None = None) -> int:
     doctor.add_argument("--no-ray", action="store_true", help="do not start a Ray worker")
     doctor.add_argument("overrides", nargs="*", help="what you would pass to verl.trainer.main_ppo: +method=ecvgpo ...")
 
+    compose = commands.add_parser(
+        "compose",
+        help="print the config that overrides make, check it, and stop",
+        description="Prints the config that verl.trainer.main_ppo would train with, as YAML, and on stderr what would "
+        "keep the run from starting. Exit code 0 if nothing would, 1 if something does. Recipes call it for DRY_RUN=1.",
+    )
+    compose.add_argument("overrides", nargs="*", help="what you would pass to verl.trainer.main_ppo")
+
     demo = commands.add_parser(
         "demo",
         help="train a tiny VLM on this machine's CPU and write a report",
@@ -48,6 +56,10 @@ def main(argv: list[str] | None = None) -> int:
         from verl_plugins.doctor import run_doctor
 
         return run_doctor(arguments.overrides, with_ray=not arguments.no_ray)
+    if arguments.command == "compose":
+        from verl_plugins.compose import print_run
+
+        return print_run(arguments.overrides)
     from verl_plugins.demo.run import run_demo
     from verl_plugins.demo.tasks import TASKS, task_of
 

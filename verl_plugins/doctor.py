@@ -109,15 +109,14 @@ def check_ray_worker() -> list[Check]:
 
 
 def check_overrides(overrides: Sequence[str]) -> list[Check]:
-    """The run that the overrides describe: composed by Hydra against verl's own config, then the preflight."""
-    from verl_plugins.compose import compose_run
-    from verl_plugins.preflight import check_run
+    """The run that the overrides describe: composed by Hydra against verl's own config, then checked."""
+    from verl_plugins.compose import compose_run, problems_of
 
     try:
         config = compose_run(overrides)
     except Exception as error:
         return [Check("overrides", " ".join(str(error).split()), "overrides that Hydra can compose", "correct them")]
-    problems = [*_check_platform(overrides), *check_run(config)]
+    problems = [*_check_platform(overrides), *problems_of(config)]
     return [Check("overrides", problem, "a run that can start", "see there") for problem in problems] or [
         Check("overrides", f"a run with {', '.join(overrides)}", "a run that can start")
     ]
