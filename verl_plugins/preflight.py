@@ -73,6 +73,11 @@ def _check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
         expect(f"{actor}.strategy", strategies.__contains__, f"{' or '.join(strategies)} {reads}")
         expect(f"{actor}.ulysses_sequence_parallel_size", lambda got: got == 1, f"1 {reads}")
         expect("actor_rollout_ref.model.use_fused_kernels", lambda got: not got, f"false {reads}")
+    if config.actor_rollout_ref.actor.get("freeze_vision_tower"):
+        why = "(the vision tower is frozen weight by weight, which FSDP2 alone shards)"
+        expect("actor_rollout_ref.actor.strategy", lambda got: got == "fsdp2", f"fsdp2 {why}")
+        why = "(LoRA trains adapters alone; keep them out of the tower by actor_rollout_ref.model.exclude_modules)"
+        expect("actor_rollout_ref.model.lora_rank", lambda got: not got, f"0 with freeze_vision_tower {why}")
     if "vepo" in methods:
         key = "actor_rollout_ref.actor.loss_agg_mode"
         expect(key, lambda got: got == "token-mean", "token-mean, for which vepo's weights are made")
