@@ -253,3 +253,8 @@ def test_a_job_takes_the_recipes_and_its_settings_along(cluster, tmp_path):
     assert done.returncode == 0, done.stderr
     assert calls[-1].startswith(f"ray job submit --working-dir {tmp_path} --runtime-env-json")
     assert calls[-1].endswith("-- bash recipe.sh a=1")
+
+
+def test_the_readme_lists_every_script():
+    readme = (ROOT / "recipes" / "README.md").read_text()
+    assert [path.name for path in RECIPES if f"| `{path.name}` |" not in readme] == []
