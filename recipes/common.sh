@@ -64,6 +64,9 @@ internvl3() { # MODEL_PATH
     MODEL+=(actor_rollout_ref.model.path="$1")
     PATCH_SIZE=14
     BOX_SPACE=0-1000
+    # verl does not know InternVL's processor; the plugin does (verl_plugins/internvl.py).
+    MODEL+=(actor_rollout_ref.model._target_=verl_plugins.internvl.InternVLModelConfig)
+    ROLLOUT+=(actor_rollout_ref.rollout.agent.default_agent_loop=image_single_turn_agent)
     TILE=$((448 * 448)) # images are cut into such tiles, 256 tokens each, and a thumbnail
 }
 

@@ -60,11 +60,13 @@ def _register_engine(_) -> None:
 
 def _register_agent_loop(agent_loop) -> None:
     from verl_plugins import rollout
-    from verl_plugins.config import AGENT_LOOP, SECOND_LOOPS
+    from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP, SECOND_LOOPS
 
     register_loop = agent_loop.agent_loop.register
+    register_loop(IMAGE_LOOP)(rollout.ImageSingleTurnAgentLoop)
     register_loop(AGENT_LOOP)(rollout.SeededSingleTurnAgentLoop)
-    register_loop(SECOND_LOOPS["single_turn_agent"])(rollout.AdversarialSingleTurnAgentLoop)
+    for name in ("single_turn_agent", IMAGE_LOOP):
+        register_loop(SECOND_LOOPS[name])(rollout.AdversarialSingleTurnAgentLoop)
     register_loop(SECOND_LOOPS[AGENT_LOOP])(rollout.AdversarialSeededSingleTurnAgentLoop)
 
 
