@@ -51,7 +51,7 @@ class InternVLModelConfig(HFModelConfig):
                 f"actor_rollout_ref.model.path: got a {self.hf_config.model_type} model, expected {MODEL_TYPE}; "
                 "set actor_rollout_ref.model._target_=verl.workers.config.HFModelConfig"
             )
-        if self.load_tokenizer:
+        if self.local_tokenizer_path:
             processor: Any = InternVLProcessor.from_pretrained(self.local_tokenizer_path)
             template = self.custom_chat_template or processor.chat_template or self.tokenizer.chat_template
             processor.chat_template = template
