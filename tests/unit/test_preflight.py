@@ -236,3 +236,24 @@ def test_a_rewards_settings_are_checked_before_ray_starts(data, reward, settings
 def test_another_reward_is_left_alone(data):
     key = "reward.custom_reward_function"
     assert problems(["+method=grpo", *data, f"{key}.path=mine/grounding.py", f"+{key}.reward_kwargs.a=1"]) == []
+
+
+INTERNVL = [
+    "actor_rollout_ref.model.path=OpenGVLab/InternVL3-8B-hf",
+    "actor_rollout_ref.model._target_=verl_plugins.internvl.InternVLModelConfig",
+    "actor_rollout_ref.rollout.agent.default_agent_loop=image_single_turn_agent",
+]
+
+
+def test_internvl_needs_its_model_config_and_loop(data, tmp_path):
+    assert problems(["+method=grpo", *data, *INTERNVL]) == []
+    (tmp_path / "config.json").write_text('{"model_type": "internvl"}')
+    bare = problems(["+method=grpo", *data, f"actor_rollout_ref.model.path={tmp_path}"])
+    assert "model._target_: got verl.workers.config.HFModelConfig, expected verl_plugins.internvl" in bare[0]
+    assert "default_agent_loop: got single_turn_agent, expected image_single_turn_agent" in bare[1]
+    assert len(bare) == 2
+
+
+def test_one_limit_of_the_pixels_alone_is_refused(data):
+    (found,) = problems(["+method=grpo", *data, "+data.mm_processor_kwargs.max_pixels=1000"])
+    assert "data.mm_processor_kwargs: got max_pixels alone, expected min_pixels and max_pixels" in found

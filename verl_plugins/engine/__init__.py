@@ -4,6 +4,7 @@ The names here are known in every process; the modules are imported in verl's wo
 """
 
 ENGINE = "entropy_language_model"  # the model type under which ``fsdp.EntropyEngine`` is registered
+FROZEN_VISION_ENGINE = "entropy_language_model_frozen_vision"  # the same for ``frozen_vision.FrozenVisionEngine``
 
 # What ``adversarial.py`` writes to the TransferQueue, a row each.
 PIXELS = "adversarial_pixels"  # uint8, the pictures of a prompt one after the other, in its first row; else empty

@@ -1,0 +1,196 @@
+"""The planner's formulas against measured peaks: updates of small models of each family, on the CPU in float32.
+
+    python benchmarks/plan.py
+
+The peak is that of all tensors alive in two micro-batches after a first step (weights, optimizer states, gradients, and
+what forward and backward hold), counted from the storages that every operation returns. The models have the families'
+architectures in Transformers and random weights. What a GPU adds, FSDP's gathered weights and FlashAttention's kernels
+instead of torch's, is not in it: those parts of a plan are arithmetic that this does not check.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+from transformers import AutoConfig, AutoModelForImageTextToText
+from verl.utils.torch_functional import logprobs_from_logits
+
+from verl_plugins.plan import memory
+from verl_plugins.plan.shape import shape_of_config
+from verl_plugins.plan.workload import TEXT_OF_A_ROW, Workload
+
+TOLERANCE = 0.2
+VOCABULARY = 4096
+IMAGE_TOKEN = 7
+
+TEXT = {
+    "hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 6, "num_attention_heads": 8,
+    "num_key_value_heads": 2, "vocab_size": VOCABULARY, "tie_word_embeddings": False,
+}  # fmt: skip
+VISION = {
+    "depth": 4, "hidden_size": 128, "intermediate_size": 384, "num_heads": 4, "spatial_merge_size": 2, "in_channels": 3,
+    "out_hidden_size": 256,
+}  # fmt: skip
+ROPE = {"rope_type": "default", "rope_theta": 1e6}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "qwen2_5_vl": {
+        "text_config": {**TEXT, "rope_parameters": {**ROPE, "mrope_section": [4, 6, 6]}},
+        "vision_config": {**VISION, "patch_size": 14, "fullatt_block_indexes": [1, 3]},
+    },
+    "qwen3_vl": {
+        "text_config": {**TEXT, "head_dim": 32, "rope_parameters": {**ROPE, "mrope_section": [6, 5, 5]}},
+        "vision_config": {**VISION, "patch_size": 16, "deepstack_visual_indexes": [1]},
+    },
+    "internvl": {
+        "downsample_ratio": 0.5,
+        "image_seq_length": 64,
+        "text_config": {**TEXT, "model_type": "qwen2"},
+        "vision_config": {
+            "model_type": "internvl_vision", "hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4,
+            "num_attention_heads": 4, "patch_size": [14, 14], "image_size": [224, 224],
+        },
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table."""
+
+    family: str
+    tokens: int = 1024
+    is_checkpointed: bool = False
+    is_vision_frozen: bool = False
+
+    def __str__(self) -> str:
+        flags = ["checkpointed"] * self.is_checkpointed + ["vision frozen"] * self.is_vision_frozen
+        return ", ".join([self.family, f"{self.tokens} tokens", *flags])
+
+
+def cases() -> list[Case]:
+    """Each family, with and without checkpointing, with a frozen tower, and on a longer micro-batch."""
+    found = []
+    for family in FAMILIES:
+        case = Case(family)
+        found += [case, replace(case, is_checkpointed=True), replace(case, is_vision_frozen=True)]
+        found.append(replace(case, tokens=3072, is_checkpointed=True))
+    return found
+
+
+def measure(case: Case) -> tuple[int, int]:
+    """Measured and predicted bytes at the peak."""
+    config = AutoConfig.for_model(
+        case.family, tie_word_embeddings=False, image_token_id=IMAGE_TOKEN, **FAMILIES[case.family]
+    )
+    torch.manual_seed(0)
+    model = AutoModelForImageTextToText.from_config(config, attn_implementation="sdpa").float().train()
+    if case.is_checkpointed:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if case.is_vision_frozen:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_("visual" not in name and "vision_tower" not in name)
+    optimizer = torch.optim.AdamW([parameter for parameter in model.parameters() if parameter.requires_grad])
+    inputs = inputs_of(config, case.tokens)
+    backward(model, inputs)
+    optimizer.step()
+    optimizer.zero_grad()
+
+    alive = AliveBytes()
+    for state in optimizer.state.values():
+        alive.see(state["exp_avg"]), alive.see(state["exp_avg_sq"])
+    for parameter in model.parameters():
+        alive.see(parameter)
+    with alive:
+        backward(model, inputs)
+        backward(model, inputs)
+    return alive.peak, predict(config, case)
+
+
+class AliveBytes(TorchDispatchMode):
+    """Counts the bytes of all storages that operations return, while they live."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = self.peak = 0
+        self.known: set[int] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        tree_map_only(torch.Tensor, self.see, found)
+        return found
+
+    def see(self, tensor: torch.Tensor) -> None:
+        """Count the tensor's storage from now until it is freed."""
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self.known:
+            self.known.add(key)
+            self.now += size
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self.forget, key, size)
+
+    def forget(self, key: int, size: int) -> None:
+        self.known.discard(key)
+        self.now -= size
+
+
+def backward(model: Any, inputs: dict[str, torch.Tensor]) -> None:
+    """One micro-batch, as verl's engine runs it on packed rows."""
+    logits = model(**inputs, use_cache=False).logits.squeeze(0)
+    log_probs = logprobs_from_logits(logits, inputs["input_ids"].squeeze(0).roll(-1))
+    log_probs.mean().neg().backward()
+
+
+def inputs_of(config: Any, tokens: int) -> dict[str, torch.Tensor]:
+    """A packed row of text and images of 64 tokens, as many as the planner assumes."""
+    images = tokens // (64 + 2 + TEXT_OF_A_ROW)
+    input_ids = torch.randint(10, VOCABULARY, (1, tokens))
+    input_ids[0, 4 : 4 + 64 * images] = IMAGE_TOKEN
+    found = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
+    if config.model_type == "internvl":
+        return {**found, "pixel_values": torch.randn(images, 3, 224, 224)}
+    vision = config.vision_config
+    pixels = torch.randn(256 * images, 3 * vision.temporal_patch_size * vision.patch_size**2)
+    positions, grid = torch.arange(tokens).expand(3, 1, -1), torch.tensor([[1, 16, 16]]).expand(images, -1)
+    return {**found, "position_ids": positions, "pixel_values": pixels, "image_grid_thw": grid}
+
+
+def predict(config: Any, case: Case) -> int:
+    """The planner's bytes for the same: no FSDP, so one GPU that gathers nothing, and torch's kernels."""
+    shape = shape_of_config(config)
+    load = Workload(
+        gpus=1,
+        gpus_of_a_node=1,
+        compute_bytes=4,
+        tokens=case.tokens,
+        is_checkpointed=case.is_checkpointed,
+        is_vision_frozen=case.is_vision_frozen,
+        image_pixels=448 * 448 if shape.tile_tokens else 64 * (shape.patch * 2) ** 2,  # 64 tokens
+        fused_kernels=False,
+    )
+    held = shape.parameters * 4 + 3 * memory.trained_parameters(shape, load) * 4
+    parts = memory.update(shape, load)
+    return held + parts["activations"] + parts["logits, or a layer"]
+
+
+def main() -> int:
+    """Print the table; 1 if a prediction is off by more than TOLERANCE."""
+    print("| update | measured, MiB | predicted, MiB | off by |\n|---|---|---|---|")
+    worst = 0.0
+    for case in cases():
+        measured, predicted = measure(case)
+        error = predicted / measured - 1
+        worst = max(worst, abs(error))
+        print(f"| {case} | {measured / 2**20:.1f} | {predicted / 2**20:.1f} | {error:+.1%} |", flush=True)
+    print(f"\nworst: {worst:.1%}, allowed: {TOLERANCE:.0%}")
+    return int(worst > TOLERANCE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Runs a recipe as a job on a Ray cluster that is already there, such as one of KubeRay:
+#
+#   RAY_API_SERVER_ADDRESS=http://... NNODES=2 GPUS=8 DATA_DIR=/... OUT=/... \
+#       recipes/cluster/job_submit.sh recipes/run_qwen2_5_vl_7b_vepo.sh [overrides]
+#
+# The recipes travel with the job; the package must be installed on every machine of the cluster, and DATA_DIR and OUT
+# must be folders that all of them see. A cluster that wants a token takes it from RAY_AUTH_TOKEN.
+set -euo pipefail
+
+recipe=${1:?a recipe}
+shift
+folder=$(dirname "$(realpath "$recipe")")
+for name in DATA_DIR OUT; do
+    if [[ "${!name:-}" != /* ]]; then
+        echo "$name: got '${!name:-}', expected an absolute path that all machines of the cluster see; set $name" >&2
+        exit 2
+    fi
+done
+export NNODES=${NNODES:-1} GPUS=${GPUS:-8}
+
+# What recipes take from the environment, as far as it is set here. Logins (WANDB_API_KEY, HF_TOKEN) belong to the cluster.
+environment=$(python3 - <<'PYTHON'
+import json, os
+
+names = "NNODES GPUS TP MAX_TOKENS GPU_MEMORY_UTILIZATION EXPERIMENT DATA_DIR OUT TRAIN_FILES VAL_FILES DATASET EPOCHS"
+names += " MODEL_PATH R0 LOGGER DRY_RUN HF_HOME"
+print(json.dumps({"env_vars": {name: os.environ[name] for name in names.split() if name in os.environ}}))
+PYTHON
+)
+exec ray job submit --working-dir "$folder" --runtime-env-json "$environment" -- bash "$(basename "$recipe")" "$@"

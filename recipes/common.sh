@@ -1,0 +1,209 @@
+#!/usr/bin/env bash
+# What all recipes share: the job's size, the model families, the data sets with their papers' settings, the start.
+# Sourced by run_*.sh, which name a family, then a data set; these fill DATA MODEL ACTOR ROLLOUT TRAINER.
+# shellcheck disable=SC2034  # the arrays are read by the recipes
+
+# --- The job: every value can be set from outside --------------------------------------------------------------------
+NNODES=${NNODES:-1}                              # machines
+GPUS=${GPUS:-8}                                  # of each
+TP=${TP:-1}                                      # GPUs that share one copy of the model in vLLM
+MAX_TOKENS=${MAX_TOKENS:-12288}                  # of the packed rows that a GPU trains on at once: the knob for activations
+EXPERIMENT=${EXPERIMENT:-$(basename "$0" .sh)}
+DATA_DIR=$(realpath -m "${DATA_DIR:-data}")      # absolute, because Ray's workers start in folders of their own
+OUT=$(realpath -m "${OUT:-outputs/$EXPERIMENT}") # checkpoints and metrics; on several machines a folder that all see
+export VERL_FILE_LOGGER_PATH=${VERL_FILE_LOGGER_PATH:-$OUT/metrics.jsonl}
+
+# A process of verl that cannot load the plugin ends with an ImportError, where verl's entry points would only go without.
+export VERL_USE_EXTERNAL_MODULES=verl_plugins.register # Ray's workers get it from config/shared/trainer.yaml
+
+DATA=(
+    data.filter_overlong_prompts=true
+    data.seed=42
+)
+MODEL=(
+    actor_rollout_ref.model.use_remove_padding=true
+    actor_rollout_ref.model.enable_gradient_checkpointing=true
+)
+ACTOR=(
+    actor_rollout_ref.actor.strategy=fsdp2
+    actor_rollout_ref.actor.use_dynamic_bsz=true
+    actor_rollout_ref.actor.ppo_max_token_len_per_gpu="$MAX_TOKENS"
+    actor_rollout_ref.actor.entropy_from_logits_with_chunking=true
+    actor_rollout_ref.actor.optim.lr=1e-6 # all three papers'
+)
+ROLLOUT=(
+    actor_rollout_ref.rollout.name=vllm
+    actor_rollout_ref.rollout.temperature=1.0
+    actor_rollout_ref.rollout.tensor_model_parallel_size="$TP"
+    actor_rollout_ref.rollout.gpu_memory_utilization="${GPU_MEMORY_UTILIZATION:-0.6}"
+)
+TRAINER=(
+    trainer.nnodes="$NNODES"
+    trainer.n_gpus_per_node="$GPUS"
+    trainer.project_name=verl_plugins
+    trainer.experiment_name="$EXPERIMENT"
+    trainer.default_local_dir="$OUT/checkpoints"
+    trainer.max_actor_ckpt_to_keep=2
+    trainer.logger="${LOGGER:-[console,file]}"
+)
+
+# --- Model families ---------------------------------------------------------------------------------------------------
+qwen2_5_vl() { # MODEL_PATH
+    MODEL+=(actor_rollout_ref.model.path="$1")
+    PATCH_SIZE=14
+    BOX_SPACE=processed # pixels of the image after resizing
+}
+
+qwen3_vl() { # MODEL_PATH
+    MODEL+=(actor_rollout_ref.model.path="$1")
+    PATCH_SIZE=16
+    BOX_SPACE=0-1000
+}
+
+internvl3() { # MODEL_PATH
+    MODEL+=(actor_rollout_ref.model.path="$1")
+    PATCH_SIZE=14
+    BOX_SPACE=0-1000
+    # verl does not know InternVL's processor; the plugin does (verl_plugins/internvl.py).
+    MODEL+=(actor_rollout_ref.model._target_=verl_plugins.internvl.InternVLModelConfig)
+    ROLLOUT+=(actor_rollout_ref.rollout.agent.default_agent_loop=image_single_turn_agent)
+    TILE=$((448 * 448)) # images are cut into such tiles, 256 tokens each, and a thumbnail
+}
+
+image_pixels() { # MIN MAX: the processor scales images to that many pixels, in training and in vLLM
+    DATA+=(data.image_patch_size="$PATCH_SIZE")
+    if [[ -n "${TILE:-}" ]]; then
+        DATA+=(+data.mm_processor_kwargs.max_patches=$(($2 / TILE)))
+        return
+    fi
+    local limits="{min_pixels:$1,max_pixels:$2}"
+    DATA+=(+data.mm_processor_kwargs="$limits")
+    ROLLOUT+=(+actor_rollout_ref.rollout.engine_kwargs.vllm.mm_processor_kwargs="$limits")
+}
+
+# --- Data sets, with the settings of the paper whose method was made for them ---------------------------------------
+# Every method of a data set runs with these, and GRPO with them at the same number of responses: the equal budget.
+refcoco() { # ECVGPO, arXiv 2512.06726; [choice]: the paper's settings as we have them do not say
+    DATA+=(
+        data.train_files="${TRAIN_FILES:-[$DATA_DIR/refcoco/train.parquet,$DATA_DIR/refcoco_plus/train.parquet,$DATA_DIR/refcocog/train.parquet]}"
+        data.val_files="${VAL_FILES:-[$DATA_DIR/refcoco/val.parquet,$DATA_DIR/lisa_grounding/test.parquet]}"
+        data.val_max_samples=2000   # drawn with seed 42, as VLM-R1 evaluates
+        data.train_batch_size=32    # the paper: 4, which we read as 4 prompts on each of 8 GPUs [choice]
+        data.max_prompt_length=2048 # [choice]
+        data.max_response_length=512 # [choice]
+    )
+    local min_pixels=3136 max_pixels=1003520 # 4 to 1280 tokens in Qwen2.5-VL: RefCOCO's images keep their size [choice]
+    image_pixels "$min_pixels" "$max_pixels"
+    local settings="preset:ecvgpo,box_space:$BOX_SPACE" # IoU + 0.5 for the format
+    if [[ "$BOX_SPACE" == processed ]]; then
+        settings+=",patch_size:$PATCH_SIZE,min_pixels:$min_pixels,max_pixels:$max_pixels"
+    fi
+    DATA+=(
+        reward.custom_reward_function.path=pkg://reward_fns.grounding
+        +reward.custom_reward_function.reward_kwargs="{$settings}"
+    )
+    ACTOR+=(
+        actor_rollout_ref.actor.ppo_mini_batch_size=32 # 1 iteration
+        actor_rollout_ref.actor.use_kl_loss=true
+        actor_rollout_ref.actor.kl_loss_coef=0.04
+        actor_rollout_ref.actor.kl_loss_type=low_var_kl # k3
+    )
+    ROLLOUT+=(actor_rollout_ref.rollout.n=8)
+    TRAINER+=(
+        trainer.total_epochs="${EPOCHS:-1}" # [choice]
+        trainer.save_freq=500
+        trainer.test_freq=500
+    )
+}
+
+geometry3k_mmk12() { # VEPO, arXiv 2606.03937
+    DATA+=(
+        data.train_files="${TRAIN_FILES:-[$DATA_DIR/geometry3k/train.parquet,$DATA_DIR/mmk12/train.parquet]}"
+        data.val_files="${VAL_FILES:-[$DATA_DIR/geometry3k/test.parquet,$DATA_DIR/mmk12/test.parquet]}"
+        data.train_batch_size=512
+        data.max_prompt_length=2048
+        data.max_response_length=2048
+    )
+    reasoning
+    ACTOR+=(
+        actor_rollout_ref.actor.ppo_mini_batch_size=128 # default of EasyR1, which the paper's code is made from [choice]
+        actor_rollout_ref.actor.freeze_vision_tower=true
+        actor_rollout_ref.actor.entropy_coeff=1e-3
+        actor_rollout_ref.actor.entropy_checkpointing=true
+    )
+    TRAINER+=(
+        trainer.total_epochs="${EPOCHS:-15}" # EasyR1's default [choice]
+        trainer.save_freq=8
+        trainer.test_freq=8
+    )
+}
+
+geometry3k() { # SaEI, arXiv 2512.10414: it gives n1, n2, T and alpha; the rest is VEPO's, with a smaller batch [choice]
+    DATA+=(
+        data.train_files="${TRAIN_FILES:-$DATA_DIR/geometry3k/train.parquet}"
+        data.val_files="${VAL_FILES:-$DATA_DIR/geometry3k/test.parquet}"
+        data.train_batch_size=128
+        data.max_prompt_length=2048
+        data.max_response_length=2048
+    )
+    reasoning
+    ACTOR+=(actor_rollout_ref.actor.ppo_mini_batch_size=128)
+    TRAINER+=(
+        trainer.total_epochs="${EPOCHS:-15}"
+        trainer.save_freq=32
+        trainer.test_freq=16
+    )
+}
+
+mm_eureka() { # SaEI, as for Geometry3K; MM-Eureka has no validation rows of its own
+    DATA+=(
+        data.train_files="${TRAIN_FILES:-$DATA_DIR/mm_eureka/train.parquet}"
+        data.val_files="${VAL_FILES:-$DATA_DIR/mmk12/test.parquet}"
+        data.train_batch_size=128
+        data.max_prompt_length=2048
+        data.max_response_length=2048
+    )
+    reasoning
+    ACTOR+=(actor_rollout_ref.actor.ppo_mini_batch_size=128)
+    TRAINER+=(
+        trainer.total_epochs="${EPOCHS:-1}"
+        trainer.save_freq=50
+        trainer.test_freq=50
+    )
+}
+
+reasoning() { # what the data sets of questions share
+    image_pixels 262144 1000000
+    DATA+=(
+        reward.custom_reward_function.path=pkg://reward_fns.math
+        +reward.custom_reward_function.reward_kwargs="{preset:vepo}" # 0.9 accuracy + 0.1 format
+    )
+    ACTOR+=(
+        actor_rollout_ref.actor.optim.weight_decay=1e-2
+        actor_rollout_ref.actor.grad_clip=1.0
+        actor_rollout_ref.actor.clip_ratio=0.2
+    )
+    ROLLOUT+=(actor_rollout_ref.rollout.n=12) # with SaEI 6 + 6
+}
+
+dataset_of() { # NAME ALLOWED...: the data set NAME, if the recipe allows it
+    local name=$1 allowed
+    shift
+    for allowed in "$@"; do
+        if [[ "$name" == "$allowed" ]]; then
+            "$name"
+            return
+        fi
+    done
+    echo "DATASET: got $name, expected one of: $*" >&2
+    exit 2
+}
+
+# --- The start --------------------------------------------------------------------------------------------------------
+launch() { # OVERRIDES...: train; with DRY_RUN=1 print the composed config and what is wrong with it, and stop
+    if [[ "${DRY_RUN:-0}" == 1 ]]; then
+        exec verl-plugins compose "$@"
+    fi
+    mkdir -p "$OUT"
+    exec python3 -m verl.trainer.main_ppo "$@"
+}

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# GRPO with InternVL3-8B on DATASET=refcoco, geometry3k_mmk12, geometry3k or mm_eureka: the methods' baseline, at equal budget.
+set -xeuo pipefail
+
+# shellcheck source=recipes/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+internvl3 "${MODEL_PATH:-OpenGVLab/InternVL3-8B-hf}"
+dataset_of "${DATASET:-refcoco}" refcoco geometry3k_mmk12 geometry3k mm_eureka
+
+METHOD=(+method=grpo)
+launch "${METHOD[@]}" "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${TRAINER[@]}" "$@"

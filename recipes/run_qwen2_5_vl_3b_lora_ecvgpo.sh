@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# ECVGPO on RefCOCO, RefCOCO+ and RefCOCOg with LoRA on Qwen2.5-VL-3B, on one GPU of 24 GB.
+set -xeuo pipefail
+
+GPUS=${GPUS:-1}
+MAX_TOKENS=${MAX_TOKENS:-4096}
+GPU_MEMORY_UTILIZATION=${GPU_MEMORY_UTILIZATION:-0.55}
+# shellcheck source=recipes/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+qwen2_5_vl "${MODEL_PATH:-Qwen/Qwen2.5-VL-3B-Instruct}"
+refcoco
+
+METHOD=(
+    +method=ecvgpo
+    algorithm.ecvgpo.r0="${R0:-10}" # the paper's for Qwen2.5-VL
+)
+# Not in the paper, which trains all weights [choice].
+MODEL+=(
+    actor_rollout_ref.model.lora_rank=64
+    actor_rollout_ref.model.lora_alpha=64
+    actor_rollout_ref.model.target_modules=all-linear
+    "actor_rollout_ref.model.exclude_modules='.*visual.*'" # vLLM takes adapters of the language model alone
+)
+ACTOR+=(
+    actor_rollout_ref.actor.optim.lr=1e-5 # adapters want ten times the rate
+    actor_rollout_ref.actor.fsdp_config.model_dtype=bf16
+    actor_rollout_ref.actor.fsdp_config.param_offload=true
+    actor_rollout_ref.actor.fsdp_config.optimizer_offload=true
+)
+ROLLOUT+=(
+    actor_rollout_ref.rollout.load_format=safetensors # vLLM reads the base weights itself, and gets the adapters only
+    actor_rollout_ref.rollout.max_model_len=2560
+    actor_rollout_ref.rollout.max_num_seqs=64
+    actor_rollout_ref.rollout.enforce_eager=true # no memory for CUDA graphs
+)
+launch "${METHOD[@]}" "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${TRAINER[@]}" "$@"

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# ECVGPO on RefCOCO, RefCOCO+ and RefCOCOg with Qwen3-VL-4B (arXiv 2512.06726).
+set -xeuo pipefail
+
+# shellcheck source=recipes/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+qwen3_vl "${MODEL_PATH:-Qwen/Qwen3-VL-4B-Instruct}"
+refcoco
+
+METHOD=(
+    +method=ecvgpo
+    algorithm.ecvgpo.r0="${R0:-10}" # Qwen2.5-VL's: the paper has no Qwen3-VL [choice]
+)
+launch "${METHOD[@]}" "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${TRAINER[@]}" "$@"

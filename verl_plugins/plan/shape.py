@@ -1,0 +1,129 @@
+"""A model's sizes, from its config: what the memory formulas need, and nothing of its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verl_plugins.plan.models import CONFIGS
+
+VISION_PARTS = {"visual", "vision_tower"}  # the names that Transformers gives a vision tower
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A stack of equal transformer layers.
+
+    Args:
+        count: of the layers.
+        hidden, intermediate: widths of the residual stream and of the feed-forward.
+        query, key: widths of all query heads and of all key heads together.
+        is_gated: whether the feed-forward has a gate (SwiGLU).
+        has_head_norms: whether queries and keys are normalised head by head.
+        parameters: of one layer.
+    """
+
+    count: int
+    hidden: int
+    intermediate: int
+    query: int
+    key: int
+    is_gated: bool
+    has_head_norms: bool
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A vision-language model.
+
+    Args:
+        text, vision: its two stacks.
+        vocabulary: rows of the output projection.
+        is_tied: whether the embedding is the output projection, too.
+        parameters, vision_parameters: of the whole model, and of its vision tower.
+        patch: side of a vision patch in pixels.
+        patches_per_token: vision patches that make one token of the language model.
+        tile_tokens: tokens of an image tile, for models that cut images into tiles; else 0.
+        adapted_sides: sum over the linear layers of the language model of inputs + outputs, which is the parameters of
+            a LoRA adapter of rank 1.
+    """
+
+    text: Layers
+    vision: Layers
+    vocabulary: int
+    is_tied: bool
+    parameters: int
+    vision_parameters: int
+    patch: int
+    patches_per_token: int
+    tile_tokens: int
+    adapted_sides: int
+
+
+def shape_of(model: str) -> Shape:
+    """The shape of a model that is a name in CONFIGS, or a folder with a ``config.json``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    from transformers import AutoConfig
+
+    if model in CONFIGS:
+        model_type, sizes = CONFIGS[model]
+        return shape_of_config(AutoConfig.for_model(model_type, **sizes))
+    folder = Path(model).expanduser()
+    if not (folder / "config.json").is_file():
+        known = ", ".join(CONFIGS)
+        raise ValueError(f"model: got {model}, expected a folder with a config.json, or one of {known}; set MODEL_PATH")
+    return shape_of_config(AutoConfig.from_pretrained(folder))
+
+
+def shape_of_config(config: Any) -> Shape:
+    """The shape of a Transformers config with a ``text_config`` and a ``vision_config``."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(config)
+    text, vision = config.get_text_config(), config.vision_config
+    towers = [parameter for name, parameter in model.named_parameters() if VISION_PARTS & set(name.split("."))]
+    linears = [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and not {"lm_head", *VISION_PARTS} & set(name.split("."))
+    ]
+    merge = getattr(vision, "spatial_merge_size", None)
+    return Shape(
+        text=_layers(text, model, is_vision=False),
+        vision=_layers(vision, model, is_vision=True),
+        vocabulary=text.vocab_size,
+        is_tied=bool(config.tie_word_embeddings),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        vision_parameters=sum(parameter.numel() for parameter in towers),
+        patch=vision.patch_size if merge else vision.patch_size[0],
+        patches_per_token=merge**2 if merge else round(config.downsample_ratio**-2),
+        tile_tokens=0 if merge else config.image_seq_length,
+        adapted_sides=sum(linear.in_features + linear.out_features for linear in linears),
+    )
+
+
+def _layers(config: Any, model: Any, is_vision: bool) -> Layers:
+    heads = getattr(config, "num_attention_heads", None) or config.num_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    count = getattr(config, "num_hidden_layers", None) or config.depth
+    names = ("blocks", "layer") if is_vision else ("layers",)
+    stacks = (m for name, m in model.named_modules() if name.rpartition(".")[2] in names and len(list(m)) == count)
+    layer = next(stacks)[0]
+    found = {name.rpartition(".")[2]: type(module).__name__ for name, module in layer.named_modules()}
+    return Layers(
+        count=count,
+        hidden=config.hidden_size,
+        intermediate=config.intermediate_size,
+        query=heads * head,
+        key=(getattr(config, "num_key_value_heads", None) or heads) * head,
+        is_gated="gate_proj" in found,
+        has_head_norms=found.get("q_norm", "Identity") != "Identity",
+        parameters=sum(parameter.numel() for parameter in layer.parameters()),
+    )

@@ -1,0 +1,109 @@
+"""What a run does, as far as memory goes, from its composed config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+BYTES = {"fp32": 4, "float32": 4, "bf16": 2, "bfloat16": 2, "fp16": 2, "float16": 2}
+TEXT_OF_A_ROW = 256  # tokens beside the image's, of the shortest rows that a micro-batch is planned for
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A run on GPUs that share a model by FSDP.
+
+    Args:
+        gpus, gpus_of_a_node: in all, and on each machine.
+        methods: of this package.
+        weight_bytes: of a stored weight, and of its gradient and its two optimizer states.
+        compute_bytes: of an activation.
+        tokens, log_prob_tokens: of a micro-batch of the update, and of one without gradient.
+        image_pixels: largest image that the processor makes.
+        prompt, response: largest lengths in tokens.
+        is_checkpointed: activations are recomputed layer by layer.
+        is_vision_frozen: the vision tower is not trained.
+        lora_rank: 0 if all weights are trained.
+        has_entropy_loss: the loss has the entropy in it; ``is_entropy_recomputed`` in its backward.
+        offloads_weights, offloads_optimizer: to the host while they are not used.
+        has_reference: a reference policy, on the host but for the layer at work.
+        reference_bytes: of its stored weights.
+        vllm_share: of a GPU's memory, for vLLM.
+        vllm_gpus: that share one copy of the model there.
+        sequences: that vLLM works on at once.
+        fused_kernels: FlashAttention's attention and cross-entropy, as on a GPU; else torch's own.
+    """
+
+    gpus: int
+    gpus_of_a_node: int
+    methods: tuple[str, ...] = ()
+    weight_bytes: int = 4
+    compute_bytes: int = 2
+    tokens: int = 16384
+    log_prob_tokens: int = 16384
+    image_pixels: int = 1280 * 28 * 28
+    prompt: int = 2048
+    response: int = 2048
+    is_checkpointed: bool = True
+    is_vision_frozen: bool = False
+    lora_rank: int = 0
+    has_entropy_loss: bool = False
+    is_entropy_recomputed: bool = False
+    offloads_weights: bool = False
+    offloads_optimizer: bool = False
+    has_reference: bool = False
+    reference_bytes: int = 4
+    vllm_share: float = 0.5
+    vllm_gpus: int = 1
+    sequences: int = 256
+    fused_kernels: bool = True
+
+
+def workload_of(config: DictConfig) -> Workload:
+    """The workload of verl's composed config (``ppo_trainer``), on FSDP or FSDP2."""
+    run, data = config.actor_rollout_ref, config.data
+    actor, rollout, fsdp = run.actor, run.rollout, run.actor.fsdp_config
+    row = data.max_prompt_length + data.max_response_length
+
+    def tokens(is_dynamic: bool, most: int, rows: int | None) -> int:
+        return most if is_dynamic else row * (rows or 1)
+
+    methods = ("ecvgpo", "vepo", "saei")
+    return Workload(
+        gpus=config.trainer.nnodes * config.trainer.n_gpus_per_node,
+        gpus_of_a_node=config.trainer.n_gpus_per_node,
+        methods=tuple(name for name in methods if name in config.algorithm),
+        weight_bytes=BYTES[fsdp.model_dtype],
+        tokens=tokens(actor.use_dynamic_bsz, actor.ppo_max_token_len_per_gpu, actor.ppo_micro_batch_size_per_gpu),
+        log_prob_tokens=tokens(
+            rollout.log_prob_use_dynamic_bsz,
+            rollout.log_prob_max_token_len_per_gpu,
+            rollout.log_prob_micro_batch_size_per_gpu,
+        ),
+        image_pixels=_image_pixels(data.mm_processor_kwargs or {}),
+        prompt=data.max_prompt_length,
+        response=data.max_response_length,
+        is_checkpointed=run.model.enable_gradient_checkpointing,
+        is_vision_frozen=bool(actor.freeze_vision_tower) or run.model.lora_rank > 0,
+        lora_rank=run.model.lora_rank,
+        has_entropy_loss=actor.entropy_coeff != 0 or bool(actor.calculate_entropy),
+        is_entropy_recomputed=actor.entropy_checkpointing,
+        offloads_weights=fsdp.param_offload,
+        offloads_optimizer=fsdp.optimizer_offload,
+        has_reference=run.model.lora_rank == 0
+        and (actor.use_kl_loss or bool(OmegaConf.select(config, "algorithm.use_kl_in_reward"))),
+        reference_bytes=BYTES[run.ref.fsdp_config.model_dtype],
+        vllm_share=rollout.gpu_memory_utilization,
+        vllm_gpus=rollout.tensor_model_parallel_size,
+        sequences=rollout.max_num_seqs,
+    )
+
+
+def _image_pixels(kwargs: Any) -> int:
+    if "crop_to_patches" in kwargs and not kwargs["crop_to_patches"]:
+        return 448 * 448
+    if "max_patches" in kwargs:
+        return (kwargs["max_patches"] + 1) * 448 * 448  # the tiles and the thumbnail
+    return kwargs.get("max_pixels") or 16384 * 28 * 28
