@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.config import SECOND_LOOPS, TRAINER_MODE
+from verl_plugins.health.config import health_from_node
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.config import config_from_node
 from verl_plugins.methods.saei import SaEIConfig
@@ -31,6 +32,7 @@ def check_run(config: DictConfig) -> list[str]:
     return [
         *_check_knobs(config, methods),
         *_check_trainer(config, methods),
+        *_check_health(config),
         *(_check_saei(config) if "saei" in methods else ()),
         *_check_files(config, "train_files", takes_videos="saei" not in methods),
         *_check_files(config, "val_files", takes_videos=True),
@@ -77,6 +79,14 @@ def _check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
         key = "actor_rollout_ref.actor.loss_agg_mode"
         expect(key, lambda got: got == "token-mean", "token-mean, for which vepo's weights are made")
     return problems
+
+
+def _check_health(config: DictConfig) -> list[str]:
+    try:
+        health_from_node(config.trainer.get("health") or {})
+    except ValueError as error:
+        return [str(error)]
+    return []
 
 
 def _check_saei(config: DictConfig) -> list[str]:
