@@ -17,6 +17,18 @@ from typing import Any
 UNREAD, FAULTS = ("no_answer", "bad_format"), ("bad_gold", "timeout", "error")
 REWARD_STATUS = re.compile(rf"reward/.+/({'|'.join(UNREAD + FAULTS)})")
 
+SOURCES = {
+    "entropy": ("actor/entropy",),
+    "zero_variance": ("groups/zero_variance",),
+    "jsd": ("vepo/jsd",),
+    "beyond_entropy": ("vepo/kept_missed_by_entropy",),
+    "reward_clean": ("saei/reward_clean",),
+    "reward_adversarial": ("saei/reward_adversarial",),
+    # of saei's responses the adversarial half is off-policy on purpose
+    "mismatch": ("saei/log_prob_mismatch_clean", "training/rollout_probs_diff_mean"),
+}
+"""The metrics that a measure is, the first that a step has."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -82,20 +94,13 @@ def measures(metrics: Mapping[str, Any], responses: int) -> dict[str, float]:
         metrics: of the step, by their names.
         responses: number of responses in the step's batch, fillers left out.
     """
-    names = {
-        "entropy": "actor/entropy",
-        "zero_variance": "groups/zero_variance",
-        "jsd": "vepo/jsd",
-        "reward_clean": "saei/reward_clean",
-        "reward_adversarial": "saei/reward_adversarial",
-        # of saei's responses the adversarial half is off-policy on purpose
-        "mismatch": "saei/log_prob_mismatch_clean"
-        if "saei/log_prob_mismatch_clean" in metrics
-        else "training/rollout_probs_diff_mean",
-    }
-    if "vepo/jsd" in metrics:  # the entropy-only baseline, which has none, selects by entropy on purpose
-        names["beyond_entropy"] = "vepo/kept_missed_by_entropy"
-    found = {measure: float(metrics[name]) for measure, name in names.items() if name in metrics}
+    found = {}
+    for measure, names in SOURCES.items():
+        name = next((name for name in names if name in metrics), None)
+        if name is not None:
+            found[measure] = float(metrics[name])
+    if "jsd" not in found:  # vepo's entropy-only baseline selects by entropy on purpose
+        found.pop("beyond_entropy", None)
     statuses = [(match[1], metrics[name]) for name in metrics if (match := REWARD_STATUS.fullmatch(name))]
     if statuses and responses:
         found["unread"] = sum(count for status, count in statuses if status in UNREAD) / responses
@@ -140,6 +145,14 @@ def look(history: History, measured: Mapping[str, float], window: int, limits: M
         if reason and check.alarm not in on:
             on[check.alarm] = reason
     return History(start, recent, on)
+
+
+def looks_at(alarm: str, metric: str) -> bool:
+    """Whether an alarm's checks look at a metric."""
+    found = {measure for measure, names in SOURCES.items() if metric in names}
+    if REWARD_STATUS.fullmatch(metric):
+        found |= {"unread", "faults"}
+    return any(check.alarm == alarm and check.measure in found for check in CHECKS)
 
 
 def watched(history: History) -> list[str]:
