@@ -24,7 +24,7 @@ def write_state(folder: str | Path, state: Mapping[str, Any]) -> None:
     temporary.replace(path)
 
 
-def read_state(folder: str | Path) -> dict[str, Any] | None:
-    """The state in a checkpoint's folder; None for a checkpoint that verl wrote without this package."""
+def read_state(folder: str | Path) -> dict[str, Any]:
+    """The state in a checkpoint's folder; empty for a checkpoint that verl wrote without this package."""
     path = Path(folder) / NAME
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -22,6 +22,7 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.debug import marked_timer
 from verl.workers.utils.padding import response_from_nested, response_to_nested
 
+from verl_plugins.adaptive_r0 import AdaptiveR0
 from verl_plugins.adversaries import SUFFIX, Adversary, is_adversarial
 from verl_plugins.counterfactuals import Counterfactuals
 from verl_plugins.driver_state import read_state, write_state
@@ -45,7 +46,12 @@ class EntropyTrainer(PPOTrainerSync):
             for name, (config_class, apply) in METHODS.items()
             if config.algorithm.get(name) is not None
         }
-        self.watch = Watch(health_from_node(config.trainer.get("health") or {}))
+        self.remembered: dict[str, Any] = {}  # what a checkpoint's state holds, by its name there
+        _, ecvgpo = self.methods.get("ecvgpo", (None, None))
+        if ecvgpo and ecvgpo.is_adaptive:
+            self.remembered["ecvgpo"] = AdaptiveR0()
+            self.methods["ecvgpo"] = (self.remembered["ecvgpo"], ecvgpo)
+        self.watch = self.remembered["health"] = Watch(health_from_node(config.trainer.get("health") or {}))
         self.saved_step = 0
         with open_dict(config):
             # verl decides by these two names how it samples and normalises: to it, this is a synchronous GRPO run.
@@ -152,7 +158,8 @@ class EntropyTrainer(PPOTrainerSync):
         return Path(self.config.trainer.default_local_dir) / f"global_step_{step}"
 
     def _save_checkpoint(self):
-        write_state(self._checkpoint_folder(self.global_steps), {"health": self.watch.state()})
+        state = {name: part.state() for name, part in self.remembered.items()}
+        write_state(self._checkpoint_folder(self.global_steps), state)
         super()._save_checkpoint()
         self.saved_step = self.global_steps
 
@@ -163,10 +170,11 @@ class EntropyTrainer(PPOTrainerSync):
         named = self.config.trainer.resume_mode == "resume_path"
         folder = self.config.trainer.resume_from_path if named else self._checkpoint_folder(self.global_steps)
         state = read_state(folder)
-        if state is None:
-            print(f"verl-plugins: {folder} was saved without this package: the health checks start anew")
-            return
-        self.watch.load(state["health"])
+        for name, part in self.remembered.items():
+            if name in state:
+                part.load(state[name])
+            else:
+                print(f"verl-plugins: {folder} holds no state of {name}, which starts anew", flush=True)
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """verl's advantages, then the methods; ``advantages`` in the TransferQueue are replaced."""

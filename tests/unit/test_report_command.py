@@ -1,4 +1,4 @@
-"""`verl-plugins report` on any run directory: the files that it finds, TensorBoard's too, and the alarms that it marks."""
+"""`verl-plugins report` on any run directory: the files that it finds, TensorBoard's too, and the alarms it marks."""
 
 import json
 import math

@@ -23,7 +23,7 @@ class Loop(EntropyTrainer):
     def __init__(self, folder, entropies, *overrides):
         config = compose_run(
             [
-                "+method=grpo",
+                *([] if any("+method" in override for override in overrides) else ["+method=grpo"]),
                 f"trainer.default_local_dir={folder}/checkpoints",
                 "trainer.logger=[file]",
                 "trainer.val_before_train=false",
@@ -138,7 +138,7 @@ def test_a_checkpoint_of_verl_alone_is_resumed_with_a_word(tmp_path, metrics, ca
     Loop(tmp_path, COLLAPSE[:2], "trainer.save_freq=2").fit(None)
     (tmp_path / "checkpoints" / "global_step_2" / NAME).unlink()
     loop = Loop(tmp_path, COLLAPSE)
-    assert "saved without this package: the health checks start anew" in capsys.readouterr().out
+    assert "global_step_2 holds no state of health, which starts anew" in capsys.readouterr().out
     assert loop.global_steps == 2
 
 
@@ -165,4 +165,14 @@ def test_the_state_file_keeps_every_bit(tmp_path):
     write_state(tmp_path / "new", state)
     assert read_state(tmp_path / "new") == state
     assert [path.name for path in (tmp_path / "new").iterdir()] == [NAME]
-    assert read_state(tmp_path) is None
+    assert read_state(tmp_path) == {}
+
+
+def test_the_adaptive_r0_is_saved_with_the_checkpoint_and_restored(tmp_path, metrics):
+    knobs = ["+method=ecvgpo", "algorithm.ecvgpo.r0=adaptive", "algorithm.ecvgpo.target_entropy=0.2"]
+    loop = Loop(tmp_path, COLLAPSE, *knobs, "trainer.save_freq=2")
+    control, _ = loop.methods["ecvgpo"]
+    control.load(control.state() | {"steps": 41, "integral": 0.1})
+    loop.fit(None)
+    control, _ = Loop(tmp_path, COLLAPSE, *knobs).methods["ecvgpo"]
+    assert (control.state()["steps"], control.state()["integral"]) == (41, 0.1)
