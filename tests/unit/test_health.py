@@ -4,6 +4,8 @@ import json
 import math
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -189,6 +191,30 @@ def test_the_driver_ends_with_one_message_where_ray_would_show_a_traceback():
         assert ended.value.code == str(error)  # a text: the interpreter prints it and exits with 1
     for other in (None, ValueError("x"), RayTaskError("run", "Traceback ...", ValueError("x")).as_instanceof_cause()):
         StoppedRun().on_job_end(OmegaConf.create(), job_return=SimpleNamespace(_return_value=other))
+
+
+def test_verls_own_entry_point_ends_with_the_message_and_exit_code_1(tmp_path):
+    import subprocess
+    import sys
+
+    code = (
+        "import verl.trainer.main_ppo as main_ppo\n"
+        "from ray.exceptions import RayTaskError\n"
+        "from verl_plugins.health.watch import RunStopped\n"
+        "def run(*_, **__):\n"
+        "    error = RunStopped('verl-plugins: stopped at step 2')\n"
+        "    raise RayTaskError('run', 'Traceback: ray', error).as_instanceof_cause()\n"
+        "main_ppo.run_ppo, main_ppo.validate_config = run, lambda **_: None\n"
+        "main_ppo.main()\n"
+    )
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"prompt": ["?"]}), path)
+    files = [f"data.train_files={path}", f"data.val_files={path}", "data.require_images=false"]
+    command = [sys.executable, "-c", code, "+method=grpo", "actor_rollout_ref.rollout.n=8", *files]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "verl-plugins: stopped at step 2"
+    assert "Traceback" not in done.stderr
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------
