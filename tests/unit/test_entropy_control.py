@@ -133,6 +133,13 @@ def test_a_drift_that_is_too_strong_saturates_without_winding_up():
     assert abs(after[-1] - 0.3) < 1e-3
 
 
+def test_a_resume_with_a_larger_r0_min_is_not_stuck_at_the_old_limit():
+    state = ControlState(steps=9, origin=0.3, integral=-0.5)
+    seen = run(adaptive(r0_min=4.0), integrator(0.02, 0.0), 0.3, steps=600, state=state)
+    assert all(abs(after.integral) <= 0.25 for _, after in seen)
+    assert seen[-1][0] == pytest.approx(0.3, abs=1e-3)
+
+
 def test_the_effect_may_be_stronger_on_one_side():
     # the floor A / l0 limits u > 0, nothing limits u < 0
     def plant(entropy, u, step):

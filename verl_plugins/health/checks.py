@@ -137,7 +137,7 @@ def look(history: History, measured: Mapping[str, float], window: int, limits: M
     recent, start = dict(history.recent), dict(history.start)
     for name, value in measured.items():
         recent[name] = [*recent.get(name, []), value][-window:]
-    for name in {check.measure for check in CHECKS if check.relative_to == "start"} & measured.keys():
+    for name in dict.fromkeys(c.measure for c in CHECKS if c.relative_to == "start" and c.measure in measured):
         start[name] = [*start.get(name, []), measured[name]][:window]
     on: dict[str, str] = {}
     for check in CHECKS:

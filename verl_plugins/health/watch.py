@@ -35,8 +35,8 @@ class Watch:
         before = self.history.on
         self.history = look(self.history, measures(metrics, responses), self.config.window, self.config.limits)
         rings = self.history.on
-        for alarm in rings.keys() - before.keys():
-            if self.config.action_of(alarm) == "warn":
+        for alarm in rings:
+            if alarm not in before and self.config.action_of(alarm) == "warn":
                 print(f"verl-plugins: step {step}: {alarm}: {rings[alarm]}", file=sys.stderr, flush=True)
         stops = [f"{alarm}: {reason}" for alarm, reason in rings.items() if self.config.action_of(alarm) == "stop"]
         if stops:

@@ -17,7 +17,7 @@ g > 0 wants a policy that is certain of most tokens, as language models are: the
 sample from the others. Where all tokens surprise alike, as under a uniform policy, S / r0 is one number for the whole
 sample, only scales the credit of good samples against bad ones, and acts the other way round (a test shows both).
 
-At the cut-off the integral rests, unless the error pulls u back from it, and never exceeds it: no wind-up. A target
+At the cut-off the integral rests, so it never exceeds the cut-off and needs no time to come back: no wind-up. A target
 that needs more than |u| = 1 / r0_min, or a gate that never opens, is not reached; ``ecvgpo/r0_saturated`` is then 1.
 """
 
@@ -94,12 +94,12 @@ def control(state: ControlState, entropy: float, config: ECVGPOConfig) -> Contro
     error, limit = entropy - target, 1 / config.r0_min
     integral = state.integral + config.gain * error / INTEGRAL_STEPS
     wanted = config.gain * error + integral
-    if abs(wanted) > limit and wanted * error > 0:
+    if abs(wanted) > limit:
         integral = state.integral
     return ControlState(
         steps=state.steps + 1,
         origin=origin,
-        integral=min(max(integral, -limit), limit),
+        integral=min(max(integral, -limit), limit),  # beyond only after a resume with a larger r0_min
         u=min(max(wanted, -limit), limit),
         target=target,
         error=error,
