@@ -76,6 +76,22 @@ def main(argv: list[str] | None = None) -> int:
     )
     command.add_compare_arguments(compare)
 
+    report = commands.add_parser(
+        "report",
+        help="write the report of a run, at any time",
+        description="Reads a run's directory while it trains or afterwards: metrics.jsonl of verl's file logger, or "
+        "the event files of its tensorboard logger; validation/, tokens/ and adversarial/ where the run wrote them "
+        "(trainer.validation_data_dir=RUN_DIR/validation, trainer.record_dir=RUN_DIR). Prints how the run began and "
+        "how it stands, and writes one HTML file with curves, alarms, tokens and images.",
+    )
+    report.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    report.add_argument(
+        "--val-file",
+        type=Path,
+        help="validation parquet, for its images (default: what Hydra's copy of the config names)",
+    )
+    report.add_argument("--out", type=Path, help="file to write (default: RUN_DIR/report.html)")
+
     arguments = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a run which is ended still cleans up
     if arguments.command == "doctor":
@@ -94,11 +110,25 @@ def main(argv: list[str] | None = None) -> int:
         from verl_plugins.plan.command import run_plan
 
         return run_plan(arguments.recipe, arguments.gpus, arguments.nodes, arguments.memory, arguments.overrides)
+    if arguments.command == "report":
+        return _report(arguments.run_dir, arguments.val_file, arguments.out)
     from verl_plugins.demo.run import run_demo
     from verl_plugins.demo.tasks import TASKS, task_of
 
     task = TASKS[arguments.task or task_of(arguments.method)]
     return run_demo(arguments.out, arguments.cache, task, arguments.method, arguments.steps, arguments.overrides)
+
+
+def _report(run_dir: Path, val_file: Path | None, out: Path | None) -> int:
+    from verl_plugins.monitor.report import summary_table, write_report
+
+    try:
+        print(summary_table(run_dir))
+        print(f"\nreport  {write_report(run_dir, val_file, out)}")
+    except (FileNotFoundError, ValueError) as problem:
+        print(f"verl-plugins: no report: {problem}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What Hydra learns from the package: where its config groups are, and a check of the run before it starts."""
+"""What Hydra learns from the package: where its config groups are, and what to do before and after a run."""
 
 from __future__ import annotations
 
@@ -27,6 +27,21 @@ class Preflight(Callback):
         problems = check_run(config)
         if problems:
             raise SystemExit("verl-plugins: this run cannot start:\n" + "\n".join(f"  {line}" for line in problems))
+
+
+class StoppedRun(Callback):
+    """Ends the driver with one message, and exit code 1, where a health check stopped the run.
+
+    The trainer runs in a Ray worker: what it raises comes here wrapped, and would be shown as a traceback of Ray's.
+    """
+
+    def on_job_end(self, config: DictConfig, job_return, **kwargs) -> None:
+        from verl_plugins.health.watch import RunStopped
+
+        error = job_return._return_value  # the property would raise it
+        error = getattr(error, "cause", error)
+        if isinstance(error, RunStopped):
+            raise SystemExit(str(error))
 
 
 class SelectCPU(Callback):

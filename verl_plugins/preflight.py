@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from reward_fns import auto, boxed, grounding, math
 from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP, INTERNVL_CONFIG, SECOND_LOOPS, TRAINER_MODE
+from verl_plugins.health.config import health_from_node
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.config import config_from_node
 from verl_plugins.methods.saei import SaEIConfig
@@ -37,6 +38,7 @@ def check_run(config: DictConfig) -> list[str]:
         *_check_trainer(config, methods),
         *_check_reward(config),
         *_check_model(config),
+        *_check_health(config),
         *(_check_saei(config) if "saei" in methods else ()),
         *_check_files(config, "train_files", takes_videos="saei" not in methods),
         *_check_files(config, "val_files", takes_videos=True),
@@ -140,6 +142,14 @@ def _model_type(path: str) -> str:
     if config.is_file():
         return json.loads(config.read_text()).get("model_type", "")
     return "internvl" if "internvl" in path.lower() else ""
+
+
+def _check_health(config: DictConfig) -> list[str]:
+    try:
+        health_from_node(config.trainer.get("health") or {})
+    except ValueError as error:
+        return [str(error)]
+    return []
 
 
 def _check_saei(config: DictConfig) -> list[str]:

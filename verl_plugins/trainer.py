@@ -1,10 +1,11 @@
-"""verl's synchronous V1 trainer with one stage more: after verl's advantages, the methods of this package.
+"""verl's synchronous V1 trainer with two stages more: the methods after verl's advantages, health checks after a step.
 
 Thin on purpose: it moves tensors between verl's TransferQueue and ``verl_plugins.methods``. Everything else is verl's.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,15 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.debug import marked_timer
 from verl.workers.utils.padding import response_from_nested, response_to_nested
 
+from verl_plugins.adaptive_r0 import AdaptiveR0
 from verl_plugins.adversaries import SUFFIX, Adversary, is_adversarial
 from verl_plugins.counterfactuals import Counterfactuals
+from verl_plugins.driver_state import read_state, write_state
 from verl_plugins.engine.counterfactual import COUNTERFACTUAL, SIGNALS
 from verl_plugins.estimator import group_indices
+from verl_plugins.groups import group_metrics
+from verl_plugins.health.config import health_from_node
+from verl_plugins.health.watch import Watch
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.config import config_from_node
@@ -41,6 +47,13 @@ class EntropyTrainer(PPOTrainerSync):
             for name, (config_class, apply) in METHODS.items()
             if config.algorithm.get(name) is not None
         }
+        self.remembered: dict[str, Any] = {}  # what a checkpoint's state holds, by its name there
+        _, ecvgpo = self.methods.get("ecvgpo", (None, None))
+        if ecvgpo and ecvgpo.is_adaptive:
+            self.remembered["ecvgpo"] = AdaptiveR0()
+            self.methods["ecvgpo"] = (self.remembered["ecvgpo"], ecvgpo)
+        self.watch = self.remembered["health"] = Watch(health_from_node(config.trainer.get("health") or {}))
+        self.saved_step = 0
         with open_dict(config):
             # verl decides by these two names how it samples and normalises: to it, this is a synchronous GRPO run.
             config.trainer.v1.trainer_mode = "sync"
@@ -113,13 +126,62 @@ class EntropyTrainer(PPOTrainerSync):
         batch.extra_info = {key: value for key, value in (batch.extra_info or {}).items() if key != COUNTERFACTUAL}
         return batch
 
+    def step(self, metrics: dict, timing_raw: dict) -> KVBatchMeta:
+        """verl's step, then the health checks.
+
+        All that training measures is in ``metrics`` by now, and the checkpoint of this step is still to be written:
+        a run that resumes from it has seen what this one has. Validation and timing come later; no check needs them.
+        """
+        batch = super().step(metrics, timing_raw)
+        responses = sum(not tag.get("is_padding", False) for tag in batch.tags)
+        metrics.update(self.watch.look(self.global_steps, metrics, responses))
+        return batch
+
+    def on_step_end(self):
+        if self.watch.stopping and self.saved_step != self.global_steps:
+            self._save_checkpoint()
+        super().on_step_end()
+
+    def on_step_begin(self):
+        self._end_if_stopping()  # after the metrics of the step before were logged
+        super().on_step_begin()
+
+    def fit(self, agent_loop_manager):
+        super().fit(agent_loop_manager)
+        self._end_if_stopping()  # the last step
+
+    def _end_if_stopping(self) -> None:
+        if self.watch.stopping:
+            self._shutdown_dump_executor()
+            raise self.watch.end(str(self._checkpoint_folder(self.saved_step)))
+
+    def _checkpoint_folder(self, step: int) -> Path:
+        return Path(self.config.trainer.default_local_dir) / f"global_step_{step}"
+
+    def _save_checkpoint(self):
+        state = {name: part.state() for name, part in self.remembered.items()}
+        write_state(self._checkpoint_folder(self.global_steps), state)
+        super()._save_checkpoint()
+        self.saved_step = self.global_steps
+
+    def _load_checkpoint(self):
+        super()._load_checkpoint()
+        if self.global_steps == 0:
+            return
+        named = self.config.trainer.resume_mode == "resume_path"
+        folder = self.config.trainer.resume_from_path if named else self._checkpoint_folder(self.global_steps)
+        state = read_state(folder)
+        for name, part in self.remembered.items():
+            if name in state:
+                part.load(state[name])
+            else:
+                print(f"verl-plugins: {folder} holds no state of {name}, which starts anew", flush=True)
+
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """verl's advantages, then the methods; ``advantages`` in the TransferQueue are replaced."""
         batch = super()._compute_advantage(batch, metrics)
         where = {"keys": batch.keys, "partition_id": batch.partition_id}
-        scored = tq.kv_batch_get(**where, select_fields=["extra_fields", "data_source"])
-        extra_fields, sources = (scored.pop(name).tolist() for name in ("extra_fields", "data_source"))
-        metrics.update(reward_counters(_reward_infos(extra_fields), sources))
+        metrics.update(_reward_metrics(where))
         if not self.methods:
             return batch
         with marked_timer("entropy_methods", self.timing_raw):
@@ -140,6 +202,22 @@ class EntropyTrainer(PPOTrainerSync):
             at = self.global_steps, self.total_training_steps
             self.counterfactuals.write_tokens(where, advantage_batch, self.tokenizer, *at)
         return batch
+
+
+def _reward_metrics(where: dict[str, Any]) -> dict[str, float]:
+    """What the rewards of a step's responses could not score, and what its groups have to learn from."""
+    fields = ["uid", "data_source", "extra_fields", "response_mask", "rm_scores"]
+    data = tq.kv_batch_get(**where, select_fields=fields)
+    uids, sources, extra_fields = (data.pop(name).tolist() for name in fields[:3])
+    padded = DataProto(batch=data.to_padded_tensor()).batch
+    real = padded["response_mask"].bool().any(dim=1)
+    groups = group_indices(np.array(uids, dtype=object))
+    kept = [number for number, is_real in enumerate(real.tolist()) if is_real]
+    infos = _reward_infos(extra_fields)
+    return {
+        **reward_counters([infos[number] for number in kept], [sources[number] for number in kept]),
+        **group_metrics(padded["rm_scores"].sum(dim=-1), groups, real),
+    }
 
 
 def _to_advantage_batch(data, adversarial: list[bool]) -> AdvantageBatch:

@@ -13,6 +13,7 @@ FORBIDDEN = {
     "verl_plugins/methods": {"verl", "ray", "vllm", "transfer_queue", "omegaconf", "hydra", "transformers"},
     "verl_plugins/vision": {"verl", "ray", "vllm", "transfer_queue", "omegaconf", "hydra", "transformers"},
     "verl_plugins/kernels": {"verl", "ray", "vllm", "transfer_queue", "omegaconf", "hydra", "transformers"},
+    "verl_plugins/health": {"verl", "ray", "vllm", "torch", "transformers", "omegaconf", "hydra"},
     "verl_plugins/monitor": {"verl", "ray", "vllm", "torch", "transformers"},
     "data_prep": {"verl", "ray", "vllm", "torch", "transformers", "verl_plugins"},
     "reward_fns": {"verl", "ray", "vllm", "torch", "transformers", "verl_plugins"},

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from verl_plugins.methods.batch import AdvantageBatch, group_std
 from verl_plugins.methods.config import config_from_node
-from verl_plugins.methods.ecvgpo import ECVGPOConfig, apply, reshape_advantages
+from verl_plugins.methods.ecvgpo import ECVGPOConfig, reshape_advantages
+from verl_plugins.methods.ecvgpo_batch import apply
 
 ON = torch.tensor([0.05])  # a group std below the default delta of 0.1
 

@@ -142,7 +142,7 @@ def test_series_leaves_out_what_is_no_number():
 
 
 def test_missing_and_empty_metrics(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such metrics file"):
+    with pytest.raises(FileNotFoundError, match="got no metrics, expected metrics.jsonl or TensorBoard"):
         write_report(tmp_path, tmp_path / "val.parquet")
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "da')
     with pytest.raises(ValueError, match="no metrics record and 1 unreadable"):
@@ -290,7 +290,8 @@ def test_report_shows_the_numbers_and_what_was_wrong_with_the_files(run):
     assert "Unreadable lines in the validation dumps, skipped: 1." in html
     assert "Method: ecvgpo" in html
     assert (
-        "Not logged in this run: Validation accuracy, Self-information, Gradient norm, Rollout against actor." in html
+        "Not logged in this run: Validation accuracy, Self-information, Groups without an advantage, Reward std in a "
+        "group, Responses in a group, Not scored, Gradient norm, Rollout against actor." in html
     )
 
 

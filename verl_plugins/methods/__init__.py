@@ -4,10 +4,10 @@ METHODS lists every method: its name, which is also its key ``algorithm.<name>``
 config class and its function on a global batch. They act in this order. A new method is one line here, and its yaml.
 """
 
-from verl_plugins.methods import ecvgpo, saei, saei_batch, vepo, vepo_batch
+from verl_plugins.methods import ecvgpo, ecvgpo_batch, saei, saei_batch, vepo, vepo_batch
 
 METHODS = {
-    "ecvgpo": (ecvgpo.ECVGPOConfig, ecvgpo.apply),
+    "ecvgpo": (ecvgpo.ECVGPOConfig, ecvgpo_batch.apply),
     "vepo": (vepo.VEPOConfig, vepo_batch.apply),
     "saei": (saei.SaEIConfig, saei_batch.apply),
 }

@@ -31,10 +31,11 @@ def require(key: str, config: Any, name: str, expected: str, accepts: Callable[[
     """
     value = getattr(config, name)
     default = next(field.default for field in fields(config) if field.name == name)
-    if isinstance(default, float):
-        # Hydra reads r0=ten as a string, r0=true as a bool and r0=.inf as infinity.
-        typed = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    else:
-        typed = isinstance(value, type(default))
+    typed = is_number(value) if isinstance(default, float) else isinstance(value, type(default))
     if not (typed and accepts(value)):
         raise ValueError(f"{key}.{name}: got {value!r}, expected {expected}; set {key}.{name}")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a knob is a finite number: Hydra reads r0=ten as a string, r0=true as a bool and r0=inf as infinity."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

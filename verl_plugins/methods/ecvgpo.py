@@ -22,10 +22,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from verl_plugins.methods.batch import AdvantageBatch, group_std, one_row_per_group
-from verl_plugins.methods.config import require
+from verl_plugins.methods.config import is_number, require
 
 KEY = "algorithm.ecvgpo"
+ADAPTIVE = "adaptive"
+TARGETS = ("target_entropy", "target_slope")
 
 
 @dataclass(frozen=True)
@@ -33,30 +34,58 @@ class ECVGPOConfig:
     """Settings of ECVGPO; the defaults are the paper's for Qwen2.5-VL (InternVL3-8B: r0 = -50).
 
     Args:
-        r0: scale of the self-information, in nats per unit of advantage; its sign chooses the direction.
+        r0: scale of the self-information, in nats per unit of advantage; its sign chooses the direction. "adaptive"
+            lets a controller set it from step to step, see ``verl_plugins.methods.entropy_control``. Ours.
         l0: a reshaped advantage keeps at least 1 / l0 of its size.
         delta: threshold on the group's reward std, in units of reward. 0 switches the method off.
         gate: "below" reshapes groups with std < delta (the paper's formula), "above" those with std >= delta (its
             prose speaks of high-variance rewards; for the ablation).
         gate_on: "total", or the name of a reward component, e.g. "iou": format noise alone can push the std of the
             total past delta. Our choice; the paper does not say.
+        target_entropy: for the adaptive r0: where to hold the policy's entropy, in nats a token.
+        target_slope: instead of it: from where it begins, to change by so much a step, in nats a token; 0 holds it.
+        gain: of the controller, in 1 / r0 per nat of error.
+        r0_min: the smallest |r0| that the controller may choose.
 
     Raises:
-        ValueError: a value out of range.
+        ValueError: a value out of range, or a target without a controller or the other way round.
     """
 
-    r0: float = 10.0
+    r0: float | str = 10.0
     l0: float = 25.0
     delta: float = 0.1
     gate: str = "below"
     gate_on: str = "total"
+    target_entropy: float | None = None
+    target_slope: float | None = None
+    gain: float = 5.0
+    r0_min: float = 2.0
 
     def __post_init__(self) -> None:
-        require(KEY, self, "r0", "a number other than 0 (> 0 lowers entropy, < 0 raises it)", lambda r0: r0 != 0)
+        if not self.is_adaptive:
+            expected = "a number other than 0 (> 0 lowers entropy, < 0 raises it), or adaptive"
+            require(KEY, self, "r0", expected, lambda r0: r0 != 0)
+        self._check_targets()
         require(KEY, self, "l0", "a number >= 1", lambda l0: l0 >= 1)
         require(KEY, self, "delta", "a number >= 0 (0 switches the reshaping off)", lambda delta: delta >= 0)
         require(KEY, self, "gate", "'below' or 'above'", lambda gate: gate in ("below", "above"))
         require(KEY, self, "gate_on", "'total' or the name of a reward component", bool)
+        require(KEY, self, "gain", "a number > 0, in 1 / r0 per nat", lambda gain: gain > 0)
+        require(KEY, self, "r0_min", "a number > 0", lambda r0_min: r0_min > 0)
+
+    @property
+    def is_adaptive(self) -> bool:
+        return self.r0 == ADAPTIVE
+
+    def _check_targets(self) -> None:
+        given = {name: getattr(self, name) for name in TARGETS if getattr(self, name) is not None}
+        for name, value in given.items():
+            if not is_number(value) or (name == "target_entropy" and value < 0):
+                raise ValueError(f"{KEY}.{name}: got {value!r}, expected nats a token; set {KEY}.{name}")
+        if len(given) != int(self.is_adaptive):
+            got, which = " and ".join(given) or "none", " or ".join(TARGETS)
+            expected = f"one of {which}" if self.is_adaptive else f"none, or {KEY}.r0=adaptive"
+            raise ValueError(f"{KEY}: got {got} with r0={self.r0}, expected {expected}; set {KEY}.{TARGETS[0]}")
 
 
 def open_gate(group_reward_std: Tensor, config: ECVGPOConfig) -> Tensor:
@@ -97,7 +126,7 @@ def reshape_advantages(
     advantages = advantages.detach()
     selected = reshaped_tokens(advantages, group_reward_std, response_mask, config)
     self_information = -old_log_probs.detach().to(advantages.dtype)
-    reshaped = torch.maximum(advantages / config.l0, advantages - self_information / config.r0)
+    reshaped = torch.maximum(advantages / config.l0, advantages - self_information / float(config.r0))
     return torch.where(selected, reshaped, advantages)
 
 
@@ -106,44 +135,3 @@ def reshaped_tokens(
 ) -> Tensor:
     """(B, T) bool: tokens of positive advantage in groups behind an open gate. Shapes as in ``reshape_advantages``."""
     return (advantages > 0) & open_gate(group_reward_std, config).unsqueeze(1) & response_mask.bool()
-
-
-def apply(batch: AdvantageBatch, config: ECVGPOConfig) -> tuple[Tensor, dict[str, float]]:
-    """Reshape a global batch.
-
-    Returns:
-        Advantages (B, T) and the metrics ``ecvgpo/*``. A mean over no tokens is left out, never NaN.
-
-    Raises:
-        ValueError: ``gate_on`` names a component that the reward does not return.
-    """
-    if config.gate_on != "total" and config.gate_on not in batch.reward_components:
-        expected = ", ".join(["total", *sorted(batch.reward_components)])
-        raise ValueError(f"{KEY}.gate_on: got {config.gate_on!r}, expected one of {expected}; set {KEY}.gate_on")
-    gated_reward = batch.rewards if config.gate_on == "total" else batch.reward_components[config.gate_on]
-    std = group_std(gated_reward, batch.groups)
-    advantages = reshape_advantages(batch.advantages, batch.old_log_probs, std, batch.response_mask, config)
-    return advantages, _metrics(batch, advantages, std, config)
-
-
-def _metrics(batch: AdvantageBatch, after: Tensor, std: Tensor, config: ECVGPOConfig) -> dict[str, float]:
-    mask = batch.response_mask.bool()
-    before, self_information = batch.advantages, -batch.old_log_probs
-    reshaped = reshaped_tokens(before, std, mask, config)
-    floor_hit = before - self_information / config.r0 <= before / config.l0
-    one_each = one_row_per_group(batch.groups, real=mask.any(dim=1))
-    means = {
-        "gated_groups": (open_gate(std, config), one_each),
-        "zero_variance_groups": (std == 0, one_each),
-        "group_reward_std": (std.nan_to_num(), one_each),
-        "reshaped_tokens": (reshaped, mask),
-        "floor_hits": (floor_hit, reshaped),
-        "self_information": (self_information, mask),
-        "self_information_kept": (self_information, mask & ~reshaped),
-        "self_information_reshaped": (self_information, reshaped),
-        "advantage_before": (before, reshaped),
-        "advantage_after": (after, reshaped),
-    }
-    if batch.entropy is not None:
-        means["policy_entropy"] = (batch.entropy, mask)
-    return {f"ecvgpo/{name}": v[where].double().mean().item() for name, (v, where) in means.items() if where.any()}

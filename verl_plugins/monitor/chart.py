@@ -10,7 +10,13 @@ LEFT, RIGHT, TOP, BOTTOM = 68, 8, 24, 42
 DENSE = 80  # points; above it the dots show on hover only
 
 
-def line_chart(name: str, title: str, unit: str, points: list[tuple[int, float]]) -> str:
+def line_chart(
+    name: str,
+    title: str,
+    unit: str,
+    points: list[tuple[int, float]],
+    alarms: list[tuple[int, int, str]] | None = None,
+) -> str:
     """An SVG element: a line through (step, value) points with the range of both axes.
 
     Args:
@@ -18,6 +24,7 @@ def line_chart(name: str, title: str, unit: str, points: list[tuple[int, float]]
         title: what the curve is, for assistive technology.
         unit: label of the value axis.
         points: at least one, in order of step.
+        alarms: (first step, last step, name) of the alarms to mark; what lies beyond the points is cut off.
     """
     xs, ys = [x for x, _ in points], [y for _, y in points]
     low, high = min(ys), max(ys)
@@ -32,10 +39,22 @@ def line_chart(name: str, title: str, unit: str, points: list[tuple[int, float]]
     description = f"{len(points)} points, steps {xs[0]} to {xs[-1]}. From {number(ys[0])} to {number(ys[-1])}, "
     description += f"minimum {number(low)}, maximum {number(high)}."
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+    bands = []
+    for first, last, alarm in alarms or []:
+        if last < xs[0] or first > xs[-1]:
+            continue
+        start, end = pixel_x(max(first, xs[0])), pixel_x(min(last, xs[-1]))
+        told = f"{alarm}, step {first}" + (f" to {last}" if last > first else "")
+        description += f" Alarm: {told}."
+        bands.append(
+            f'<rect class="alarm" x="{start - 2:.1f}" y="{TOP}" width="{end - start + 4:.1f}" height="{bottom - TOP}">'
+            f"<title>{escape(told)}</title></rect>"
+        )
     return "\n".join(
         [
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{name}-title {name}-desc">',
             f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>',
+            *bands,
             *(
                 f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{pixel_y(y):.1f}" y2="{pixel_y(y):.1f}"/>'
                 f'<text x="{LEFT - 6}" y="{pixel_y(y) + 4:.1f}" text-anchor="end">{number(y)}</text>'

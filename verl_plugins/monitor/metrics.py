@@ -47,7 +47,15 @@ def load_metrics(path: str | Path) -> MetricLog:
         )
     rows, unreadable = read_json_lines(path)
     records = [row for row in rows if _is_record(row)]
-    unreadable += len(rows) - len(records)
+    return merge_records(records, unreadable + len(rows) - len(records), path)
+
+
+def merge_records(records: list[dict], unreadable: int, path: Path) -> MetricLog:
+    """The records of one run in the order of logging, merged as the module's docstring says.
+
+    Raises:
+        ValueError: there is none; `path` is where they were looked for.
+    """
     if not records:
         raise ValueError(f"{path}: got no metrics record and {unreadable} unreadable lines, expected at least one step")
     steps: dict[int, dict] = {}

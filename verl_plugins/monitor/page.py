@@ -4,7 +4,7 @@ from html import escape
 
 STYLE = """
 :root { color-scheme: light dark; --page: #f6f7f9; --card: #ffffff; --ink: #1a1d21; --quiet: #565d66; --line: #d9dde2;
-  --curve: #1f5fbf; --warn: #8a4b00; --mark: #f5a623; }
+  --curve: #1f5fbf; --warn: #8a4b00; --mark: #f5a623; --alarm: #d9304f; }
 @media (prefers-color-scheme: dark) {
   :root { --page: #14171a; --card: #1d2125; --ink: #e8eaed; --quiet: #a4abb4; --line: #363c43; --curve: #7db3ff;
     --warn: #ffb866; --mark: #9a6200; } }
@@ -36,6 +36,7 @@ th { font-weight: 600; }
 .chart code { display: block; }
 .chart svg { display: block; width: 100%; height: auto; margin: 6px 0; overflow: visible; }
 .chart text { fill: var(--quiet); font: 13px system-ui, sans-serif; font-variant-numeric: tabular-nums; }
+.chart .alarm { fill: var(--alarm); fill-opacity: 0.22; }
 .chart .axis { fill: none; stroke: var(--quiet); }
 .chart .grid { stroke: var(--line); }
 .chart .curve { fill: none; stroke: var(--curve); stroke-width: 2; stroke-linejoin: round; }

@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass
 
-# What verl's own metrics start with; any other prefix is a method's, `<method>/<quantity>`.
-VERL_PREFIXES = {
+# What verl's own metrics start with, and those that belong to no method; any other prefix is a method's.
+NO_METHODS = {
     "actor", "critic", "data", "fully_async", "gdpo", "global_seqlen", "num_turns", "perf", "prompt_length",
     "ref", "response", "response_length", "response_length_non_aborted", "reward", "rollout", "rollout_corr",
     "separate_async", "timing_per_token_ms", "timing_s", "tool_call_counts", "training", "val-aux", "val-core",
-    "variance_proxy",
+    "variance_proxy", "groups", "health",
 }  # fmt: skip
 
 
@@ -36,6 +36,16 @@ QUANTITIES = (
     Quantity("Learning", "Policy entropy", r"actor/entropy", "nats per token"),
     Quantity("Learning", "Self-information", r"[^/]+/self_information(?:/mean)?", "nats per token"),
     Quantity("Learning", "Response length", r"response_length/mean", "tokens", is_chart=False),
+    Quantity("Groups and rewards", "Groups without an advantage", r"groups/zero_variance", "share of groups"),
+    Quantity("Groups and rewards", "Reward std in a group", r"groups/reward_std", "mean over groups", is_summary=False),
+    Quantity("Groups and rewards", "Responses in a group", r"groups/size", "responses", is_summary=False),
+    Quantity(
+        "Groups and rewards",
+        "Not scored",
+        r"reward/(?P<source>.+/(?:no_answer|bad_format|bad_gold|timeout|error))",
+        "responses",
+        is_summary=False,
+    ),
     Quantity("Health and speed", "Gradient norm", r"actor/grad_norm", "L2 norm", is_summary=False),
     Quantity(
         "Health and speed",
@@ -67,6 +77,6 @@ def method_keys(keys: list[str]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for key in keys:
         method, slash, _ = key.partition("/")
-        if slash and method not in VERL_PREFIXES and key not in shown:
+        if slash and method not in NO_METHODS and key not in shown:
             groups.setdefault(method, []).append(key)
     return groups

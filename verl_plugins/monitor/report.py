@@ -5,39 +5,46 @@ from html import escape
 from pathlib import Path
 
 from verl_plugins.monitor.adversarial import adversarial_section
+from verl_plugins.monitor.alarms import alarm_spans, alarms_section, spans_on
 from verl_plugins.monitor.cards import gallery_section
 from verl_plugins.monitor.chart import line_chart
 from verl_plugins.monitor.gallery import Gallery, load_gallery
-from verl_plugins.monitor.metrics import MetricLog, is_number, load_metrics, series
+from verl_plugins.monitor.metrics import MetricLog, is_number, series
 from verl_plugins.monitor.page import page, table
 from verl_plugins.monitor.quantities import QUANTITIES, find, method_keys, metric_keys
+from verl_plugins.monitor.run_files import load_run, validation_file
 from verl_plugins.monitor.summary import HEADINGS, number, summary_rows, summary_table
 from verl_plugins.monitor.tokens import tokens_section
 
 __all__ = ["summary_table", "write_report"]
 
 
-def write_report(run_dir: str | Path, val_file: str | Path, out: str | Path | None = None) -> Path:
+def write_report(run_dir: str | Path, val_file: str | Path | None = None, out: str | Path | None = None) -> Path:
     """Write the report of a finished or running run.
 
     Args:
-        run_dir: directory with `metrics.jsonl` (verl's file logger), `validation/{step}.jsonl` (verl's validation
-            dumps) and, optionally, `tokens/{step}.jsonl` (what VEPO selected), `adversarial/{step}.jsonl` (SaEI's
-            images) and `run.json` (a flat object of strings: title, method, versions, …).
-        val_file: the validation parquet that the run used.
+        run_dir: directory with the metrics (`metrics.jsonl` or TensorBoard's event files, see `load_run`) and,
+            optionally, `validation/{step}.jsonl` (verl's validation dumps), `tokens/{step}.jsonl` (what VEPO
+            selected), `adversarial/{step}.jsonl` (SaEI's images) and `run.json` (a flat object of strings: title,
+            method, versions, …).
+        val_file: the validation parquet that the run used; the one that its config names if None.
         out: the file to write; `run_dir/report.html` if None.
 
     Returns:
         The path of the report.
 
     Raises:
-        FileNotFoundError: the metrics file is missing, or there are dumps and no validation parquet.
-        ValueError: the metrics file holds no readable record, or `run.json` is no JSON object.
+        FileNotFoundError: there are no metrics, or `val_file` does not exist and there are dumps to match with it.
+        ValueError: the metrics hold no readable record, or `run.json` is no JSON object.
     """
     run_dir = Path(run_dir)
     out = Path(out) if out is not None else run_dir / "report.html"
-    log = load_metrics(run_dir / "metrics.jsonl")
-    gallery = load_gallery(run_dir, Path(val_file), last_step=log.steps[-1]["step"])
+    log = load_run(run_dir)
+    val_file = Path(val_file) if val_file is not None else validation_file(run_dir)
+    gallery: Gallery | str = "Not shown: the validation file is not known; give it with --val-file."
+    if val_file is not None:
+        gallery = load_gallery(run_dir, val_file, last_step=log.steps[-1]["step"])
+    alarms = alarm_spans(log.steps)
     facts = _read_facts(run_dir / "run.json")
     sections = [
         '<div class="overview">',
@@ -47,7 +54,8 @@ def write_report(run_dir: str | Path, val_file: str | Path, out: str | Path | No
         '<p class="quiet">Means over the first and the last five values logged; fewer where there are under ten.</p>',
         "</section></div>",
         _notes(log, gallery),
-        *_curves(log.steps),
+        alarms_section(alarms),
+        *_curves(log.steps, alarms),
         tokens_section(run_dir, log.steps[-1]["step"]),
         adversarial_section(run_dir, log.steps[-1]["step"]),
         "<h2>Validation images before and after</h2>",
@@ -80,7 +88,7 @@ def _notes(log: MetricLog, gallery: Gallery | str) -> str:
     return '<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>" if notes else ""
 
 
-def _curves(steps: list[dict]) -> list[str]:
+def _curves(steps: list[dict], alarms: dict[str, list[tuple[int, int]]]) -> list[str]:
     """Sections of charts: those of `QUANTITIES`, then one for every method found, then what was not logged."""
     keys = metric_keys(steps)
     sections: dict[str, list[tuple[str, str, str]]] = {}
@@ -94,7 +102,7 @@ def _curves(steps: list[dict]) -> list[str]:
         sections[f"Method: {method}"] = [(name.partition("/")[2].replace("_", " "), name, "value") for name in names]
     parts = []
     for title, charts in sections.items():
-        figures = [_figure(f"chart{len(parts)}x{i}", steps, *chart) for i, chart in enumerate(charts)]
+        figures = [_figure(f"chart{len(parts)}x{i}", steps, alarms, *chart) for i, chart in enumerate(charts)]
         if figures:
             parts += [f"<h2>{escape(title)}</h2>", f'<div class="charts">{"".join(figures)}</div>']
     if missing:
@@ -102,7 +110,9 @@ def _curves(steps: list[dict]) -> list[str]:
     return parts
 
 
-def _figure(name: str, steps: list[dict], label: str, key: str, unit: str) -> str:
+def _figure(
+    name: str, steps: list[dict], alarms: dict[str, list[tuple[int, int]]], label: str, key: str, unit: str
+) -> str:
     points = series(steps, key)
     undefined = [row["step"] for row in steps if key in row and not is_number(row[key])]
     caption = f"<code>{escape(key).replace('/', '/<wbr>')}</code>"
@@ -111,9 +121,10 @@ def _figure(name: str, steps: list[dict], label: str, key: str, unit: str) -> st
     if not points:
         return f'<figure class="chart"><h3>{escape(label)}</h3><figcaption>{caption}</figcaption></figure>'
     step, value = points[-1]
+    marks = spans_on(key, alarms)
     caption = f"Last: {number(value)} at step {step}. {caption}"
     return (
-        f'<figure class="chart"><h3>{escape(label)}</h3>{line_chart(name, label, unit, points)}'
+        f'<figure class="chart"><h3>{escape(label)}</h3>{line_chart(name, label, unit, points, marks)}'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from verl_plugins.monitor.metrics import read_metrics, series
+from verl_plugins.monitor.metrics import series
 from verl_plugins.monitor.quantities import QUANTITIES, find, metric_keys
+from verl_plugins.monitor.run_files import load_run
 
 WINDOW = 5  # values
 
@@ -37,12 +38,12 @@ HEADINGS = ["Quantity", "First", "Last", "Change", "Steps"]
 
 
 def summary_table(run_dir: str | Path) -> str:
-    """The first-5 against last-5 table of `run_dir/metrics.jsonl` as aligned plain text, no trailing newline.
+    """The first-5 against last-5 table of a run's metrics as aligned plain text, no trailing newline.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_metrics`.
+        FileNotFoundError, ValueError: as `load_run`.
     """
-    lines = [HEADINGS, *(row.cells() for row in summary_rows(read_metrics(Path(run_dir) / "metrics.jsonl")))]
+    lines = [HEADINGS, *(row.cells() for row in summary_rows(load_run(Path(run_dir)).steps))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
     is_text = [True, False, False, False, True]
     return "\n".join(

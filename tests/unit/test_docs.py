@@ -1,0 +1,46 @@
+"""The pages keep up with the code: links lead somewhere, and every knob and alarm has its line."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from verl_plugins.health.checks import CHECKS
+from verl_plugins.methods import METHODS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def anchors(page):
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"(?m)^#+ (.*)$", page.read_text())
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_to_files_and_headings_that_exist(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" not in link:
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_a_page_and_every_knob_a_line(method):
+    page = (ROOT / "docs" / "methods" / f"{method}.md").read_text()
+    assert "## When it fails" in page and "## What was measured" in page
+    tables = page + (ROOT / "README.md").read_text()
+    rows = [line for line in tables.splitlines() if line.startswith("|")]
+    for field in fields(METHODS[method][0]):
+        assert any(f"`{field.name}`" in row.split("|")[1] for row in rows), field.name
+
+
+def test_every_alarm_and_limit_has_a_line():
+    rows = (ROOT / "docs" / "health.md").read_text().splitlines()
+    for check in CHECKS:
+        (row,) = [row for row in rows if row.startswith(f"| `{check.alarm}` |")]
+        assert f"`{check.limit}` {check.default:g}".replace("e-05", "e-5") in row, check

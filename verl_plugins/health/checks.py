@@ -1,0 +1,183 @@
+"""The alarms: which measure of a step is held against which limit.
+
+A step's metrics are reduced to a few measures. The mean of a measure over the last ``window`` steps is held against
+its limit; an alarm is on while one of its checks is broken. A measure that is not a number breaks every check. Where a
+limit is relative, it is a multiple of the measure's mean over the run's first ``window`` steps, or of another
+measure's mean over the same steps; relative to nothing (a mean <= 0) nothing is judged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+UNREAD, FAULTS = ("no_answer", "bad_format"), ("bad_gold", "timeout", "error")
+REWARD_STATUS = re.compile(rf"reward/.+/({'|'.join(UNREAD + FAULTS)})")
+
+SOURCES = {
+    "entropy": ("actor/entropy",),
+    "zero_variance": ("groups/zero_variance",),
+    "jsd": ("vepo/jsd",),
+    "beyond_entropy": ("vepo/kept_missed_by_entropy",),
+    "reward_clean": ("saei/reward_clean",),
+    "reward_adversarial": ("saei/reward_adversarial",),
+    # of saei's responses the adversarial half is off-policy on purpose
+    "mismatch": ("saei/log_prob_mismatch_clean", "training/rollout_probs_diff_mean"),
+}
+"""The metrics that a measure is, the first that a step has."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One measure against one limit.
+
+    Args:
+        alarm: the alarm that it rings, and its key below ``trainer.health``.
+        limit: the limit's key below that.
+        default: the limit.
+        side: "below" or "above": where the measure must not be.
+        measure: see ``measures``.
+        relative_to: "start" for the mean of the first steps, a measure, or "" where the limit is the value itself.
+        what: the measure in words, with its unit.
+    """
+
+    alarm: str
+    limit: str
+    default: float
+    side: str
+    measure: str
+    relative_to: str
+    what: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.alarm}.{self.limit}"
+
+
+CHECKS = (
+    Check("entropy_collapse", "share_of_start", 0.2, "below", "entropy", "start", "policy entropy, nats a token"),
+    Check("entropy_blowup", "times_start", 3.0, "above", "entropy", "start", "policy entropy, nats a token"),
+    Check("zero_variance_groups", "share", 0.8, "above", "zero_variance", "", "share of groups without an advantage"),
+    Check("selection_degenerate", "jsd", 1e-5, "below", "jsd", "", "JSD given the image and the perturbed one, nats"),
+    Check(
+        "selection_degenerate",
+        "beyond_entropy",
+        0.01,
+        "below",
+        "beyond_entropy",
+        "",
+        "share of the kept tokens that entropy alone would drop",
+    ),
+    Check(
+        "adversarial_rewards",
+        "share_of_clean",
+        0.5,
+        "below",
+        "reward_adversarial",
+        "reward_clean",
+        "mean reward of the adversarial half",
+    ),
+    Check("rollout_mismatch", "distance", 0.05, "above", "mismatch", "", "distance of actor and rollout, a token"),
+    Check("reward_failures", "unread", 0.9, "above", "unread", "", "share of responses whose answer was not read"),
+    Check("reward_failures", "faults", 0.05, "above", "faults", "", "share of responses that the reward failed on"),
+)
+ALARMS = tuple(dict.fromkeys(check.alarm for check in CHECKS))
+
+
+def measures(metrics: Mapping[str, Any], responses: int) -> dict[str, float]:
+    """What the checks look at, of one step; a measure that its metrics do not give is left out.
+
+    Args:
+        metrics: of the step, by their names.
+        responses: number of responses in the step's batch, fillers left out.
+    """
+    found = {}
+    for measure, names in SOURCES.items():
+        name = next((name for name in names if name in metrics), None)
+        if name is not None:
+            found[measure] = float(metrics[name])
+    if "jsd" not in found:  # vepo's entropy-only baseline selects by entropy on purpose
+        found.pop("beyond_entropy", None)
+    statuses = [(match[1], metrics[name]) for name in metrics if (match := REWARD_STATUS.fullmatch(name))]
+    if statuses and responses:
+        found["unread"] = sum(count for status, count in statuses if status in UNREAD) / responses
+        found["faults"] = sum(count for status, count in statuses if status in FAULTS) / responses
+    return found
+
+
+@dataclass(frozen=True)
+class History:
+    """What the checks remember of a run.
+
+    Args:
+        start: the first ``window`` values of each measure that a limit is relative to the start of.
+        recent: the last ``window`` values of each measure, oldest first.
+        on: alarms that are on, with the reason.
+    """
+
+    start: Mapping[str, list[float]]
+    recent: Mapping[str, list[float]]
+    on: Mapping[str, str]
+
+
+NO_HISTORY = History({}, {}, {})
+
+
+def look(history: History, measured: Mapping[str, float], window: int, limits: Mapping[str, float]) -> History:
+    """The history with one step more, and the alarms that are on after it.
+
+    Args:
+        measured: the step's ``measures``.
+        window: steps in a mean.
+        limits: by ``Check.key``.
+    """
+    recent, start = dict(history.recent), dict(history.start)
+    for name, value in measured.items():
+        recent[name] = [*recent.get(name, []), value][-window:]
+    for name in dict.fromkeys(c.measure for c in CHECKS if c.relative_to == "start" and c.measure in measured):
+        start[name] = [*start.get(name, []), measured[name]][:window]
+    on: dict[str, str] = {}
+    for check in CHECKS:
+        reason = _broken(check, start, recent, window, limits[check.key])
+        if reason and check.alarm not in on:
+            on[check.alarm] = reason
+    return History(start, recent, on)
+
+
+def looks_at(alarm: str, metric: str) -> bool:
+    """Whether an alarm's checks look at a metric."""
+    found = {measure for measure, names in SOURCES.items() if metric in names}
+    if REWARD_STATUS.fullmatch(metric):
+        found |= {"unread", "faults"}
+    return any(check.alarm == alarm and check.measure in found for check in CHECKS)
+
+
+def watched(history: History) -> list[str]:
+    """The alarms that have had something to look at, in the order of ``ALARMS``."""
+    return [alarm for alarm in ALARMS if any(c.measure in history.recent for c in CHECKS if c.alarm == alarm)]
+
+
+def _broken(check: Check, start: Mapping, recent: Mapping, window: int, limit: float) -> str:
+    """Why the check is broken, or ""."""
+    values = recent.get(check.measure, [])
+    if len(values) < window:
+        return ""
+    shown, bound = f"{limit:g}", limit
+    if check.relative_to:
+        base = start[check.measure] if check.relative_to == "start" else recent.get(check.relative_to, [])
+        if len(base) < window or fmean(base) <= 0:
+            return ""
+        bound = limit * fmean(base)
+        name = f"of the first {window} steps" if check.relative_to == "start" else check.relative_to.replace("_", " ")
+        shown = f"{bound:.4g} ({limit:g} x {name})"
+    value = fmean(values)
+    if value >= bound if check.side == "below" else value <= bound:
+        return ""
+    expected = "at least" if check.side == "below" else "at most"
+    return (
+        f"{check.what}: got {value:.4g} in the mean of {window} steps, expected {expected} {shown}; "
+        f"the limit is trainer.health.{check.key}"
+    )

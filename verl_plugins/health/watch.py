@@ -1,0 +1,60 @@
+"""The alarms of a running training: what they log, what they print, and when they end it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from verl_plugins.health.checks import NO_HISTORY, History, look, measures, watched
+from verl_plugins.health.config import KEY, HealthConfig
+
+
+class RunStopped(Exception):
+    """An alarm with the action "stop" rang. ``hydra_plugin.StoppedRun`` makes it the driver's one last message."""
+
+
+class Watch:
+    """Looks at each step's metrics, once, in order."""
+
+    def __init__(self, config: HealthConfig):
+        self.config = config
+        self.history = NO_HISTORY
+        self.stopping: str | None = None
+        """Why the run is to end, once it is."""
+
+    def look(self, step: int, metrics: Mapping[str, Any], responses: int) -> dict[str, float]:
+        """The metrics ``health/<alarm>``, 1 while it rings; alarms that start to ring are told as configured.
+
+        Args:
+            step: from 1.
+            metrics: of the step.
+            responses: in the step's batch, fillers left out.
+        """
+        before = self.history.on
+        self.history = look(self.history, measures(metrics, responses), self.config.window, self.config.limits)
+        rings = self.history.on
+        for alarm in rings:
+            if alarm not in before and self.config.action_of(alarm) == "warn":
+                print(f"verl-plugins: step {step}: {alarm}: {rings[alarm]}", file=sys.stderr, flush=True)
+        stops = [f"{alarm}: {reason}" for alarm, reason in rings.items() if self.config.action_of(alarm) == "stop"]
+        if stops:
+            self.stopping = f"step {step}:\n" + "\n".join(f"  {line}" for line in stops)
+        return {f"health/{alarm}": float(alarm in rings) for alarm in watched(self.history)}
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: numbers, texts, lists and mappings alone."""
+        return asdict(self.history)
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint's ``state``."""
+        self.history = History(**state)
+
+    def end(self, checkpoint: str) -> RunStopped:
+        """The exception to end the run with, once ``checkpoint`` holds the step."""
+        return RunStopped(
+            f"verl-plugins: a health check stopped the run at {self.stopping}\n"
+            f"  checkpoint: {checkpoint}; to go on from it regardless, start the same command with {KEY}.action=warn "
+            f"and no stop of an alarm's own"
+        )

@@ -1,0 +1,58 @@
+"""Which files of a run directory hold what: its metrics, by whichever of verl's loggers wrote them, and its data."""
+
+from pathlib import Path
+
+import yaml
+
+from verl_plugins.monitor.events import event_folder, read_events
+from verl_plugins.monitor.metrics import MetricLog, load_metrics, merge_records, read_json_lines
+
+
+def load_run(run_dir: Path) -> MetricLog:
+    """The metrics of a run, while it runs or after.
+
+    Read are ``metrics.jsonl``; else the one other file of verl's "file" logger; else TensorBoard's event files in the
+    directory or below it.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: there are several candidates, or no step was logged yet.
+    """
+    if not run_dir.is_dir():
+        raise FileNotFoundError(f"{run_dir}: got no such directory, expected that of a run")
+    file = _json_lines(run_dir)
+    if file:
+        return load_metrics(file)
+    folder = event_folder(run_dir)
+    if folder is None:
+        raise FileNotFoundError(
+            f"{run_dir}: got no metrics, expected metrics.jsonl or TensorBoard's event files; run with "
+            f"trainer.logger=[console,file] and VERL_FILE_LOGGER_PATH={run_dir}/metrics.jsonl, or with "
+            f"trainer.logger=[console,tensorboard] and TENSORBOARD_DIR={run_dir}/tensorboard"
+        )
+    return merge_records(read_events(folder), unreadable=0, path=folder)
+
+
+def validation_file(run_dir: Path) -> Path | None:
+    """The validation parquet that Hydra's copy of the run's config names, if there are both."""
+    for config in sorted([*run_dir.glob(".hydra/config.yaml"), *run_dir.glob("*/.hydra/config.yaml")]):
+        files = (yaml.safe_load(config.read_text(encoding="utf-8")).get("data") or {}).get("val_files")
+        files = [files] if isinstance(files, str) else files or []
+        if len(files) == 1 and Path(files[0]).expanduser().is_file():
+            return Path(files[0]).expanduser()
+    return None
+
+
+def _json_lines(run_dir: Path) -> Path | None:
+    if (run_dir / "metrics.jsonl").is_file():
+        return run_dir / "metrics.jsonl"
+    candidates = [path for path in sorted(run_dir.glob("*.jsonl")) if _is_metrics(path)]
+    if len(candidates) > 1:
+        names = ", ".join(path.name for path in candidates)
+        raise ValueError(f"{run_dir}: got metrics of several runs ({names}), expected those of one; move it to its own")
+    return candidates[0] if candidates else None
+
+
+def _is_metrics(path: Path) -> bool:
+    rows = read_json_lines(path)[0][:1]
+    return bool(rows) and isinstance(rows[0].get("data"), dict) and "step" in rows[0]
