@@ -36,6 +36,7 @@ def check_run(config: DictConfig) -> list[str]:
     return [
         *_check_knobs(config, methods),
         *_check_trainer(config, methods),
+        *_check_micro_batches(config),
         *_check_reward(config),
         *_check_model(config),
         *_check_health(config),
@@ -89,6 +90,27 @@ def _check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
     if "vepo" in methods:
         key = "actor_rollout_ref.actor.loss_agg_mode"
         expect(key, lambda got: got == "token-mean", "token-mean, for which vepo's weights are made")
+    return problems
+
+
+def _check_micro_batches(config: DictConfig) -> list[str]:
+    """Fixed micro-batches must divide what a rank is given; verl asserts it in the middle of the first step."""
+    models, problems = config.actor_rollout_ref, []
+    ranks = config.trainer.nnodes * config.trainer.n_gpus_per_node // models.actor.ulysses_sequence_parallel_size
+    prompts = {
+        "rollout.log_prob_micro_batch_size_per_gpu": config.data.get("gen_batch_size") or config.data.train_batch_size,
+        "actor.ppo_micro_batch_size_per_gpu": models.actor.ppo_mini_batch_size,
+    }
+    for name, number in prompts.items():
+        part, _, knob = name.partition(".")
+        is_dynamic = models.actor.use_dynamic_bsz if part == "actor" else models.rollout.log_prob_use_dynamic_bsz
+        rows, micro = number * models.rollout.n, models[part].get(knob)
+        if micro and not is_dynamic and rows % ranks == 0 and rows // ranks % micro:
+            problems.append(
+                f"actor_rollout_ref.{name}: got {micro}, expected a divisor of {rows // ranks} ({number} prompts x "
+                f"{models.rollout.n} responses on {ranks} ranks); set actor_rollout_ref.{name}, or "
+                f"actor_rollout_ref.actor.use_dynamic_bsz=true"
+            )
     return problems
 
 

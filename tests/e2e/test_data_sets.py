@@ -1,5 +1,6 @@
 """Rows of every converter and form, in one run: verl validates on them and trains a step on all of them."""
 
+import distinct_characters
 import pyarrow.parquet as pq
 import pytest
 from data_fixtures import diagram, encoded
@@ -10,14 +11,6 @@ from data_prep.__main__ import main
 pytestmark = pytest.mark.slow
 
 ROWS = 2  # of each form
-
-REWARD = '''"""A reward of the text's own: what is tested is the way of the rows, not what an answer is worth."""
-
-
-def compute_score(data_source, solution_str, ground_truth, extra_info=None):
-    assert data_source and ground_truth and extra_info["image_sha256"]
-    return {"score": len(set(solution_str)) / 100}
-'''
 
 
 def _converted(root):
@@ -37,7 +30,6 @@ def test_every_data_sets_rows_are_validated_and_trained_on(train, tmp_path):
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     sources = {row for file in files for row in pq.read_table(file)["data_source"].to_pylist()}
     assert rows == ROWS * len({**GROUNDING, **MATHS}) and len(sources) == 9
-    (tmp_path / "reward.py").write_text(REWARD)
     listed = f"[{','.join(map(str, files))}]"
     metrics = train(
         "run",
@@ -53,7 +45,7 @@ def test_every_data_sets_rows_are_validated_and_trained_on(train, tmp_path):
         f"actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu={rows}",
         f"actor_rollout_ref.actor.ppo_mini_batch_size={rows}",
         f"actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu={rows}",
-        f"reward.custom_reward_function.path={tmp_path / 'reward.py'}",
+        f"reward.custom_reward_function.path={distinct_characters.__file__}",
         "trainer.val_before_train=true",
     )
     validated = {name.split("/")[1] for name in metrics[0] if name.startswith("val-")}

@@ -12,7 +12,7 @@ import torch
 import transformers
 from PIL import Image
 from tensordict import TensorDict
-from test_rollout_engine_pixels import internvl3
+from tiny_families import internvl3
 from transformers import AutoModelForImageTextToText
 from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
@@ -33,7 +33,7 @@ EAGER = {"attn_implementation": "sdpa"}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("internvl")
-    config, processor, _, _ = internvl3()
+    config, processor = internvl3()
     processor.chat_template = CHAT_TEMPLATE.replace("<|vision_start|><|image_pad|><|vision_end|>", "<IMG_CONTEXT>")
     config.save_pretrained(path)
     processor.save_pretrained(path)
@@ -111,7 +111,7 @@ def test_the_training_inputs_of_a_response_have_as_many_features_as_tokens(model
     inputs = AgentLoopWorker._compute_multi_modal_inputs(worker, output, torch.tensor([ids + response]))
     tiles = len(inputs["pixel_values"])
     assert tiles == 3  # two and the thumbnail
-    assert ids.count(model_config.processor.image_token_id) == tiles * 256
+    assert ids.count(model_config.processor.image_token_id) == tiles * 16  # of the tiny model, 256 of the real one
     # Without the plugin's processor verl's text, which has lost its image token, is refused.
     plain = transformers.AutoProcessor.from_pretrained(model_config.path)
     with pytest.raises(ValueError, match="Number of image placeholders in the prompt does not match"):

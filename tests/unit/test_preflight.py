@@ -38,6 +38,19 @@ def test_a_good_run_passes(data, method, platform):
     assert problems([f"+method={method}", *platform, *data]) == []
 
 
+def test_micro_batches_that_do_not_divide_a_ranks_rows_are_refused(data):
+    sizes = ["data.train_batch_size=30", "actor_rollout_ref.actor.ppo_mini_batch_size=15", "trainer.n_gpus_per_node=2"]
+    micro = ["actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8"]
+    micro += ["actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=8"]
+    (found,) = problems(["+method=grpo", *data, *sizes, *micro])
+    # 30 prompts x 8 responses on 2 ranks are 120 rows, which 8 divides; 15 x 8 / 2 = 60 rows, which it does not
+    assert (
+        "ppo_micro_batch_size_per_gpu: got 8, expected a divisor of 60 (15 prompts x 8 responses on 2 ranks)" in found
+    )
+    dynamic = "actor_rollout_ref.actor.use_dynamic_bsz=true"
+    assert problems(["+method=grpo", *data, *sizes, *micro, dynamic]) == []
+
+
 @pytest.mark.parametrize("method", ["saei", "[saei,ecvgpo,vepo]"])
 @pytest.mark.parametrize("platform", [[], ["+platform=cpu"]])
 def test_a_good_run_with_a_second_sampling_passes(data, method, platform):
