@@ -17,11 +17,14 @@ INTERNVL = [
     "+data.mm_processor_kwargs.crop_to_patches=false",
 ]
 FAMILIES = {"qwen3_vl": [], "internvl3": INTERNVL}  # Qwen2.5-VL is the demo's
+BANNED = {"qwen3_vl": 2, "internvl3": 1}  # tokens that stand for images and videos, which are never sampled
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_two_updates_with_all_methods_and_the_checkpoint_in_transformers(family, train, tmp_path):
     tiny_families.build(family, tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    ban = BANNED[family] / config["text_config"]["vocab_size"]  # what these tokens take of a nearly uniform policy
     metrics = train(
         "run",
         "[ecvgpo,vepo,saei]",
@@ -34,8 +37,9 @@ def test_two_updates_with_all_methods_and_the_checkpoint_in_transformers(family,
         "trainer.save_freq=2",
     )
     for step in (1, 2):
-        assert metrics[step]["training/rollout_probs_diff_mean"] < 1e-5
-        assert metrics[step]["saei/log_prob_mismatch_adversarial"] < 1e-4
+        # The rollout engine's log-probabilities are the actor's but for the ban, on clean and on adversarial images.
+        for half in ("clean", "adversarial"):
+            assert metrics[step][f"saei/log_prob_mismatch_{half}"] == pytest.approx(ban, rel=0.1)
         assert metrics[step]["saei/prompts_without_image"] == 0 and metrics[step]["vepo/rows_without_image"] == 0
         assert metrics[step]["saei/pixel_change"] > 1.0
         assert metrics[step]["vepo/jsd"] > 0.0 and metrics[step]["actor/grad_norm"] > 0.0

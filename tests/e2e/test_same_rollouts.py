@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from two_nodes import two_nodes
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ def weights(actor):
     return {name: value.full_tensor() if hasattr(value, "full_tensor") else value for name, value in shard.items()}
 
 
-def test_neutral_knobs_are_grpo_and_two_ranks_are_one(step):
+def test_neutral_knobs_are_grpo_and_two_nodes_are_one(step):
     reshaped, reshaped_actor = step("both", BOTH, *OPEN)
     grpo, grpo_actor = step("grpo", "grpo")
     neutral, neutral_actor = step("neutral", BOTH, *NEUTRAL)
@@ -58,8 +59,9 @@ def test_neutral_knobs_are_grpo_and_two_ranks_are_one(step):
     assert all(torch.equal(neutral_weights[name], value) for name, value in grpo_weights.items())
     assert any(not torch.equal(reshaped_weights[name], value) for name, value in grpo_weights.items())
 
-    # Two FSDP ranks on gloo: statistics are taken over the global batch, so the method's numbers are the same.
-    two, _ = step("two_ranks", BOTH, *OPEN, "trainer.n_gpus_per_node=2")
+    # Two FSDP ranks on two Ray nodes: statistics are taken over the global batch, so the method's numbers are the same.
+    with two_nodes() as on_both:
+        two, _ = step("two_nodes", BOTH, *OPEN, *on_both)
     for name in (name for name in reshaped if name.startswith(("ecvgpo/", "vepo/"))):
         assert two[name] == pytest.approx(reshaped[name], rel=1e-4, abs=1e-6), name
     assert two["actor/grad_norm"] == pytest.approx(reshaped["actor/grad_norm"], rel=1e-3)

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from test_same_rollouts import weights
+from two_nodes import two_nodes
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +38,7 @@ def images(folder, step):
     return [(record["prompt"], record["picture"], record["adversarial_picture"]) for record in map(json.loads, lines)]
 
 
-def test_composed_resumed_and_on_two_ranks(train, tmp_path):
+def test_composed_resumed_and_on_two_nodes(train, tmp_path):
     save = ["trainer.save_freq=2", "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra]"]
     settings = ["algorithm.saei.update=adversarial", "actor_rollout_ref.rollout.calculate_log_probs=true"]
     settings += ["algorithm.ecvgpo.delta=9", "algorithm.ecvgpo.r0=-50"]
@@ -66,7 +67,8 @@ def test_composed_resumed_and_on_two_ranks(train, tmp_path):
             assert resumed[3][name] == whole[3][name], name
 
     # conditioned on the clean image, the adversarial responses are off-policy, and the log says by how much
-    two = train("two_ranks", every, 1, *settings, "algorithm.saei.update=clean", "trainer.n_gpus_per_node=2")
+    with two_nodes() as on_both:
+        two = train("two_nodes", every, 1, *settings, "algorithm.saei.update=clean", *on_both)
     assert two[1]["saei/log_prob_mismatch_adversarial"] > 100 * two[1]["saei/log_prob_mismatch_clean"]
     for name in ("saei/selective_entropy_clean", "saei/selective_entropy_adversarial", "saei/pixel_change"):
         assert two[1][name] == pytest.approx(whole[1][name], rel=1e-2), name

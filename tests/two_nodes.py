@@ -1,0 +1,30 @@
+"""A Ray cluster of two nodes on one machine, for tests of what a second machine changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ON_BOTH = [
+    "trainer.nnodes=2",
+    "trainer.n_gpus_per_node=1",
+    "ray_kwargs.ray_init.num_cpus=null",  # a cluster that is there has its own numbers
+    "ray_kwargs.ray_init.num_gpus=null",
+]
+
+
+@contextmanager
+def two_nodes() -> Iterator[list[str]]:
+    """Runs that start inside find the cluster by RAY_ADDRESS; yields the overrides that train on both nodes."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=8, num_gpus=1, include_dashboard=False)
+        os.environ["RAY_ADDRESS"] = cluster.address
+        yield ON_BOTH
+    finally:
+        os.environ.pop("RAY_ADDRESS", None)
+        cluster.shutdown()
