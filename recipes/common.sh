@@ -11,7 +11,7 @@ MAX_TOKENS=${MAX_TOKENS:-12288}                  # of the packed rows that a GPU
 EXPERIMENT=${EXPERIMENT:-$(basename "$0" .sh)}
 DATA_DIR=$(realpath -m "${DATA_DIR:-data}")      # absolute, because Ray's workers start in folders of their own
 OUT=$(realpath -m "${OUT:-outputs/$EXPERIMENT}") # checkpoints and metrics; on several machines a folder that all see
-export VERL_FILE_LOGGER_PATH=${VERL_FILE_LOGGER_PATH:-$OUT/metrics.jsonl}
+METRICS=${VERL_FILE_LOGGER_PATH:-$OUT/metrics.jsonl}
 
 # A process of verl that cannot load the plugin ends with an ImportError, where verl's entry points would only go without.
 export VERL_USE_EXTERNAL_MODULES=verl_plugins.register # Ray's workers get it from config/shared/trainer.yaml
@@ -45,6 +45,7 @@ TRAINER=(
     trainer.default_local_dir="$OUT/checkpoints"
     trainer.max_actor_ckpt_to_keep=2
     trainer.logger="${LOGGER:-[console,file]}"
+    +ray_kwargs.ray_init.runtime_env.env_vars.VERL_FILE_LOGGER_PATH="$METRICS" # a Ray that runs already has another environment
 )
 
 # --- Model families ---------------------------------------------------------------------------------------------------

@@ -39,9 +39,10 @@ def train(demo_assets, tmp_path):
         run_dir.mkdir()
         metrics = run_dir / "metrics.jsonl"
         defaults = ["trainer.val_before_train=false", "trainer.test_freq=-1", "trainer.experiment_name=test"]
+        # by Ray's runtime environment and not by this process's, which a cluster that is there has not inherited
+        defaults += [f"+ray_kwargs.ray_init.runtime_env.env_vars.VERL_FILE_LOGGER_PATH={metrics}"]
         command = training_command(*demo_assets, run_dir, TASKS["grounding"], method, steps, [*defaults, *overrides])
-        env = {"VERL_FILE_LOGGER_PATH": str(metrics)}
-        run_watched(command, run_dir / "train.log", env=env, limit_s=600, silence_s=240)
+        run_watched(command, run_dir / "train.log", limit_s=600, silence_s=240)
         return {row["step"]: row["data"] for row in map(json.loads, metrics.read_text().splitlines())}
 
     return run

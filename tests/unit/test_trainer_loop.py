@@ -14,7 +14,7 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl_plugins.compose import compose_run
 from verl_plugins.driver_state import NAME, read_state, write_state
 from verl_plugins.health.watch import RunStopped
-from verl_plugins.trainer import EntropyTrainer
+from verl_plugins.trainer import EntropyTrainer, _reward_metrics
 
 
 class Loop(EntropyTrainer):
@@ -142,22 +142,27 @@ def test_a_checkpoint_of_verl_alone_is_resumed_with_a_word(tmp_path, metrics, ca
     assert loop.global_steps == 2
 
 
-def test_group_metrics_are_read_from_the_queues_nested_rows(tmp_path, monkeypatch):
+def test_group_metrics_and_reward_counters_are_read_from_the_queues_nested_rows(monkeypatch):
     rows = [[0.0, 1.0], [0.0, 0.0, 0.0], [0.5], [0.0, 0.5], [0.0]]  # the reward stands at the last token
     masks = [[1, 1], [1, 1, 1], [1], [1, 1], [0]]  # the last row fills the batch
+    statuses = ["bad_gold", "ok", "no_answer", "no_answer", "no_answer"]
     data = TensorDict(
         {
             "uid": NonTensorStack(*"aabbb"),
+            "data_source": NonTensorStack("x", "x", "y", "y", "y"),
+            "extra_fields": NonTensorStack(*({"reward_extra_info": {"status": status}} for status in statuses)),
             "rm_scores": torch.nested.as_nested_tensor([torch.tensor(row) for row in rows], layout=torch.jagged),
             "response_mask": torch.nested.as_nested_tensor([torch.tensor(row) for row in masks], layout=torch.jagged),
         },
         batch_size=5,
     )
     monkeypatch.setattr(tq, "kv_batch_get", lambda select_fields, **_: data.select(*select_fields))
-    batch = tq.KVBatchMeta(partition_id="train", keys=list("12345"), tags=[{}] * 5)
-    got = Loop(tmp_path, [1.0])._group_metrics(batch)
+    got = _reward_metrics({"keys": list("12345"), "partition_id": "train"})
     # a: rewards 1 and 0, std sqrt(0.5); b: 0.5 twice, none
-    assert got == {"groups/size": 2, "groups/reward_std": pytest.approx(0.5**0.5 / 2), "groups/zero_variance": 0.5}
+    groups = {"groups/size": 2, "groups/reward_std": pytest.approx(0.5**0.5 / 2), "groups/zero_variance": 0.5}
+    counted = {name: count for name, count in got.items() if count and name.startswith("reward/")}
+    assert {name: got[name] for name in groups} == groups
+    assert counted == {"reward/x/bad_gold": 1, "reward/y/no_answer": 2}
 
 
 def test_the_state_file_keeps_every_bit(tmp_path):
