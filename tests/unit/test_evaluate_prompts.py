@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+import tiny_families
 from evaluation_run import SIZE, own_row, png, write
 from omegaconf import OmegaConf
 from verl.experimental.agent_loop.agent_loop import DictConfigWrap
@@ -18,6 +19,8 @@ from verl_plugins.evaluate.engine import VllmResponder
 from verl_plugins.evaluate.model_folder import box_settings, model_folder, model_sha256
 from verl_plugins.evaluate.prompts import PromptBuilder
 from verl_plugins.evaluate.settings import Settings
+from verl_plugins.internvl import InternVLModelConfig
+from verl_plugins.rollout import ImageSingleTurnAgentLoop
 
 
 class Asked(Exception):
@@ -26,7 +29,7 @@ class Asked(Exception):
 
 class Server:
     async def generate(self, **request):
-        raise Asked(request["prompt_ids"], request["image_data"])
+        raise Asked(request["prompt_ids"], request["image_data"], request["sampling_params"])
 
 
 @pytest.fixture(scope="module")
@@ -39,30 +42,32 @@ def folder(tmp_path_factory):
 def by_verl(folder, file):
     """(token ids, images) of every row, as verl's validation makes them of the file."""
     tokenizer, processor = hf_tokenizer(str(folder)), hf_processor(str(folder))
+    asked = by_loop(SingleTurnAgentLoop, "qwen2_5_vl", tokenizer, processor, folder, file)
+    return [(qwen2_5_vl_dedup_image_tokens(ids, processor), len(ids), images) for ids, images, _ in asked]
+
+
+def by_loop(loop_class, model_type, tokenizer, processor, folder, file):
+    """(token ids, images, sampling parameters) that an agent loop sends for every row of the file."""
     data = OmegaConf.create({"filter_overlong_prompts": False, "cache_dir": str(folder / "cache")})
     rollout = {"prompt_length": 8192, "response_length": 32}
     config = OmegaConf.create({"actor_rollout_ref": {"rollout": rollout}})
 
     async def ask(row):
-        loop = SingleTurnAgentLoop(
+        loop = loop_class(
             trainer_config=DictConfigWrap(config),
             server_manager=Server(),
             tokenizer=tokenizer,
             processor=processor,
             dataset_cls=RLHFDataset,
             data_config=DictConfigWrap(data),
-            hf_model_type="qwen2_5_vl",
+            hf_model_type=model_type,
         )
         try:
             await loop.run({}, raw_prompt=row["raw_prompt"])
         except Asked as asked:
             return asked.args
 
-    found = []
-    for row in RLHFDataset(str(file), tokenizer, data, processor):
-        ids, images = asyncio.run(ask(row))
-        found.append((qwen2_5_vl_dedup_image_tokens(ids, processor), len(ids), images))
-    return found
+    return [asyncio.run(ask(row)) for row in RLHFDataset(str(file), tokenizer, data, processor)]
 
 
 def rows_of_many_sizes():
@@ -95,6 +100,24 @@ def test_token_ids_and_pictures_are_those_of_verls_agent_loop(folder, tmp_path):
         for ours, theirs in zip(prompt.images or [], images or [], strict=True):
             assert ours.size == theirs.size and ours.tobytes() == theirs.tobytes()
         assert row["prompt"][-1]["content"].__class__ is str  # the row is left as it was
+
+
+def test_internvls_prompts_are_those_of_its_agent_loop(tmp_path):
+    """What the loop of training sends, past the client that folds images and bans their token."""
+    tiny_families.build("internvl3", tmp_path)
+    config = InternVLModelConfig(path=str(tmp_path), override_config={"attn_implementation": "sdpa"})
+    row = own_row(0)
+    row["images"] = [{"bytes": png(size=(300, 200)), "path": None}]
+    builder = PromptBuilder(tmp_path)
+    prompt = builder.build(row)
+    file = write(tmp_path / "rows.parquet", [row])
+    asked = by_loop(ImageSingleTurnAgentLoop, "internvl", config.tokenizer, config.processor, tmp_path, file)
+    ((ids, images, sampling),) = asked
+    assert prompt.token_ids == ids and prompt.images[0].tobytes() == images[0].tobytes()
+    assert prompt.token_ids.count(config.processor.image_token_id) == 1
+    tiles, rest = divmod(prompt.length - len(ids) - 1, 16)  # a tile's tokens, and two marks, in place of one token
+    assert tiles > 1 and rest == 0
+    assert dict.fromkeys(builder.banned_tokens(), -100.0) == sampling["logit_bias"]
 
 
 def test_a_rows_prompt_that_cannot_be_asked_is_a_status(folder):

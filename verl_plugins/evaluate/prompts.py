@@ -18,6 +18,7 @@ from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token
 from verl.workers.rollout.utils import get_vision_placeholder_token_ids, qwen2_5_vl_dedup_image_tokens
 
 from data_prep.schema import Row
+from verl_plugins import internvl
 from verl_plugins.evaluate.model_folder import model_config
 
 
@@ -49,18 +50,23 @@ class PromptBuilder:
     def __init__(self, folder: Path):
         self.folder = folder
         self.tokenizer = hf_tokenizer(str(folder))
-        self.processor = hf_processor(str(folder))
+        model_type = model_config(folder).get("model_type")
+        self._is_internvl = model_type == internvl.MODEL_TYPE
+        self.processor: Any = (
+            internvl.InternVLProcessor.from_pretrained(folder) if self._is_internvl else hf_processor(str(folder))
+        )
         if self.processor is not None and not getattr(self.processor, "chat_template", None):
             self.processor.chat_template = self.tokenizer.chat_template  # as verl's HFModelConfig does
         self.data_config = OmegaConf.create({"filter_overlong_prompts": False})
         self._rows = _RowsInMemory([], self.tokenizer, self.data_config, self.processor)
-        model_type = model_config(folder).get("model_type")
         self._builder = create_continuous_token_builder(
             self.tokenizer, hf_model_type=model_type, processor=self.processor
         )
 
     def banned_tokens(self) -> list[int]:
-        """Tokens that verl's server never samples: placeholders of images and videos."""
+        """Tokens that are never sampled in training: placeholders of images and videos."""
+        if self._is_internvl:
+            return [self.processor.image_token_id]
         return get_vision_placeholder_token_ids(self.processor) if self.processor is not None else []
 
     def build(self, row: Row) -> Prompt:
@@ -82,4 +88,5 @@ class PromptBuilder:
         patch_size = getattr(getattr(self.processor, "image_processor", None), "patch_size", 14)
         images, _, _ = asyncio.run(RLHFDataset.process_multi_modal_info(messages, patch_size, self.data_config))
         whole = self._builder.build_initial_tokens(messages, images=images)
-        return Prompt(qwen2_5_vl_dedup_image_tokens(whole, self.processor), images, len(whole))
+        fold = internvl.collapse_images if self._is_internvl else qwen2_5_vl_dedup_image_tokens
+        return Prompt(fold(whole, self.processor), images, len(whole))
