@@ -25,12 +25,14 @@ def report(tmp_path_factory):
     return json.loads((folder / "report.json").read_text())
 
 
+@pytest.mark.slow  # trains in processes of its own
 def test_the_towers_weights_stay_bit_for_bit_and_all_others_move(report):
     assert report["frozen"]["tower"]
     assert sorted(report["frozen"]["changed"]) == sorted(report["frozen"]["others"])
     assert set(report["trained"]["tower"]) <= set(report["trained"]["changed"])
 
 
+@pytest.mark.slow  # trains in processes of its own
 def test_the_optimizer_holds_nothing_for_it(report):
     frozen, trained = report["frozen"], report["trained"]
     assert frozen["states"] == trained["states"] - len(frozen["tower"])
@@ -38,6 +40,7 @@ def test_the_optimizer_holds_nothing_for_it(report):
     assert trained["state_bytes"] - frozen["state_bytes"] == 8 * frozen["numbers"] + steps
 
 
+@pytest.mark.slow  # trains in processes of its own
 def test_a_checkpoint_holds_it_and_a_resumed_run_goes_on_the_same(report):
     assert report["frozen"]["loaded"] and report["frozen"]["resumed"]
 

@@ -92,6 +92,7 @@ def test_bytes_of_a_layer_by_hand():
     assert saved_by_layer(layers, replace(load, compute_bytes=4)) == 192 + 96 + 256
 
 
+@pytest.mark.slow  # a minute of updates
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl", "internvl"])
 @pytest.mark.parametrize("is_checkpointed", [False, True])
 def test_predictions_are_within_a_fifth_of_measured_peaks(family, is_checkpointed):
