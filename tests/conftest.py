@@ -34,7 +34,7 @@ def train(demo_assets, tmp_path):
     from verl_plugins.demo.tasks import TASKS
     from verl_plugins.watchdog import run_watched
 
-    def run(name, method, steps, *overrides):
+    def run(name, method, steps, *overrides, on_poll=lambda: None):
         run_dir = tmp_path / name
         run_dir.mkdir()
         metrics = run_dir / "metrics.jsonl"
@@ -42,7 +42,7 @@ def train(demo_assets, tmp_path):
         # by Ray's runtime environment and not by this process's, which a cluster that is there has not inherited
         defaults += [f"+ray_kwargs.ray_init.runtime_env.env_vars.VERL_FILE_LOGGER_PATH={metrics}"]
         command = training_command(*demo_assets, run_dir, TASKS["grounding"], method, steps, [*defaults, *overrides])
-        run_watched(command, run_dir / "train.log", limit_s=600, silence_s=240)
+        run_watched(command, run_dir / "train.log", limit_s=600, silence_s=240, on_poll=on_poll)
         return {row["step"]: row["data"] for row in map(json.loads, metrics.read_text().splitlines())}
 
     return run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 ON_BOTH = [
@@ -15,16 +15,18 @@ ON_BOTH = [
 
 
 @contextmanager
-def two_nodes() -> Iterator[list[str]]:
-    """Runs that start inside find the cluster by RAY_ADDRESS; yields the overrides that train on both nodes."""
+def two_nodes() -> Iterator[tuple[list[str], Callable[[], None]]]:
+    """Runs that start inside find the cluster by RAY_ADDRESS.
+
+    Yields the overrides that train on both nodes, and a function that kills the second node's processes.
+    """
     from ray.cluster_utils import Cluster
 
     cluster = Cluster()
     try:
-        for _ in range(2):
-            cluster.add_node(num_cpus=8, num_gpus=1, include_dashboard=False)
+        nodes = [cluster.add_node(num_cpus=8, num_gpus=1, include_dashboard=False) for _ in range(2)]
         os.environ["RAY_ADDRESS"] = cluster.address
-        yield ON_BOTH
+        yield ON_BOTH, lambda: cluster.remove_node(nodes[1], allow_graceful=False)
     finally:
         os.environ.pop("RAY_ADDRESS", None)
         cluster.shutdown()

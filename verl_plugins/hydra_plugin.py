@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.experimental.callback import Callback
@@ -29,19 +30,37 @@ class Preflight(Callback):
             raise SystemExit("verl-plugins: this run cannot start:\n" + "\n".join(f"  {line}" for line in problems))
 
 
-class StoppedRun(Callback):
-    """Ends the driver with one message, and exit code 1, where a health check stopped the run.
+class LastMessage(Callback):
+    """Ends the driver with one message, and exit code 1, where a health check stopped the run or a process was lost.
 
     The trainer runs in a Ray worker: what it raises comes here wrapped, and would be shown as a traceback of Ray's.
     """
 
     def on_job_end(self, config: DictConfig, job_return, **kwargs) -> None:
+        from ray import exceptions
+
         from verl_plugins.health.watch import RunStopped
 
         error = job_return._return_value  # the property would raise it
         error = getattr(error, "cause", error)
         if isinstance(error, RunStopped):
             raise SystemExit(str(error))
+        lost = (exceptions.RayActorError, exceptions.NodeDiedError, exceptions.WorkerCrashedError)
+        if isinstance(error, (*lost, exceptions.ObjectLostError, exceptions.RpcError)):
+            raise SystemExit(_of_a_loss(error, config))
+
+
+def _of_a_loss(error: Exception, config: DictConfig) -> str:
+    folder = Path(config.trainer.default_local_dir)
+    latest = folder / "latest_checkpointed_iteration.txt"
+    begins = (
+        f"from {folder / f'global_step_{latest.read_text().strip()}'}" if latest.is_file() else "from the beginning"
+    )
+    return (
+        f"verl-plugins: a process of the run was lost, on this machine or another:\n  {error}\n"
+        f"  the same command goes on {begins}; memory (`dmesg` of the machine names what it killed) and "
+        "`ray status` are where to look"
+    )
 
 
 class SelectCPU(Callback):

@@ -60,7 +60,7 @@ def test_neutral_knobs_are_grpo_and_two_nodes_are_one(step):
     assert any(not torch.equal(reshaped_weights[name], value) for name, value in grpo_weights.items())
 
     # Two FSDP ranks on two Ray nodes: statistics are taken over the global batch, so the method's numbers are the same.
-    with two_nodes() as on_both:
+    with two_nodes() as (on_both, _):
         two, _ = step("two_nodes", BOTH, *OPEN, *on_both)
     for name in (name for name in reshaped if name.startswith(("ecvgpo/", "vepo/"))):
         assert two[name] == pytest.approx(reshaped[name], rel=1e-4, abs=1e-6), name

@@ -67,7 +67,7 @@ def test_composed_resumed_and_on_two_nodes(train, tmp_path):
             assert resumed[3][name] == whole[3][name], name
 
     # conditioned on the clean image, the adversarial responses are off-policy, and the log says by how much
-    with two_nodes() as on_both:
+    with two_nodes() as (on_both, _):
         two = train("two_nodes", every, 1, *settings, "algorithm.saei.update=clean", *on_both)
     assert two[1]["saei/log_prob_mismatch_adversarial"] > 100 * two[1]["saei/log_prob_mismatch_clean"]
     for name in ("saei/selective_entropy_clean", "saei/selective_entropy_adversarial", "saei/pixel_change"):

@@ -12,7 +12,7 @@ from verl_plugins.health.config import KEY, HealthConfig
 
 
 class RunStopped(Exception):
-    """An alarm with the action "stop" rang. ``hydra_plugin.StoppedRun`` makes it the driver's one last message."""
+    """An alarm with the action "stop" rang. ``hydra_plugin.LastMessage`` makes it the driver's one last message."""
 
 
 class Watch:
