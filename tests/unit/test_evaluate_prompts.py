@@ -46,9 +46,10 @@ def by_verl(folder, file):
     return [(qwen2_5_vl_dedup_image_tokens(ids, processor), len(ids), images) for ids, images, _ in asked]
 
 
-def by_loop(loop_class, model_type, tokenizer, processor, folder, file):
+def by_loop(loop_class, model_type, tokenizer, processor, folder, file, limits=None):
     """(token ids, images, sampling parameters) that an agent loop sends for every row of the file."""
-    data = OmegaConf.create({"filter_overlong_prompts": False, "cache_dir": str(folder / "cache")})
+    data = {"filter_overlong_prompts": False, "cache_dir": str(folder / "cache"), "mm_processor_kwargs": limits or {}}
+    data = OmegaConf.create(data)
     rollout = {"prompt_length": 8192, "response_length": 32}
     config = OmegaConf.create({"actor_rollout_ref": {"rollout": rollout}})
 
@@ -90,7 +91,7 @@ def rows_of_many_sizes():
 
 def test_token_ids_and_pictures_are_those_of_verls_agent_loop(folder, tmp_path):
     rows = rows_of_many_sizes()
-    builder = PromptBuilder(folder)
+    builder = PromptBuilder(folder, {})
     expected = by_verl(folder, write(tmp_path / "rows.parquet", rows))
     assert len(expected) == len(rows)
     for row, (ids, length, images) in zip(rows, expected, strict=True):
@@ -102,13 +103,27 @@ def test_token_ids_and_pictures_are_those_of_verls_agent_loop(folder, tmp_path):
         assert row["prompt"][-1]["content"].__class__ is str  # the row is left as it was
 
 
+def test_the_processors_limits_of_training_hold(folder, tmp_path):
+    limits = {"min_pixels": 784, "max_pixels": 3136}  # 1 to 4 tokens of 28 x 28 pixels
+    row = own_row(0)
+    row["images"] = [{"bytes": png(size=(300, 200)), "path": None}]
+    file = write(tmp_path / "rows.parquet", [row])
+    tokenizer, processor = hf_tokenizer(str(folder)), hf_processor(str(folder))
+    ((ids, _, _),) = by_loop(SingleTurnAgentLoop, "qwen2_5_vl", tokenizer, processor, folder, file, limits)
+    prompt, unlimited = (PromptBuilder(folder, given).build(row) for given in (limits, {}))
+    assert prompt.length == len(ids) < unlimited.length and prompt.token_ids == unlimited.token_ids
+    assert box_settings(folder, limits).items() >= limits.items()
+    with pytest.raises(SystemExit, match="--processor: got max_pixels alone"):
+        Settings(processor={"max_pixels": 3136})
+
+
 def test_internvls_prompts_are_those_of_its_agent_loop(tmp_path):
     """What the loop of training sends, past the client that folds images and bans their token."""
     tiny_families.build("internvl3", tmp_path)
     config = InternVLModelConfig(path=str(tmp_path), override_config={"attn_implementation": "sdpa"})
     row = own_row(0)
     row["images"] = [{"bytes": png(size=(300, 200)), "path": None}]
-    builder = PromptBuilder(tmp_path)
+    builder = PromptBuilder(tmp_path, {})
     prompt = builder.build(row)
     file = write(tmp_path / "rows.parquet", [row])
     asked = by_loop(ImageSingleTurnAgentLoop, "internvl", config.tokenizer, config.processor, tmp_path, file)
@@ -149,7 +164,7 @@ def test_a_model_without_a_processor_is_refused_with_the_first_image(tmp_path, f
         (bare / name).write_bytes((folder / name).read_bytes())
     (bare / "config.json").write_text(json.dumps({"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}))
     with pytest.raises(SystemExit, match="got a model without a processor that verl knows"):
-        PromptBuilder(bare).build(own_row(0))
+        PromptBuilder(bare, {}).build(own_row(0))
 
 
 def test_the_models_folder_is_found_in_a_checkpoint(tmp_path):
@@ -186,7 +201,7 @@ def test_a_models_hash_sees_a_changed_weight_and_a_changed_template(tmp_path):
 
 
 def test_the_box_space_is_the_familys_and_its_sizes_the_processors(folder, tmp_path):
-    assert box_settings(folder) == {
+    assert box_settings(folder, {}) == {
         "box_space": "processed",
         "patch_size": 14,
         "merge_size": 2,
@@ -194,10 +209,10 @@ def test_the_box_space_is_the_familys_and_its_sizes_the_processors(folder, tmp_p
         "max_pixels": 28224,
     }
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "internvl"}))
-    assert box_settings(tmp_path) == {"box_space": "0-1000"}
+    assert box_settings(tmp_path, {}) == {"box_space": "0-1000"}
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llava"}))
     with pytest.raises(SystemExit, match="got the model_type 'llava'.*--reward grounding.box_space"):
-        box_settings(tmp_path)
+        box_settings(tmp_path, {})
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl"}))
     with pytest.raises(SystemExit, match="no preprocessor_config.json with patch_size"):
-        box_settings(tmp_path)
+        box_settings(tmp_path, {})

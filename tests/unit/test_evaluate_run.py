@@ -277,7 +277,7 @@ def test_reward_settings_are_yaml_by_reward():
         "grounding": {"form": "answer", "format_weight": 1.0},
         "routes": {"a.b": "math"},
     }
-    with pytest.raises(SystemExit, match="got 'form=answer', expected REWARD.SETTING=VALUE"):
+    with pytest.raises(SystemExit, match="got 'form', expected REWARD.SETTING=VALUE"):
         parse_settings(["form=answer"])
 
 

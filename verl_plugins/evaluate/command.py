@@ -46,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Boxes are read in the space of the model's family unless grounding.box_space says otherwise",
     )
     parser.add_argument(
+        "--processor",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="data.mm_processor_kwargs of training: min_pixels=262144 max_pixels=1000000 (default: as saved)",
+    )
+    parser.add_argument(
         "--judge", metavar="URL", help="ask an OpenAI-compatible endpoint too (http://host:8000/v1; key: JUDGE_API_KEY)"
     )
     parser.add_argument("--judge-model", metavar="NAME", help="the model's name there")
@@ -72,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         dtype=arguments.dtype or default_dtype(),
         reward=parse_settings(arguments.reward),
+        processor=parse_values("--processor", arguments.processor),
     )
     job = Job(
         arguments.model,
@@ -86,21 +94,35 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def parse_settings(assignments: list[str]) -> dict[str, Any]:
-    """`grounding.form=answer` to {"grounding": {"form": "answer"}}; values are YAML, as on a verl command line.
+    """`grounding.form=answer` to {"grounding": {"form": "answer"}}.
+
+    Raises:
+        SystemExit: no assignment.
+    """
+    settings: dict[str, Any] = {}
+    for name, value in parse_values("--reward", assignments).items():
+        reward, dot, setting = name.partition(".")
+        if not (dot and reward and setting):
+            raise SystemExit(f"--reward: got {name!r}, expected REWARD.SETTING=VALUE, e.g. grounding.form=answer")
+        settings.setdefault(reward, {})[setting] = value
+    return settings
+
+
+def parse_values(option: str, assignments: list[str]) -> dict[str, Any]:
+    """`max_pixels=1000000` to {"max_pixels": 1000000}; values are YAML, as on a verl command line.
 
     Raises:
         SystemExit: no assignment.
     """
     import yaml
 
-    settings: dict[str, Any] = {}
+    values = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
-        reward, dot, setting = name.partition(".")
-        if not (equals and dot and reward and setting):
-            raise SystemExit(f"--reward: got {assignment!r}, expected REWARD.SETTING=VALUE, e.g. grounding.form=answer")
-        settings.setdefault(reward, {})[setting] = yaml.safe_load(text)
-    return settings
+        if not (equals and name):
+            raise SystemExit(f"{option}: got {assignment!r}, expected NAME=VALUE")
+        values[name] = yaml.safe_load(text)
+    return values
 
 
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:

@@ -38,7 +38,7 @@ class VllmResponder:
         from verl_plugins.evaluate.prompts import PromptBuilder
 
         self.folder, self.settings, self.tensor_parallel_size = folder, settings, tensor_parallel_size
-        self.prompts = PromptBuilder(folder)
+        self.prompts = PromptBuilder(folder, settings.processor)
         self._llm: Any = None
         config = model_config(folder)
         config = {**config, **(config.get("text_config") or {})}
@@ -63,7 +63,8 @@ class VllmResponder:
                 continue
             responses.append(None)
             images = {} if prompt.images is None else {"image": prompt.images}
-            requests.append({"prompt_token_ids": prompt.token_ids, "multi_modal_data": images})
+            request = {"prompt_token_ids": prompt.token_ids, "multi_modal_data": images}
+            requests.append(request | ({"mm_processor_kwargs": dict(self.settings.processor)} if images else {}))
             parameters.append(self._sampling(prompt.length, key))
         answered = iter(self._generate(requests, parameters))
         return [next(answered) if response is None else response for response in responses]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,12 @@ def model_sha256(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def box_settings(folder: Path) -> dict[str, Any]:
+def box_settings(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """The grounding reward's settings for the space that the model's family was trained to speak.
+
+    Args:
+        folder: of the model.
+        given: what the processor is called with instead of what it was saved with.
 
     Raises:
         SystemExit: the family is not known, or its processor's settings cannot be found.
@@ -87,8 +92,8 @@ def box_settings(folder: Path) -> dict[str, Any]:
         "box_space": space,
         "patch_size": processor["patch_size"],
         "merge_size": processor["merge_size"],
-        "min_pixels": processor.get("min_pixels") or size.get("shortest_edge"),
-        "max_pixels": processor.get("max_pixels") or size.get("longest_edge"),
+        "min_pixels": given.get("min_pixels") or processor.get("min_pixels") or size.get("shortest_edge"),
+        "max_pixels": given.get("max_pixels") or processor.get("max_pixels") or size.get("longest_edge"),
     }
 
 

@@ -7,6 +7,7 @@ patches and renders the chat by verl's token builder for the model's family, the
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,9 +46,9 @@ class _RowsInMemory(RLHFDataset):
 
 
 class PromptBuilder:
-    """Makes prompts of rows for the model in a folder."""
+    """Makes prompts of rows for the model in a folder; `processor_settings` as in `Settings.processor`."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, processor_settings: Mapping[str, Any]):
         self.folder = folder
         self.tokenizer = hf_tokenizer(str(folder))
         model_type = model_config(folder).get("model_type")
@@ -60,7 +61,10 @@ class PromptBuilder:
         self.data_config = OmegaConf.create({"filter_overlong_prompts": False})
         self._rows = _RowsInMemory([], self.tokenizer, self.data_config, self.processor)
         self._builder = create_continuous_token_builder(
-            self.tokenizer, hf_model_type=model_type, processor=self.processor
+            self.tokenizer,
+            hf_model_type=model_type,
+            processor=self.processor,
+            mm_processor_kwargs=dict(processor_settings),
         )
 
     def banned_tokens(self) -> list[int]:

@@ -140,7 +140,7 @@ def _with_box_space(settings: Settings, folder: Path, data: Sequence[DataFile]) 
     except (ValueError, TypeError) as problem:
         raise SystemExit(f"--reward: {problem} (here: --reward NAME.SETTING=VALUE)") from None
     if "grounding" in rewards and "box_space" not in reward.get("grounding", {}):
-        reward["grounding"] = {**reward.get("grounding", {}), **box_settings(folder)}
+        reward["grounding"] = {**reward.get("grounding", {}), **box_settings(folder, settings.processor)}
     return Settings(**{**asdict(settings), "reward": reward})
 
 

@@ -21,6 +21,7 @@ class Settings:
         batch_size: rows that are asked, scored and written at a time.
         dtype: of the model in vLLM.
         reward: `reward_kwargs` of `reward_fns.auto`.
+        processor: verl's `data.mm_processor_kwargs`: what the image processor is called with.
     """
 
     sample: int | None = None
@@ -32,11 +33,18 @@ class Settings:
     batch_size: int = 256
     dtype: str = "bfloat16"
     reward: Mapping[str, Any] = field(default_factory=dict)
+    processor: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("sample", "limit", "max_prompt_length", "max_response_length", "batch_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SystemExit(f"--{name.replace('_', '-')}: got {value}, expected at least 1")
+        limits = {"min_pixels", "max_pixels"} & set(self.processor)
+        if len(limits) == 1:
+            raise SystemExit(
+                f"--processor: got {limits.pop()} alone, expected min_pixels and max_pixels (vLLM counts with one of "
+                "them, Transformers resizes with both or neither)"
+            )
         if not 0 <= self.temperature < float("inf"):
             raise SystemExit(f"--temperature: got {self.temperature}, expected 0 or more")
