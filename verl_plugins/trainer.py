@@ -181,16 +181,19 @@ class EntropyTrainer(PPOTrainerSync):
         """verl's advantages, then the methods; ``advantages`` in the TransferQueue are replaced."""
         batch = super()._compute_advantage(batch, metrics)
         where = {"keys": batch.keys, "partition_id": batch.partition_id}
-        metrics.update(_reward_metrics(where))
-        if not self.methods:
-            return batch
         with marked_timer("entropy_methods", self.timing_raw):
-            fields = ["uid", "response_mask", "rm_scores", "advantages", "old_log_probs", "entropy", "extra_fields"]
-            fields += ["rollout_log_probs"] if self.config.actor_rollout_ref.rollout.calculate_log_probs else []
-            fields += SIGNALS if self.counterfactuals and self.counterfactuals.needed else ()
-            data = tq.kv_batch_get(**where, select_fields=fields)
-            nested_mask = data["response_mask"]
-            advantage_batch = _to_advantage_batch(data, [is_adversarial(key) for key in batch.keys])
+            columns = ["uid", "data_source", "extra_fields"]
+            data = tq.kv_batch_get(**where, select_fields=[*columns, *self._tensors_needed()])
+            uids, sources, extra_fields = (data.pop(name).tolist() for name in columns)
+            nested_mask, infos = (
+                data["response_mask"],
+                [fields.get("reward_extra_info") or {} for fields in extra_fields],
+            )
+            padded, groups = _padded(data), group_indices(np.array(uids, dtype=object))
+            metrics.update(_reward_metrics(padded, groups, infos, sources))
+            if not self.methods:
+                return batch
+            advantage_batch = _to_advantage_batch(padded, groups, infos, [is_adversarial(key) for key in batch.keys])
             for apply, config in self.methods.values():
                 advantages, method_metrics = apply(advantage_batch, config)
                 metrics.update(method_metrics)
@@ -203,51 +206,47 @@ class EntropyTrainer(PPOTrainerSync):
             self.counterfactuals.write_tokens(where, advantage_batch, self.tokenizer, *at)
         return batch
 
-
-def _reward_metrics(where: dict[str, Any]) -> dict[str, float]:
-    """What the rewards of a step's responses could not score, and what its groups have to learn from."""
-    fields = ["uid", "data_source", "extra_fields", "response_mask", "rm_scores"]
-    data = tq.kv_batch_get(**where, select_fields=fields)
-    uids, sources, extra_fields = (data.pop(name).tolist() for name in fields[:3])
-    padded = DataProto(batch=data.to_padded_tensor()).batch
-    real = padded["response_mask"].bool().any(dim=1)
-    groups = group_indices(np.array(uids, dtype=object))
-    kept = [number for number, is_real in enumerate(real.tolist()) if is_real]
-    infos = _reward_infos(extra_fields)
-    return {
-        **reward_counters([infos[number] for number in kept], [sources[number] for number in kept]),
-        **group_metrics(padded["rm_scores"].sum(dim=-1), groups, real),
-    }
+    def _tensors_needed(self) -> list[str]:
+        if not self.methods:
+            return ["response_mask", "rm_scores"]
+        fields = ["response_mask", "rm_scores", "advantages", "old_log_probs", "entropy"]
+        fields += ["rollout_log_probs"] if self.config.actor_rollout_ref.rollout.calculate_log_probs else []
+        return [*fields, *(SIGNALS if self.counterfactuals and self.counterfactuals.needed else ())]
 
 
-def _to_advantage_batch(data, adversarial: list[bool]) -> AdvantageBatch:
-    """Pad the TransferQueue's nested rows to (B, T) tensors."""
-    extra_fields = data.pop("extra_fields").tolist()
-    uids = np.array(data.pop("uid").tolist(), dtype=object)
+def _padded(data: TensorDict) -> Any:
+    """The TransferQueue's nested rows as (B, T) tensors by name."""
     for name in SIGNALS:
         if name in data:
             data[name] = response_from_nested(data[name], data["response_mask"])
-    padded = DataProto(batch=data.to_padded_tensor()).batch
+    return DataProto(batch=data.to_padded_tensor()).batch
+
+
+def _reward_metrics(padded: Any, groups: torch.Tensor, infos: list[dict], sources: list[str]) -> dict[str, float]:
+    """What the rewards of a step's responses could not score, and what its groups have to learn from."""
+    real = padded["response_mask"].bool().any(dim=1)
+    kept = real.nonzero().flatten().tolist()
+    counted = reward_counters([infos[row] for row in kept], [sources[row] for row in kept])
+    return {**counted, **group_metrics(padded["rm_scores"].sum(dim=-1), groups, real)}
+
+
+def _to_advantage_batch(
+    padded: Any, groups: torch.Tensor, infos: list[dict], adversarial: list[bool]
+) -> AdvantageBatch:
     return AdvantageBatch(
         advantages=padded["advantages"],
         response_mask=padded["response_mask"],
         old_log_probs=padded["old_log_probs"],
         rewards=padded["rm_scores"].sum(dim=-1),
-        groups=group_indices(uids),
-        reward_components=_reward_components(extra_fields),
+        groups=groups,
+        reward_components=_reward_components(infos),
         entropy=padded["entropy"],
         adversarial=torch.tensor(adversarial),
         **{name: padded[name] for name in (*SIGNALS, "rollout_log_probs") if name in padded},
     )
 
 
-def _reward_components(extra_fields: list[dict]) -> dict[str, torch.Tensor]:
+def _reward_components(infos: list[dict]) -> dict[str, torch.Tensor]:
     """The numbers that the reward function returned beside the score, each (B,) float."""
-    infos = _reward_infos(extra_fields)
     names = {name for info in infos for name, value in info.items() if isinstance(value, int | float)}
     return {name: torch.tensor([float(info.get(name) or 0.0) for info in infos]) for name in sorted(names)}
-
-
-def _reward_infos(extra_fields: list[dict]) -> list[dict]:
-    """What the reward function returned for each response."""
-    return [fields.get("reward_extra_info") or {} for fields in extra_fields]

@@ -14,7 +14,7 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl_plugins.compose import compose_run
 from verl_plugins.driver_state import NAME, read_state, write_state
 from verl_plugins.health.watch import RunStopped
-from verl_plugins.trainer import EntropyTrainer, _reward_metrics
+from verl_plugins.trainer import EntropyTrainer
 
 
 class Loop(EntropyTrainer):
@@ -142,7 +142,7 @@ def test_a_checkpoint_of_verl_alone_is_resumed_with_a_word(tmp_path, metrics, ca
     assert loop.global_steps == 2
 
 
-def test_group_metrics_and_reward_counters_are_read_from_the_queues_nested_rows(monkeypatch):
+def test_group_metrics_and_reward_counters_are_read_from_the_queues_nested_rows(tmp_path, monkeypatch):
     rows = [[0.0, 1.0], [0.0, 0.0, 0.0], [0.5], [0.0, 0.5], [0.0]]  # the reward stands at the last token
     masks = [[1, 1], [1, 1, 1], [1], [1, 1], [0]]  # the last row fills the batch
     statuses = ["bad_gold", "ok", "no_answer", "no_answer", "no_answer"]
@@ -157,7 +157,11 @@ def test_group_metrics_and_reward_counters_are_read_from_the_queues_nested_rows(
         batch_size=5,
     )
     monkeypatch.setattr(tq, "kv_batch_get", lambda select_fields, **_: data.select(*select_fields))
-    got = _reward_metrics({"keys": list("12345"), "partition_id": "train"})
+    monkeypatch.setattr(PPOTrainerSync, "_compute_advantage", lambda self, batch, metrics: batch)
+    batch = tq.KVBatchMeta(partition_id="train", keys=list("12345"), tags=[{}] * 5)
+    loop, got = Loop(tmp_path, [1.0]), {}
+    loop.timing_raw = {}
+    loop._compute_advantage(batch, got)
     # a: rewards 1 and 0, std sqrt(0.5); b: 0.5 twice, none
     groups = {"groups/size": 2, "groups/reward_std": pytest.approx(0.5**0.5 / 2), "groups/zero_variance": 0.5}
     counted = {name: count for name, count in got.items() if count and name.startswith("reward/")}
