@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     schema, found = opened(args.file).schema_arrow.remove_metadata().to_string(), facts(args.file)
     print(schema)
     print("\n".join(["", *(f"{name:<24}{value}" for name, value in found)]))
-    rows = sampled_rows(args.file, args.sample)
+    rows = (row for _, row in sampled_rows(opened(args.file), args.sample))
     page_path.write_text(page(args.file.name, found, schema, rows), encoding="utf-8")
     print(f"{'page':<24}{page_path}")
 

@@ -1,8 +1,8 @@
-"""Reading finished files without holding their images."""
+"""Reading rows of parquet files without holding their images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ from data_prep.schema import Row, row_schema
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
+
+AT_ONCE = 64  # rows; row groups of other people's files can be large
 
 
 def opened(path: Path) -> pq.ParquetFile:
@@ -39,15 +41,25 @@ def field_values(path: Path, column: str, field: str) -> list[Any]:
     return [value[field] for batch in batches for value in batch.column(0).to_pylist()]
 
 
-def sampled_rows(path: Path, count: int) -> Iterator[Row]:
-    """At most `count` rows, evenly spaced, images included; one row group is in memory at a time."""
-    file = opened(path)
+def sampled_rows(file: pq.ParquetFile, count: int) -> Iterator[tuple[int, Row]]:
+    """At most `count` rows, evenly spaced, with their numbers."""
     total = file.metadata.num_rows
-    wanted = sorted({total * number // min(count, total) for number in range(min(count, total))})
-    first = 0
+    count = min(count, total)
+    yield from rows_at(file, {total * number // count for number in range(count)})
+
+
+def rows_at(
+    file: pq.ParquetFile, numbers: Iterable[int], columns: Sequence[str] | None = None
+) -> Iterator[tuple[int, Row]]:
+    """The rows with these numbers, in the file's order, with their numbers; AT_ONCE rows are in memory at a time."""
+    wanted, first = set(numbers), 0
     for group in range(file.num_row_groups):
         size = file.metadata.row_group(group).num_rows
-        inside = [number - first for number in wanted if first <= number < first + size]
-        if inside:
-            yield from file.read_row_group(group).take(inside).to_pylist()
-        first += size
+        if wanted.isdisjoint(range(first, first + size)):
+            first += size
+            continue
+        for batch in file.iter_batches(AT_ONCE, row_groups=[group], columns=columns):
+            for place in range(batch.num_rows):
+                if first + place in wanted:
+                    yield first + place, batch.slice(place, 1).to_pylist()[0]
+            first += batch.num_rows

@@ -127,7 +127,7 @@ def check_overrides(overrides: Sequence[str]) -> list[Check]:
 
 def check_rows(config: DictConfig) -> list[Check]:
     """Some rows of each parquet file of the run, as the run's model will see them."""
-    from verl_plugins.rows import Reader
+    from verl_plugins.doctor_rows import Reader
 
     try:
         reader = Reader(config)

@@ -147,12 +147,13 @@ def test_the_sample_is_spread_over_the_file(tmp_path):
 
     write_parquet(unique_rows(300, "val", 0), tmp_path / "rows.parquet")
     ids = [row["extra_info"]["id"] for row in pq.read_table(tmp_path / "rows.parquet").to_pylist()]
-    assert [row["extra_info"]["id"] for row in sampled_rows(tmp_path / "rows.parquet", 3)] == [
+    file = pq.ParquetFile(tmp_path / "rows.parquet")
+    assert [row["extra_info"]["id"] for _, row in sampled_rows(file, 3)] == [
         ids[0],
         ids[100],
         ids[200],
     ]
-    assert len(list(sampled_rows(tmp_path / "rows.parquet", 500))) == 300
+    assert len(list(sampled_rows(file, 500))) == 300
 
 
 @pytest.mark.slow

@@ -10,11 +10,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from data_prep.reading import rows_at
 from data_prep.schema import Row
 from verl_plugins.evaluate.formats import OWN, Format, Reject, format_of
 
 _SPLIT = re.compile(r"(?:^|[-_.])(train|validation|val|testA|testB|testmini|test|non_image|image)(?=$|[-_.])")
-_AT_ONCE = 64  # rows; large image columns cannot be read a row group at a time
 
 
 @dataclass(frozen=True)
@@ -91,19 +91,8 @@ def read_rows(file: DataFile, numbers: Sequence[int]) -> Iterator[Row | Reject]:
     import pyarrow.parquet as pq
 
     split = split_of(file.path)
-    wanted = set(numbers)
-    opened = pq.ParquetFile(file.path)
-    first = 0
-    for group in range(opened.num_row_groups):
-        size = opened.metadata.row_group(group).num_rows
-        if wanted.isdisjoint(range(first, first + size)):
-            first += size
-            continue
-        for batch in opened.iter_batches(_AT_ONCE, row_groups=[group]):
-            inside = [number for number in range(first, first + batch.num_rows) if number in wanted]
-            for number in inside:
-                yield file.form.read(batch.slice(number - first, 1).to_pylist()[0], number, split)
-            first += batch.num_rows
+    for number, row in rows_at(pq.ParquetFile(file.path), numbers):
+        yield file.form.read(row, number, split)
 
 
 def file_sha256(path: Path) -> str:

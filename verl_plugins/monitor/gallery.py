@@ -12,6 +12,7 @@ from statistics import fmean
 
 import pyarrow.parquet as pq
 
+from data_prep.reading import rows_at
 from reward_fns.boxes import Box, parse_boxes, parse_gold
 from reward_fns.forms import last_answer
 from verl_plugins.monitor.metrics import is_number, read_json_lines
@@ -147,12 +148,7 @@ def _match(keys: list[tuple[str, str]], val_file: Path) -> dict[tuple[str, str],
 
 
 def _pictures(val_file: Path, wanted: set[int]) -> dict[int, tuple[str, bytes]]:
-    """Question and first image of the wanted rows that have one; reads in small batches, as images are large."""
-    pictures, start = {}, 0
-    for batch in pq.ParquetFile(val_file).iter_batches(batch_size=128, columns=["images", "extra_info"]):
-        for index in wanted.intersection(range(start, start + batch.num_rows)):
-            row = batch.slice(index - start, 1).to_pylist()[0]
-            if row["images"] and row["images"][0]["bytes"]:
-                pictures[index] = row["extra_info"]["question"], row["images"][0]["bytes"]
-        start += batch.num_rows
-    return pictures
+    """Question and first image of the wanted rows that have one."""
+    rows = rows_at(pq.ParquetFile(val_file), wanted, columns=["images", "extra_info"])
+    shown = ((index, row["extra_info"]["question"], row["images"]) for index, row in rows)
+    return {index: (question, images[0]["bytes"]) for index, question, images in shown if images and images[0]["bytes"]}

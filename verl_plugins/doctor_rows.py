@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
+
+from data_prep.reading import sampled_rows
 
 SAMPLED = 64  # rows of a file
 
@@ -84,7 +85,7 @@ class Reader:
         """Sample a parquet file."""
         file = pq.ParquetFile(path)
         rows = Rows(0, file.metadata.num_rows)
-        for number, row in sample(file):
+        for number, row in sampled_rows(file, SAMPLED):
             rows.sampled += 1
             try:
                 tokens, image_tokens, features = self.prompt(row)
@@ -120,20 +121,6 @@ class Reader:
         if "image_grid_thw" in made:
             return int(made["image_grid_thw"].prod(dim=1).sum()) // self.processor.image_processor.merge_size**2
         return len(made["pixel_values"]) * self.processor.image_seq_length
-
-
-def sample(file: pq.ParquetFile, count: int = SAMPLED) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows at even distances, and their numbers, a row group at a time."""
-    total = file.metadata.num_rows
-    wanted = sorted({index * total // count for index in range(min(count, total))} if total > count else range(total))
-    start = 0
-    for group in range(file.num_row_groups):
-        length = file.metadata.row_group(group).num_rows
-        inside = [number - start for number in wanted if start <= number < start + length]
-        if inside:
-            table = file.read_row_group(group).take(inside)
-            yield from zip((start + place for place in inside), table.to_pylist(), strict=True)
-        start += length
 
 
 def _plain(node: Any) -> dict[str, Any]:

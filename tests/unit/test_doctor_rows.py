@@ -6,12 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data_prep.reading import sampled_rows
 from data_prep.shapes import make_row
 from verl_plugins import doctor
 from verl_plugins.compose import compose_run
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
-from verl_plugins.rows import Reader, sample
+from verl_plugins.doctor_rows import Reader
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +67,9 @@ def test_each_kind_of_bad_row_is_counted_and_the_first_named(model, tmp_path):
 
 def test_rows_are_taken_from_the_whole_file(tmp_path):
     path = write(tmp_path / "many.parquet", [{"number": number} for number in range(1000)], group=64)
-    found = list(sample(pq.ParquetFile(path), 10))
+    found = list(sampled_rows(pq.ParquetFile(path), 10))
     assert found == [(number, {"number": number}) for number in range(0, 1000, 100)]
-    assert len(list(sample(pq.ParquetFile(path), 2000))) == 1000
+    assert len(list(sampled_rows(pq.ParquetFile(path), 2000))) == 1000
 
 
 def test_the_doctor_prints_it(model, tmp_path):
