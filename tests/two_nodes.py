@@ -9,6 +9,7 @@ from contextlib import contextmanager
 ON_BOTH = [
     "trainer.nnodes=2",
     "trainer.n_gpus_per_node=1",
+    "ray_kwargs.ray_init.address=null",  # by RAY_ADDRESS
     "ray_kwargs.ray_init.num_cpus=null",  # a cluster that is there has its own numbers
     "ray_kwargs.ray_init.num_gpus=null",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.experimental.callback import Callback
@@ -36,31 +35,25 @@ class LastMessage(Callback):
     The trainer runs in a Ray worker: what it raises comes here wrapped, and would be shown as a traceback of Ray's.
     """
 
-    def on_job_end(self, config: DictConfig, job_return, **kwargs) -> None:
-        from ray import exceptions
+    def on_job_start(self, config: DictConfig, **kwargs) -> None:
+        from verl_plugins.losses import LossWatch
 
+        self.watch = LossWatch(config)
+        self.watch.start()
+
+    def on_job_end(self, config: DictConfig, job_return, **kwargs) -> None:
+        from verl_plugins import losses
         from verl_plugins.health.watch import RunStopped
 
+        self.watch.stop()
         error = job_return._return_value  # the property would raise it
         error = getattr(error, "cause", error)
         if isinstance(error, RunStopped):
             raise SystemExit(str(error))
-        lost = (exceptions.RayActorError, exceptions.NodeDiedError, exceptions.WorkerCrashedError)
-        if isinstance(error, (*lost, exceptions.ObjectLostError, exceptions.RpcError)):
-            raise SystemExit(_of_a_loss(error, config))
-
-
-def _of_a_loss(error: Exception, config: DictConfig) -> str:
-    folder = Path(config.trainer.default_local_dir)
-    latest = folder / "latest_checkpointed_iteration.txt"
-    begins = (
-        f"from {folder / f'global_step_{latest.read_text().strip()}'}" if latest.is_file() else "from the beginning"
-    )
-    return (
-        f"verl-plugins: a process of the run was lost, on this machine or another:\n  {error}\n"
-        f"  the same command goes on {begins}; memory (`dmesg` of the machine names what it killed) and "
-        "`ray status` are where to look"
-    )
+        if isinstance(error, Exception):
+            lost = losses.noticed()
+            if lost or isinstance(error, losses.ERRORS):
+                raise SystemExit(losses.message([*lost, f"seen as {type(error).__name__}: {error}"], config))
 
 
 class SelectCPU(Callback):

@@ -1,0 +1,166 @@
+"""One run killed again and again: does each end in bounded time, with a message, and does the last equal an unbroken one?
+
+    python benchmarks/chaos.py [--out DIR] [--method ecvgpo] [--kills 20] [--seed 1]
+
+Trains the demo's task once unbroken, then with the same command once more; there, at random moments after a new
+checkpoint, a process gets SIGKILL, of each kind in turn, and the command is started again. Prints a Markdown table of
+the kills, and how many metrics of how many steps are the same in both, to the last bit. Two minutes a kill on two
+cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from verl_plugins.demo.assets import ensure_demo_assets
+from verl_plugins.demo.command import training_command
+from verl_plugins.demo.tasks import TASKS
+from verl_plugins.watchdog import RunFailed, marked_processes, run_watched
+
+KINDS = {  # what a kind's process calls itself
+    "driver": "verl.trainer.main_ppo",
+    "trainer": "ray::TaskRunner",
+    "FSDP worker": "WorkerDict",
+    "vLLM server": "ray::vLLMHttpServer",
+    "reward worker": "ray::RewardLoopWorker",
+    "agent loop worker": "ray::AgentLoopWorker",
+    "queue's storage": "ray::TransferQueueStorageUnit",
+}
+EVERY_STEP = [
+    "trainer.save_freq=1",
+    "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra]",
+    "trainer.val_before_train=false",
+    "trainer.test_freq=-1",
+]
+CLOCKED = ("timing", "perf/")  # metrics that tell of the machine, and not of the training
+
+
+def process_of(kind: str, mark: str) -> int | None:
+    """The id of a run's process of that kind."""
+    for pid in marked_processes(mark):
+        try:
+            title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if KINDS[kind] in title:
+            return pid
+    return None
+
+
+class Killer:
+    """Called while a run trains: kills one process of a kind, ``delay_s`` seconds after the first new checkpoint.
+
+    Args:
+        kind: a name of KINDS.
+        run_dir: holds ``checkpoints`` and ``processes.txt``, the mark of the run's processes.
+        delay_s: seconds.
+    """
+
+    def __init__(self, kind: str, run_dir: Path, delay_s: float):
+        self.kind, self.run_dir, self.delay_s = kind, run_dir, delay_s
+        self.before = self.saved()
+        self.due: float | None = None
+        self.killed_at: float | None = None
+
+    def saved(self) -> int:
+        """The step of the last whole checkpoint."""
+        latest = self.run_dir / "checkpoints" / "latest_checkpointed_iteration.txt"
+        return int(latest.read_text() or 0) if latest.is_file() else 0
+
+    def __call__(self) -> None:
+        if self.due is None and self.saved() > self.before:
+            self.due = time.monotonic() + self.delay_s
+        if self.killed_at is None and self.due is not None and time.monotonic() >= self.due:
+            pid = process_of(self.kind, (self.run_dir / "processes.txt").read_text())
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+                self.killed_at = time.monotonic()
+
+
+def attempt(command: list[str], run_dir: Path, number: int, on_poll: Callable[[], None]) -> str | None:
+    """Start, or go on with, a run; returns the last words of one that failed."""
+    metrics = run_dir / "attempts" / f"{number:03d}.jsonl"
+    metrics.parent.mkdir(parents=True, exist_ok=True)
+    env = {"VERL_PLATFORM": "cpu", "VERL_FILE_LOGGER_PATH": str(metrics), "PYTHONWARNINGS": "ignore"}
+    log = run_dir / f"train_{number:03d}.log"
+    try:
+        run_watched(
+            command, log, env=env, limit_s=1200, silence_s=600, mark_file=run_dir / "processes.txt", on_poll=on_poll
+        )
+    except RunFailed:
+        text = log.read_text(errors="replace")
+        return text[text.rfind("verl-plugins: ") :] if "verl-plugins: " in text else ""
+    return None
+
+
+def metrics_of(run_dir: Path) -> dict[int, dict]:
+    """Metrics by step, of the last attempt that made it; without those that tell of the machine."""
+    rows = {}
+    for path in sorted((run_dir / "attempts").glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            rows[row["step"]] = {name: value for name, value in row["data"].items() if not name.startswith(CLOCKED)}
+    return rows
+
+
+def differences(whole: dict[int, dict], broken: dict[int, dict]) -> list[str]:
+    """What is not the same to the last bit, a line each."""
+    lines = [f"steps {sorted(whole)} against {sorted(broken)}"] if whole.keys() != broken.keys() else []
+    for step in sorted(whole.keys() & broken.keys()):
+        for name in sorted(whole[step].keys() | broken[step].keys()):
+            first, second = whole[step].get(name), broken[step].get(name)
+            if first != second and not (first != first and second != second):
+                lines.append(f"step {step}: {name}: {first!r} against {second!r}")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("outputs/chaos"))
+    parser.add_argument("--cache", type=Path, default=Path(".cache/demo"))
+    parser.add_argument("--method", default="ecvgpo")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    chance, out = random.Random(arguments.seed), arguments.out.resolve()
+    task = TASKS["reasoning" if "vepo" in arguments.method else "grounding"]
+    model, data = ensure_demo_assets(arguments.cache.resolve(), task)
+    broken = out / "broken"
+    shutil.rmtree(out, ignore_errors=True)
+
+    def command(run_dir: Path, steps: int) -> list[str]:
+        return training_command(model, data, run_dir, task, arguments.method, steps, EVERY_STEP)
+
+    # the number of steps is in the command, and a run of fewer steps than kills need would end too early
+    steps = 3 * arguments.kills + 2
+    print("| kind | killed after step | s to the end | told |\n|---|---|---|---|")
+    for number in range(arguments.kills):
+        kind = list(KINDS)[number % len(KINDS)]
+        killer = Killer(kind, broken, chance.uniform(0, 4))
+        last_words = attempt(command(broken, steps), broken, number, killer)
+        if killer.killed_at is None:
+            raise SystemExit(f"the run ended before its {kind} was killed: {last_words}")
+        took = time.monotonic() - killer.killed_at
+        told = "-" if kind == "driver" else "yes" if last_words and "was lost" in last_words else f"NO: {last_words}"
+        print(f"| {kind} | {killer.saved()} | {took:.0f} | {told} |", flush=True)
+    steps = Killer("driver", broken, 0).saved() + 2
+    for run_dir, number in ((broken, arguments.kills), (out / "whole", 0)):
+        failed = attempt(command(run_dir, steps), run_dir, number, lambda: None)
+        if failed is not None:
+            raise SystemExit(f"{run_dir}: {failed}")
+    whole = metrics_of(out / "whole")
+    found = differences(whole, metrics_of(broken))
+    total = sum(map(len, whole.values()))
+    print(f"\n{total - len(found)} of {total} metrics of {len(whole)} steps are the same to the last bit", *found, sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Ends a run that has lost a process or a node, with one message.
+
+Ray tells verl of a lost actor only through the calls that wait for that very actor. Where verl waits for something
+else, a rank in a collective with the lost one or the replay buffer that a lost agent loop was to fill, time limits of
+other libraries end the run after minutes, or none does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import ray
+from omegaconf import DictConfig
+from ray import exceptions
+from ray._private import state  # ray.util.state asks the dashboard, which need not run
+
+ERRORS = (
+    exceptions.RayActorError,
+    exceptions.NodeDiedError,
+    exceptions.WorkerCrashedError,
+    exceptions.ObjectLostError,
+    exceptions.RpcError,
+)
+"""What a call raises whose actor, or whose result, was lost."""
+
+PERIOD_S = 2.0
+GRACE_S = 30.0
+"""How long verl may take to end by itself, with its own words for what happened."""
+NOTICE_S = 5.0
+"""How long Ray may take to notice that a process ended; a peer's broken connection can be seen before."""
+
+
+def lost_processes() -> list[str]:
+    """The actors of this driver's job whose process or node died, a line each; those that were ended are not lost."""
+    if not ray.is_initialized():
+        return []
+    job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
+    dead = state.actors(job_id=job, actor_state_name="DEAD").values()
+    lost = sorted((info for info in dead if _is_loss(info["DeathCause"])), key=lambda info: info["EndTime"])
+    return [_described(info) for info in lost]
+
+
+def _is_loss(cause) -> bool:
+    died = cause.actor_died_error_context
+    ended_itself = "INTENDED" in died.error_message
+    return cause.HasField("oom_context") or (
+        died.Reason.Name(died.reason) in ("WORKER_DIED", "NODE_DIED") and not ended_itself
+    )
+
+
+def _described(info: dict) -> str:
+    cause = info["DeathCause"]
+    context = cause.oom_context if cause.HasField("oom_context") else cause.actor_died_error_context
+    how = " ".join(context.error_message.split(" Some common causes")[0].split())
+    name = info["Name"] or info["ActorClassName"]
+    return f"{name}, process {info['Pid']} on {info['Address']['IPAddress']}: {how[:300]}"
+
+
+class LossWatch:
+    """A thread of the driver that ends the driver's process where a lost process has not ended it within GRACE_S."""
+
+    def __init__(self, config: DictConfig, grace_s: float = GRACE_S):
+        self.config, self.grace_s = config, grace_s
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._watch, name="verl-plugins-losses", daemon=True)
+
+    def start(self) -> None:
+        """From now on."""
+        self.thread.start()
+
+    def stop(self) -> None:
+        """The run has ended by itself."""
+        self.over.set()
+        self.thread.join()
+
+    def _watch(self) -> None:
+        while not self.over.wait(PERIOD_S):
+            lost = lost_processes()
+            if lost and not self.over.wait(self.grace_s):
+                print(message(lost_processes(), self.config), file=sys.stderr, flush=True)
+                os._exit(1)  # the main thread waits inside Ray; Ray's processes of this job end with the driver
+
+
+def noticed() -> list[str]:
+    """``lost_processes()``, once there are some or after NOTICE_S seconds."""
+    deadline = time.monotonic() + NOTICE_S
+    lost = lost_processes()
+    while ray.is_initialized() and not lost and time.monotonic() < deadline:
+        time.sleep(0.5)
+        lost = lost_processes()
+    return lost
+
+
+def message(lost: list[str], config: DictConfig) -> str:
+    """What was lost, and where the same command goes on."""
+    folder = Path(config.trainer.default_local_dir)
+    latest = folder / "latest_checkpointed_iteration.txt"
+    begins = (
+        f"from {folder / f'global_step_{latest.read_text().strip()}'}" if latest.is_file() else "from the beginning"
+    )
+    return (
+        "verl-plugins: a process of the run was lost, on this machine or another:\n"
+        + "\n".join(f"  {line}" for line in lost)
+        + f"\n  the same command goes on {begins}; memory (`dmesg` of the machine names what it killed) and "
+        "`ray status` are where to look"
+    )
