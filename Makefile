@@ -25,7 +25,7 @@ e2e: $(INSTALLED)
 	$(BIN)/pytest -m slow tests
 
 benchmark: $(INSTALLED)
-	$(BIN)/python benchmarks/data_prep.py
+	$(BIN)/python benchmarks/conversion.py
 	$(BIN)/python benchmarks/rewards.py
 	$(BIN)/python benchmarks/vepo_signals.py
 	$(BIN)/python benchmarks/ecvgpo.py
