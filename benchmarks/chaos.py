@@ -133,25 +133,24 @@ def main() -> None:
     chance, out = random.Random(arguments.seed), arguments.out.resolve()
     task = TASKS["reasoning" if "vepo" in arguments.method else "grounding"]
     model, data = ensure_demo_assets(arguments.cache.resolve(), task)
-    broken = out / "broken"
+    broken, steps = out / "broken", 4 * arguments.kills + 2
     shutil.rmtree(out, ignore_errors=True)
 
-    def command(run_dir: Path, steps: int) -> list[str]:
+    def command(run_dir: Path) -> list[str]:
         return training_command(model, data, run_dir, task, arguments.method, steps, EVERY_STEP)
 
     print("| kind | killed after step | s to the end | told |\n|---|---|---|---|")
     for number in range(arguments.kills):
         kind = list(KINDS)[number % len(KINDS)]
         killer = Killer(kind, broken, chance.uniform(0, 4))
-        last_words = attempt(command(broken, 1000), broken, number, killer)
+        last_words = attempt(command(broken), broken, number, killer)
         if killer.killed_at is None:
             raise SystemExit(f"the run ended before its {kind} was killed: {last_words}")
         took = time.monotonic() - killer.killed_at
         told = "-" if kind == "driver" else "yes" if last_words and "was lost" in last_words else f"NO: {last_words}"
         print(f"| {kind} | {killer.saved()} | {took:.0f} | {told} |", flush=True)
-    steps = Killer("driver", broken, 0).saved() + 2
     for run_dir, number in ((broken, arguments.kills), (out / "whole", 0)):
-        failed = attempt(command(run_dir, steps), run_dir, number, lambda: None)
+        failed = attempt(command(run_dir), run_dir, number, lambda: None)
         if failed is not None:
             raise SystemExit(f"{run_dir}: {failed}")
     whole = metrics_of(out / "whole")
