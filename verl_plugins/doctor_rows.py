@@ -6,16 +6,14 @@ filter the first such row ends the run.
 
 from __future__ import annotations
 
-import io
 import re
 from collections import Counter
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from data_prep.reading import sampled_rows
 
@@ -58,28 +56,17 @@ class Reader:
 
     def __init__(self, config: DictConfig):
         from verl.utils.config import omega_conf_to_dataclass
-        from verl.utils.dataset.rl_dataset import RLHFDataset
-        from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
+
+        from verl_plugins.prompts import PromptMaker
 
         model: Any = omega_conf_to_dataclass(config.actor_rollout_ref.model)
         self.data, self.processor = config.data, model.processor
-        self.builder = create_continuous_token_builder(
-            model.tokenizer,
-            hf_model_type=model.hf_config.model_type,
-            chat_template_kwargs=_plain(config.data.get("apply_chat_template_kwargs")),
-            mm_processor_kwargs=_plain(config.data.get("mm_processor_kwargs")),
-            processor=model.processor,
-        )
-        self.dataset: Any = object.__new__(RLHFDataset)  # its method alone: the rows are read here, without their cache
-        self.dataset.processor = model.processor
-        for key, default in (("image_key", "images"), ("video_key", "videos"), ("audio_key", "audios")):
-            setattr(self.dataset, key, config.data.get(key, default))
+        self.maker = PromptMaker(model.tokenizer, model.processor, model.hf_config.model_type, config.data)
 
     @property
     def patch_size(self) -> int | None:
         """Of the processor, where it has one."""
-        size = getattr(getattr(self.processor, "image_processor", None), "patch_size", None)
-        return size if isinstance(size, int) else None
+        return self.maker.patch_size
 
     def read(self, path: Path) -> Rows:
         """Sample a parquet file."""
@@ -106,23 +93,14 @@ class Reader:
 
     def prompt(self, row: dict[str, Any]) -> tuple[int, int, int]:
         """Tokens of a row's prompt, image tokens among them, and features of its images."""
-        messages = self.dataset._build_messages(row, key=self.data.get("prompt_key", "prompt"))
-        patch = self.patch_size or 14
-        images, _, _ = self.dataset._process_multi_modal_info(messages, image_patch_size=patch, config=self.data)
-        made: dict[str, Any] = {}
-        with redirect_stdout(io.StringIO()):
-            ids = self.builder.build_initial_tokens(messages, images=images, mm_inputs_out=made)
-        if not images:
-            return len(ids), 0, 0
-        return len(ids), Counter(ids)[self.processor.image_token_id], self.features(made)
+        made = self.maker.make(row)
+        if not made.images:
+            return len(made.token_ids), 0, 0
+        image_tokens = Counter(made.token_ids)[self.processor.image_token_id]
+        return len(made.token_ids), image_tokens, self.features(made.image_inputs)
 
     def features(self, made: dict[str, Any]) -> int:
         """How many features the model makes of the processor's images."""
         if "image_grid_thw" in made:
             return int(made["image_grid_thw"].prod(dim=1).sum()) // self.processor.image_processor.merge_size**2
         return len(made["pixel_values"]) * self.processor.image_seq_length
-
-
-def _plain(node: Any) -> dict[str, Any]:
-    container: Any = OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
-    return container or {}
