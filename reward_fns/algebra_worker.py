@@ -71,19 +71,19 @@ def compare(gold: str, answer: str) -> str:
 
     try:
         true_value = _parse(gold)
-    except MemoryError:
+    except MemoryError:  # of the gold or not, it says nothing about either: the limit of this process
         return "error"
-    except Exception:
+    except Exception:  # the parsers raise whatever a text makes them stumble over: such a gold is not LaTeX
         return "bad_gold"
     try:
         value = _parse(answer)
     except MemoryError:
         return "error"
-    except Exception:
+    except Exception:  # what cannot be read is no right answer
         return "different"
     try:
         return "equal" if verify(true_value, value, timeout_seconds=None) else "different"
-    except Exception:
+    except Exception:  # SymPy's own, on two readable expressions: counted as an error, not as a wrong answer
         return "error"
 
 

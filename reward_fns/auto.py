@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from reward_fns import boxed, grounding, math
-from reward_fns.settings import KEY, choose, settle, warn_once
+from reward_fns.settings import KEY, choose, never_raises, settle
 
-REWARDS = {"grounding": grounding.compute_score, "math": math.compute_score, "boxed": boxed.compute_score}
+REWARDS = {"grounding": grounding, "math": math, "boxed": boxed}
 _BY_REWARD = {"auto": {name: {} for name in REWARDS}}
 ROUTES = {
     "shapes_grounding": "grounding",
@@ -32,6 +32,10 @@ ROUTES = {
 }
 
 
+_ERROR = {"score": 0.0, "accuracy": 0.0, "format": 0.0, "iou": 0.0, "status": "error"}
+
+
+@never_raises(lambda: dict(_ERROR))
 def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, routes=None, **kwargs) -> dict:
     """Score one response; never raises.
 
@@ -44,14 +48,10 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, r
     Returns:
         Always the keys `score`, `accuracy`, `format`, `iou` (0.0 where there are no boxes) and `status`.
     """
-    try:
-        settings = settle(_BY_REWARD, "auto", kwargs)
-        name = reward_of(data_source, routes)
-        result = REWARDS[name](data_source, solution_str, ground_truth, extra_info, **settings[name])
-    except Exception as problem:  # a reward that raises kills its rollout, and the group shrinks without a word
-        warn_once(str(problem))
-        result = {"score": 0.0, "accuracy": 0.0, "format": 0.0, "status": "error"}
-    return {key: result.get(key, 0.0) for key in ("score", "accuracy", "format", "iou", "status")}
+    settings = settle(_BY_REWARD, "auto", kwargs)
+    name = reward_of(data_source, routes)
+    result = REWARDS[name].compute_score(data_source, solution_str, ground_truth, extra_info, **settings[name])
+    return {**_ERROR, **result}
 
 
 def settings_of(routes=None, **kwargs) -> dict[str, dict[str, Any]]:
@@ -64,7 +64,7 @@ def settings_of(routes=None, **kwargs) -> dict[str, dict[str, Any]]:
     for beginning, route in (routes or {}).items():
         choose(f"routes.{beginning}", route, REWARDS)
     found = {}
-    for name, reward in (("grounding", grounding), ("math", math), ("boxed", boxed)):
+    for name, reward in REWARDS.items():
         if not isinstance(settings[name], Mapping):
             raise ValueError(f"{name}: got {settings[name]!r}, expected settings by name; set {KEY}.{name}.<setting>")
         try:

@@ -10,11 +10,12 @@ verl loads this file without entering it in `sys.modules`, so it must not define
 from typing import Any
 
 from reward_fns.forms import is_think_then_boxed, last_boxed
-from reward_fns.settings import remembered, settle, warn_once, within
+from reward_fns.settings import never_raises, remembered, settle, within
 
 PRESETS = {"vepo": {"format_weight": 0.1}}
 
 
+@never_raises(lambda: _result("error"))
 def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kwargs) -> dict:
     """Score one response; never raises.
 
@@ -29,22 +30,16 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kw
         Always the keys `score` in [0, 1], `accuracy` and `format` (0.0 or 1.0), and `status`, one of
         ok / no_answer / bad_format / bad_gold / error.
     """
-    try:
-        weight = settings_of(**kwargs)["format_weight"]
-        if not isinstance(ground_truth, str) or not ground_truth.strip():
-            return _result("bad_gold")
-        answer = last_boxed(solution_str)
-        if answer is None:
-            return _result("no_answer")
-        is_right = answer.strip().lower() == ground_truth.strip().lower()
-        is_well_formed = is_think_then_boxed(solution_str)
-        score = (1 - weight) * is_right + weight * is_well_formed
-        return _result("ok" if is_well_formed else "bad_format", score, is_right, is_well_formed)
-    except ValueError as problem:
-        warn_once(str(problem))
-        return _result("error")
-    except Exception:  # a reward that raises kills its rollout, and the group shrinks without a word
-        return _result("error")
+    weight = settings_of(**kwargs)["format_weight"]
+    if not isinstance(ground_truth, str) or not ground_truth.strip():
+        return _result("bad_gold")
+    answer = last_boxed(solution_str)
+    if answer is None:
+        return _result("no_answer")
+    is_right = answer.strip().lower() == ground_truth.strip().lower()
+    is_well_formed = is_think_then_boxed(solution_str)
+    score = (1 - weight) * is_right + weight * is_well_formed
+    return _result("ok" if is_well_formed else "bad_format", score, is_right, is_well_formed)
 
 
 @remembered

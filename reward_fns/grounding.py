@@ -29,7 +29,7 @@ from typing import Any
 
 from reward_fns import boxes
 from reward_fns.forms import FORMS
-from reward_fns.settings import KEY, choose, remembered, settle, warn_once, within
+from reward_fns.settings import KEY, choose, never_raises, remembered, settle, within
 
 _COMMON = {
     "iou_threshold": None,
@@ -46,6 +46,7 @@ PRESETS = {
 }
 
 
+@never_raises(lambda: _result("error"))
 def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, preset="ecvgpo", **kwargs) -> dict:
     """Score one response; never raises.
 
@@ -62,26 +63,20 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
         `iou` in [0, 1] and `status`, one of ok / no_answer / bad_format / bad_gold / error. A setting that is wrong
         is an `error` of every response, and one message in the log.
     """
-    try:
-        settings = settings_of(preset, **kwargs)
-        _, is_well_formed = FORMS[settings["form"]]
-        gold = boxes.parse_gold(ground_truth)
-        if gold is None:
-            return _result("bad_gold")
-        predicted = _read(solution_str, extra_info, settings)
-        if isinstance(predicted, str):
-            return _result(predicted)
-        overlap = boxes.mean_iou(predicted, gold, settings["extra_box_penalty"])
-        threshold = settings["iou_threshold"]
-        quality = overlap if threshold is None else float(overlap > threshold)
-        if not is_well_formed(solution_str):
-            return _result("bad_format", quality, overlap)
-        return _result("ok", quality + settings["format_weight"], overlap, is_well_formed=True)
-    except ValueError as problem:
-        warn_once(str(problem))
-        return _result("error")
-    except Exception:  # a reward that raises kills its rollout, and the group shrinks without a word
-        return _result("error")
+    settings = settings_of(preset, **kwargs)
+    _, is_well_formed = FORMS[settings["form"]]
+    gold = boxes.parse_gold(ground_truth)
+    if gold is None:
+        return _result("bad_gold")
+    predicted = _read(solution_str, extra_info, settings)
+    if isinstance(predicted, str):
+        return _result(predicted)
+    overlap = boxes.mean_iou(predicted, gold, settings["extra_box_penalty"])
+    threshold = settings["iou_threshold"]
+    quality = overlap if threshold is None else float(overlap > threshold)
+    if not is_well_formed(solution_str):
+        return _result("bad_format", quality, overlap)
+    return _result("ok", quality + settings["format_weight"], overlap, is_well_formed=True)
 
 
 @remembered

@@ -26,7 +26,7 @@ from typing import Any
 from reward_fns import algebra
 from reward_fns.forms import FORMS
 from reward_fns.plain_answers import Algebra, BadGold, is_same
-from reward_fns.settings import choose, remembered, settle, warn_once, within
+from reward_fns.settings import choose, never_raises, remembered, settle, within
 
 PRESETS = {
     "vepo": {"accuracy_weight": 0.9, "format_weight": 0.1, "form": "think_boxed", "timeout_s": 2.0},
@@ -38,6 +38,7 @@ class _Undecided(Exception):
     """Algebra did not come to an end; its argument is the status."""
 
 
+@never_raises(lambda: _result("error"))
 def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, preset="vepo", **kwargs) -> dict:
     """Score one response; never raises.
 
@@ -54,32 +55,26 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
         `status`, one of ok / no_answer / bad_format / bad_gold / timeout / error. A setting that is wrong is an
         `error` of every response, and one message in the log.
     """
+    settings = settings_of(preset, **kwargs)
+    find_answer, is_well_formed = FORMS[settings["form"]]
+    if not isinstance(ground_truth, str):
+        return _result("bad_gold")
+    answer = find_answer(solution_str)
+    if answer is None or not answer.strip():
+        return _result("no_answer")
+    is_formed = is_well_formed(solution_str)
+    choices = (extra_info or {}).get("choices")
+    status = "ok" if is_formed else "bad_format"
     try:
-        settings = settings_of(preset, **kwargs)
-        find_answer, is_well_formed = FORMS[settings["form"]]
-        if not isinstance(ground_truth, str):
-            return _result("bad_gold")
-        answer = find_answer(solution_str)
-        if answer is None or not answer.strip():
-            return _result("no_answer")
-        is_formed = is_well_formed(solution_str)
-        choices = (extra_info or {}).get("choices")
-        status = "ok" if is_formed else "bad_format"
-        try:
-            is_right = is_same(
-                ground_truth, answer, [] if choices is None else list(choices), _algebra(settings["timeout_s"])
-            )
-        except BadGold:
-            return _result("bad_gold")
-        except _Undecided as undecided:
-            status, is_right = undecided.args[0], False
-        score = settings["accuracy_weight"] * is_right + settings["format_weight"] * is_formed
-        return _result(status, score, is_right, is_formed)
-    except ValueError as problem:
-        warn_once(str(problem))
-        return _result("error")
-    except Exception:  # a reward that raises kills its rollout, and the group shrinks without a word
-        return _result("error")
+        is_right = is_same(
+            ground_truth, answer, [] if choices is None else list(choices), _algebra(settings["timeout_s"])
+        )
+    except BadGold:
+        return _result("bad_gold")
+    except _Undecided as undecided:
+        status, is_right = undecided.args[0], False
+    score = settings["accuracy_weight"] * is_right + settings["format_weight"] * is_formed
+    return _result(status, score, is_right, is_formed)
 
 
 @remembered

@@ -1,6 +1,7 @@
 """The `reward_kwargs` of a reward: its preset, what overrides it, and a clear message about anything else."""
 
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 from functools import lru_cache, wraps
 from typing import Any
@@ -71,6 +72,33 @@ def within(name: str, value: Any, low: float, high: float = float("inf")) -> flo
     if not (is_number and low <= value <= high and value < float("inf")):
         raise ValueError(f"{name}: got {value!r}, expected a number in [{low}, {high}]; set {KEY}.{name}")
     return float(value)
+
+
+def never_raises(error_result: Callable[[], dict[str, Any]]) -> Callable[[Callable[..., dict]], Callable[..., dict]]:
+    """Makes of a `compute_score` one whose failures are results: a reward that raises kills its rollout.
+
+    Args:
+        error_result: what such a response gets; its `status` is `error`.
+
+    A ValueError is told as it is, once: its message names a setting. Anything else was not foreseen, and is told with
+    the line that raised it.
+    """
+
+    def decorate(compute_score: Callable[..., dict]) -> Callable[..., dict]:
+        @wraps(compute_score)
+        def score(*args: Any, **kwargs: Any) -> dict:
+            try:
+                return compute_score(*args, **kwargs)
+            except ValueError as problem:
+                warn_once(str(problem))
+            except Exception as problem:
+                at = traceback.extract_tb(problem.__traceback__)[-1]
+                warn_once(f"{type(problem).__name__}: {problem} ({at.filename}:{at.lineno})")
+            return error_result()
+
+        return score
+
+    return decorate
 
 
 def warn_once(problem: str) -> None:

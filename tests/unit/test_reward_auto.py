@@ -1,5 +1,6 @@
 """Mixed data through one reward, the files as verl loads them, and what is counted."""
 
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.__main__ import COMMANDS
 from reward_fns import auto
 from reward_fns.settings import said
 from verl_plugins.reward_counters import FAILURES, reward_counters
@@ -109,3 +111,30 @@ def test_failures_are_counted_by_data_source():
         "reward/refcoco/no_answer": 1,
     }
     assert set(counted) == {f"reward/{source}/{status}" for source in ("mmk12", "refcoco") for status in FAILURES}
+
+
+def converted():
+    for name in COMMANDS:
+        module = importlib.import_module(f"data_prep.{name.replace('+', '_plus').replace('-', '_')}")
+        if hasattr(module, "DATA_SET"):
+            yield module.DATA_SET
+
+
+@pytest.mark.parametrize("data_set", converted(), ids=lambda data_set: data_set.name)
+def test_every_data_set_that_is_converted_has_its_reward(data_set):
+    assert auto.reward_of(data_set.name) == data_set.ability
+
+
+@pytest.mark.parametrize("reward", [auto, *auto.REWARDS.values()])
+def test_a_failure_that_nobody_foresaw_is_an_error_and_told_with_its_line(reward, monkeypatch, caplog):
+    def broken(*_):
+        return 1 // 0
+
+    said.clear()
+    for target in ("settle", "reward_of") if reward is auto else ("settings_of",):
+        monkeypatch.setattr(reward, target, broken)
+    for _ in range(2):
+        result = reward.compute_score("geometry3k", "12", "12")
+        assert result["status"] == "error" and result["score"] == 0.0
+    assert len(caplog.records) == 1
+    assert "ZeroDivisionError" in caplog.text and "test_reward_auto.py:" in caplog.text

@@ -1,0 +1,42 @@
+"""What a family of models needs to be trained and sampled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP, INTERNVL_CONFIG
+
+
+def check_model(config: DictConfig) -> list[str]:
+    """What InternVL needs of this package, and settings of the image processor that would go unheard."""
+    problems = []
+    model, loop = config.actor_rollout_ref.model, config.actor_rollout_ref.rollout.agent.get("default_agent_loop")
+    if _model_type(str(model.path)) == "internvl":
+        if model.get("_target_") != INTERNVL_CONFIG:
+            problems.append(
+                f"actor_rollout_ref.model._target_: got {model.get('_target_')}, expected {INTERNVL_CONFIG} (verl does "
+                "not load InternVL's processor); set actor_rollout_ref.model._target_"
+            )
+        if loop not in (IMAGE_LOOP, AGENT_LOOP):
+            problems.append(
+                f"actor_rollout_ref.rollout.agent.default_agent_loop: got {loop}, expected {IMAGE_LOOP} or "
+                f"{AGENT_LOOP} for InternVL; set actor_rollout_ref.rollout.agent.default_agent_loop"
+            )
+    given = {"min_pixels", "max_pixels"} & set(config.data.get("mm_processor_kwargs") or {})
+    if len(given) == 1:
+        problems.append(
+            f"data.mm_processor_kwargs: got {given.pop()} alone, expected min_pixels and max_pixels (vLLM counts with "
+            "one of them, Transformers resizes with both or neither); set data.mm_processor_kwargs"
+        )
+    return problems
+
+
+def _model_type(path: str) -> str:
+    """Of a folder by its config, of a name on the Hub by the name."""
+    config = Path(path).expanduser() / "config.json"
+    if config.is_file():
+        return json.loads(config.read_text()).get("model_type", "")
+    return "internvl" if "internvl" in path.lower() else ""
