@@ -18,6 +18,7 @@ from verl_plugins.monitor.gallery import load_gallery, spread
 from verl_plugins.monitor.metrics import load_metrics, read_metrics, series
 from verl_plugins.monitor.quantities import method_keys, metric_keys
 from verl_plugins.monitor.report import summary_table, write_report
+from verl_plugins.monitor.run_files import grounding_settings
 from verl_plugins.monitor.summary import number
 
 COUNT = 10  # validation rows; row i is painted in its own grey
@@ -231,6 +232,27 @@ def test_gallery_is_spread_over_the_change_in_iou(run):
     assert gallery.after_iou == pytest.approx(0.55)  # 0.1 + (0 + 0.1 + … + 0.9) / 10
     assert gallery.cards[0].before.box == (2, 0, 12, 2)  # [2, 2, 12, 0], corners in order
     assert gallery.cards[0].after.box == (2, 2, 12, 12)
+
+
+def test_boxes_are_read_as_the_runs_reward_read_them(run):
+    """In thousandths of an image of 100 x 50 pixels, whose reduced copy is what the file holds."""
+    table = pq.read_table(run / "val.parquet").to_pylist()
+    for row in table:
+        row["extra_info"] |= {"orig_w": 100, "orig_h": 50}
+    pq.write_table(pa.Table.from_pylist(table), run / "val.parquet")
+    (run / "hydra" / ".hydra").mkdir(parents=True)
+    custom = {"path": "pkg://reward_fns.grounding", "reward_kwargs": {"box_space": "0-1000"}}
+    config = {"data": {"val_files": str(run / "val.parquet")}, "reward": {"custom_reward_function": custom}}
+    (run / "hydra" / ".hydra" / "config.yaml").write_text(json.dumps(config))
+    gallery = load_gallery(run, run / "val.parquet", 12, grounding_settings(run))
+    assert gallery.cards[0].after.box == pytest.approx((0.2, 0.1, 1.2, 0.6))  # [2, 2, 12, 12]
+    assert gallery.cards[0].after.true_box == (2, 2, 12, 12) and gallery.cards[0].size == (100, 50)
+    assert 'width="100" height="50"' in write_report(run).read_text()
+    routed = {"path": "reward_fns/auto.py", "reward_kwargs": {"grounding": {"box_space": "0-1"}}}
+    config["reward"]["custom_reward_function"] = routed
+    (run / "hydra" / ".hydra" / "config.yaml").write_text(json.dumps(config))
+    gallery = load_gallery(run, run / "val.parquet", 12, grounding_settings(run))
+    assert gallery.cards[0].after.box == pytest.approx((200, 100, 1200, 600))
 
 
 def test_gallery_leaves_out_ambiguous_rows(run):

@@ -49,7 +49,7 @@ def _card(card: Card, gallery: Gallery) -> str:
     extreme = {1: " (best)", gallery.matched: " (worst)"}.get(card.rank, "") if gallery.matched > 1 else ""
     before, after = card.before, card.after
     name = f"card{card.rank}"
-    picture, size = embedded(name, card.image)
+    picture, size = embedded(name, card.image, card.size)
     reuse = f'<use href="#{name}"/>'
     return "\n".join(
         [

@@ -12,7 +12,7 @@ from verl_plugins.monitor.gallery import Gallery, load_gallery
 from verl_plugins.monitor.metrics import MetricLog, is_number, series
 from verl_plugins.monitor.page import page, table
 from verl_plugins.monitor.quantities import QUANTITIES, find, method_keys, metric_keys
-from verl_plugins.monitor.run_files import load_run, validation_file
+from verl_plugins.monitor.run_files import grounding_settings, load_run, validation_file
 from verl_plugins.monitor.summary import HEADINGS, number, summary_rows, summary_table
 from verl_plugins.monitor.tokens import tokens_section
 
@@ -43,7 +43,7 @@ def write_report(run_dir: str | Path, val_file: str | Path | None = None, out: s
     val_file = Path(val_file) if val_file is not None else validation_file(run_dir)
     gallery: Gallery | str = "Not shown: the validation file is not known; give it with --val-file."
     if val_file is not None:
-        gallery = load_gallery(run_dir, val_file, last_step=log.steps[-1]["step"])
+        gallery = load_gallery(run_dir, val_file, log.steps[-1]["step"], grounding_settings(run_dir))
     alarms = alarm_spans(log.steps)
     facts = _read_facts(run_dir / "run.json")
     sections = [

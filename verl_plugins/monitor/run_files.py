@@ -1,6 +1,7 @@
 """Which files of a run directory hold what: its metrics, by whichever of verl's loggers wrote them, and its data."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -35,12 +36,23 @@ def load_run(run_dir: Path) -> MetricLog:
 
 def validation_file(run_dir: Path) -> Path | None:
     """The validation parquet that Hydra's copy of the run's config names, if there are both."""
-    for config in sorted([*run_dir.glob(".hydra/config.yaml"), *run_dir.glob("*/.hydra/config.yaml")]):
-        files = (yaml.safe_load(config.read_text(encoding="utf-8")).get("data") or {}).get("val_files")
-        files = [files] if isinstance(files, str) else files or []
-        if len(files) == 1 and Path(files[0]).expanduser().is_file():
-            return Path(files[0]).expanduser()
-    return None
+    files = (_config(run_dir).get("data") or {}).get("val_files")
+    files = [files] if isinstance(files, str) else files or []
+    path = Path(files[0]).expanduser() if len(files) == 1 else None
+    return path if path and path.is_file() else None
+
+
+def grounding_settings(run_dir: Path) -> dict[str, Any]:
+    """The settings of the grounding reward in Hydra's copy of the run's config; {} where there is none."""
+    custom = (_config(run_dir).get("reward") or {}).get("custom_reward_function") or {}
+    settings = custom.get("reward_kwargs") or {}
+    return settings.get("grounding") or {} if Path(str(custom.get("path"))).stem.endswith("auto") else settings
+
+
+def _config(run_dir: Path) -> dict[str, Any]:
+    """Hydra's copy of the run's config, from the directory or one in it."""
+    found = sorted([*run_dir.glob(".hydra/config.yaml"), *run_dir.glob("*/.hydra/config.yaml")])
+    return yaml.safe_load(found[0].read_text(encoding="utf-8")) if found else {}
 
 
 def _json_lines(run_dir: Path) -> Path | None:
