@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,9 @@ class RowGroups:
 
         Raises:
             pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: a value does not fit the schema.
+            ValueError: a row has a column, or an extra_info field, that the schema lacks.
         """
+        _refuse_unknown_fields(row)
         self._group.append(row)
         self._bytes += sum(len(image["bytes"] or b"") for image in row["images"])
         if len(self._group) == ROWS_PER_GROUP or self._bytes >= GROUP_BYTES:
@@ -68,6 +71,46 @@ class RowGroups:
                 self._flush()
         finally:
             self._writer.close()
+
+
+def write_parquet(rows: Iterable[Row], path: str | os.PathLike[str]) -> int:
+    """Write `rows` to `path`; a reader never sees half a file.
+
+    The rows stream into a temporary file beside `path`, which is renamed at the end and removed on any failure.
+
+    Returns:
+        The number of rows written.
+
+    Raises:
+        pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, ValueError: as `RowGroups.add`.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    count = 0
+    try:
+        with RowGroups(temporary, row_schema()) as groups:
+            for row in rows:
+                groups.add(row)
+                count += 1
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def _refuse_unknown_fields(row: Row) -> None:
+    """Arrow drops keys that a schema does not name, without a word; here that is an error."""
+    unknown = (row.keys() - _fields()) | (row["extra_info"].keys() - _fields("extra_info"))
+    if unknown:
+        raise ValueError(f"row: got unknown fields {sorted(unknown)}, expected those of row_schema(); add them there")
+
+
+@cache
+def _fields(column: str | None = None) -> frozenset[str]:
+    """The names of the columns, or of the fields of one."""
+    return frozenset(
+        row_schema().names if column is None else (field.name for field in row_schema().field(column).type)
+    )
 
 
 @cache

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from data_prep.schema import Row, write_parquet
+from data_prep.parquet_groups import write_parquet
+from data_prep.schema import Row
 from data_prep.synthetic import splits_command, synthetic_row
 
 DATA_SOURCE = "shapes_grounding"

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from data_prep.schema import Row, write_parquet
+from data_prep.parquet_groups import write_parquet
+from data_prep.schema import Row
 from data_prep.shapes import COLOURS, KINDS, SIDE, Shape, make_scene, paint
 from data_prep.synthetic import splits_command, synthetic_row
 

@@ -122,12 +122,9 @@ geometry3k_mmk12() { # VEPO, arXiv 2606.03937
         data.train_files="${TRAIN_FILES:-[$DATA_DIR/geometry3k/train.parquet,$DATA_DIR/mmk12/train.parquet]}"
         data.val_files="${VAL_FILES:-[$DATA_DIR/geometry3k/test.parquet,$DATA_DIR/mmk12/test.parquet]}"
         data.train_batch_size=512
-        data.max_prompt_length=2048
-        data.max_response_length=2048
     )
     reasoning
     ACTOR+=(
-        actor_rollout_ref.actor.ppo_mini_batch_size=128 # default of EasyR1, which the paper's code is made from [choice]
         actor_rollout_ref.actor.freeze_vision_tower=true
         actor_rollout_ref.actor.entropy_coeff=1e-3
         actor_rollout_ref.actor.entropy_checkpointing=true
@@ -144,11 +141,8 @@ geometry3k() { # SaEI, arXiv 2512.10414: it gives n1, n2, T and alpha; the rest 
         data.train_files="${TRAIN_FILES:-$DATA_DIR/geometry3k/train.parquet}"
         data.val_files="${VAL_FILES:-$DATA_DIR/geometry3k/test.parquet}"
         data.train_batch_size=128
-        data.max_prompt_length=2048
-        data.max_response_length=2048
     )
     reasoning
-    ACTOR+=(actor_rollout_ref.actor.ppo_mini_batch_size=128)
     TRAINER+=(
         trainer.total_epochs="${EPOCHS:-15}"
         trainer.save_freq=32
@@ -161,11 +155,8 @@ mm_eureka() { # SaEI, as for Geometry3K; MM-Eureka has no validation rows of its
         data.train_files="${TRAIN_FILES:-$DATA_DIR/mm_eureka/train.parquet}"
         data.val_files="${VAL_FILES:-$DATA_DIR/mmk12/test.parquet}"
         data.train_batch_size=128
-        data.max_prompt_length=2048
-        data.max_response_length=2048
     )
     reasoning
-    ACTOR+=(actor_rollout_ref.actor.ppo_mini_batch_size=128)
     TRAINER+=(
         trainer.total_epochs="${EPOCHS:-1}"
         trainer.save_freq=50
@@ -176,10 +167,13 @@ mm_eureka() { # SaEI, as for Geometry3K; MM-Eureka has no validation rows of its
 reasoning() { # what the data sets of questions share
     image_pixels 262144 1000000
     DATA+=(
+        data.max_prompt_length=2048
+        data.max_response_length=2048
         reward.custom_reward_function.path=pkg://reward_fns.math
         +reward.custom_reward_function.reward_kwargs="{preset:vepo}" # 0.9 accuracy + 0.1 format
     )
     ACTOR+=(
+        actor_rollout_ref.actor.ppo_mini_batch_size=128 # default of EasyR1, which VEPO's code is made from [choice]
         actor_rollout_ref.actor.optim.weight_decay=1e-2
         actor_rollout_ref.actor.grad_clip=1.0
         actor_rollout_ref.actor.clip_ratio=0.2

@@ -16,8 +16,12 @@ INTERNVL = [
     "actor_rollout_ref.model._target_=verl_plugins.internvl.InternVLModelConfig",
     "+data.mm_processor_kwargs.crop_to_patches=false",
 ]
-FAMILIES = {"qwen3_vl": [], "internvl3": INTERNVL}  # Qwen2.5-VL is the demo's
-BANNED = {"qwen3_vl": 2, "internvl3": 1}  # tokens that stand for images and videos, which are never sampled
+FAMILIES = {"qwen2_5_vl": [], "qwen3_vl": [], "internvl3": INTERNVL}
+BANNED = {
+    "qwen2_5_vl": 2,
+    "qwen3_vl": 2,
+    "internvl3": 1,
+}  # tokens that stand for images and videos, which are never sampled
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -141,8 +141,8 @@ def test_inspect_of_texts_by_path(tmp_path, capsys):
 
 
 def test_the_sample_is_spread_over_the_file(tmp_path):
+    from data_prep.parquet_groups import write_parquet
     from data_prep.reading import sampled_rows
-    from data_prep.schema import write_parquet
     from data_prep.shapes import unique_rows
 
     write_parquet(unique_rows(300, "val", 0), tmp_path / "rows.parquet")

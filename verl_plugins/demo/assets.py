@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 import transformers
 
+import data_prep.parquet_groups
 import data_prep.schema
 import data_prep.shapes
 import data_prep.shapes_reasoning
@@ -24,6 +25,7 @@ from verl_plugins.demo.warmup import warm_up
 
 TRAIN_ROWS, VAL_ROWS, SEED = 1024, 64, 0
 SOURCES = (
+    data_prep.parquet_groups,
     data_prep.schema,
     data_prep.shapes,
     data_prep.shapes_reasoning,

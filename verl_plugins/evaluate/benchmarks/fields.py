@@ -10,11 +10,11 @@ from data_prep.images import Picture, decode
 from data_prep.prompts import fill, template_text
 from data_prep.sample import Reject as Unusable
 from data_prep.schema import Row
+from data_prep.texts import without_tags
 from reward_fns import math
 from verl_plugins.evaluate.formats import Reject
 
 _TAG = re.compile(r"<image[ _]?\d{0,3}>")
-_OTHER_MEDIA = re.compile(r"<(video|audio)>")
 _LETTERS = "ABCDEFGHIJ"
 
 
@@ -95,8 +95,7 @@ def result(status: str, is_right: bool = False) -> dict:
 
 def _place_tags(text: str, images: int) -> str:
     """The text with exactly `images` tags: the first mentions stand, missing ones go first, verl's other tags break."""
-    text = _OTHER_MEDIA.sub(r"< \1>", text)
-    parts = _TAG.split(text)
+    parts = [without_tags(part) for part in _TAG.split(text)]
     kept = min(images, len(parts) - 1)
     head = "<image>" * (images - kept)
     return head + "<image>".join(parts[:kept]) + ("<image>" if kept else "") + "".join(parts[kept:])
