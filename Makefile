@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test unit e2e lint benchmark evidence
+.PHONY: demo test unit e2e lint benchmark evidence golden
 
 demo: $(INSTALLED)
 	$(BIN)/verl-plugins demo
@@ -22,7 +22,11 @@ unit: $(INSTALLED)
 	$(BIN)/pytest -n 2 -m "not slow" tests/unit
 
 e2e: $(INSTALLED)
-	$(BIN)/pytest -m slow tests
+	$(BIN)/pytest -m slow --durations=0 --durations-min=10 tests
+
+# After a change that is meant to change what is trained: writes tests/golden anew.
+golden: $(INSTALLED)
+	$(BIN)/pytest -m slow tests/e2e/test_golden.py --renew-golden
 
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/conversion.py

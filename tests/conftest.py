@@ -11,6 +11,10 @@ ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".cache" / "demo"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--renew-golden", action="store_true", help="write tests/golden anew, from this machine's runs")
+
+
 @pytest.fixture(scope="session")
 def one_run_at_a_time():
     with open(Path(tempfile.gettempdir()) / "verl_plugins_e2e.lock", "w") as lock:

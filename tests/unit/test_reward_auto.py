@@ -120,7 +120,7 @@ def converted():
             yield module.DATA_SET
 
 
-@pytest.mark.parametrize("data_set", converted(), ids=lambda data_set: data_set.name)
+@pytest.mark.parametrize("data_set", list(converted()), ids=lambda data_set: data_set.name)
 def test_every_data_set_that_is_converted_has_its_reward(data_set):
     assert auto.reward_of(data_set.name) == data_set.ability
 
