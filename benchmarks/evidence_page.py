@@ -69,7 +69,7 @@ def write_page(folder: Path, out: Path) -> None:
             if done:
                 parts.append(table(task, done, runs))
             if missing := [name for name in shown if not runs[task, name]]:
-                parts.append(f"Not run yet: {', '.join(missing)}.")
+                parts.append(f"Not run yet: {'; '.join(missing)}.")
             if part == "methods" and done:
                 picture = folder / f"{task}.svg"
                 curves(picture, {name: runs[task, name] for name in done})

@@ -23,7 +23,8 @@ class Variant(NamedTuple):
     @property
     def key(self) -> str:
         """In names of files."""
-        return f"{self.task}_" + "_".join("".join(c if c.isalnum() else " " for c in self.name.lower()).split())
+        name = self.name.lower().replace(" -", " minus ")
+        return f"{self.task}_" + "_".join("".join(c if c.isalnum() else " " for c in name).split())
 
 
 def _ecvgpo(*options: str) -> tuple[str, ...]:
@@ -42,7 +43,7 @@ BASELINE = "GRPO"
 VARIANTS = [
     Variant(BASELINE, "grounding", "methods", ("--method=grpo",)),
     Variant("ECVGPO, r0 = 10", "grounding", "methods", _ecvgpo("r0=10", "delta=1")),
-    Variant("ECVGPO, r0 = minus 50", "grounding", "methods", _ecvgpo("r0=-50", "delta=1")),
+    Variant("ECVGPO, r0 = -50", "grounding", "methods", _ecvgpo("r0=-50", "delta=1")),
     Variant("ECVGPO, r0 adaptive", "grounding", "methods", _ecvgpo("r0=adaptive", "target_slope=0", "delta=1")),
     Variant("SaEI", "grounding", "methods", _saei()),
     Variant("SaEI, random signs", "grounding", "methods", _saei("direction=random")),

@@ -1,0 +1,105 @@
+"""A long run: does any process grow, and is anything left behind?
+
+    python benchmarks/soak.py [--out DIR] [--method [ecvgpo,vepo]] [--steps 200]
+
+Trains the demo's task, and every few seconds looks at the memory of each process of the run (USS: what would be free if
+it ended). Prints a Markdown table of the processes, by what they are: the median over the steps from a tenth to a fifth
+of the run, and over the last tenth. Then what the run left in /dev/shm, in the folder of temporary files and of
+listening sockets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+
+import psutil
+from chaos import attempt
+
+from verl_plugins.demo.assets import ensure_demo_assets
+from verl_plugins.demo.command import training_command
+from verl_plugins.demo.tasks import TASKS
+from verl_plugins.monitor.metrics import read_json_lines
+from verl_plugins.watchdog import marked_processes
+
+PERIOD_S = 5.0
+SHORT = 30  # characters of a process's title
+
+
+class Scale:
+    """Called while a run trains: notes the memory of its processes at the step they are at."""
+
+    def __init__(self, run_dir: Path):
+        self.run_dir = run_dir
+        self.due = 0.0
+        self.seen: dict[tuple[int, str], list[tuple[int, float]]] = defaultdict(list)
+
+    def __call__(self) -> None:
+        metrics = self.run_dir / "attempts" / "000.jsonl"
+        if time.monotonic() < self.due or not metrics.is_file() or not metrics.stat().st_size:
+            return
+        self.due = time.monotonic() + PERIOD_S
+        step = read_json_lines(metrics)[0][-1]["step"]
+        for pid in marked_processes((self.run_dir / "processes.txt").read_text()):
+            try:
+                process = psutil.Process(pid)
+                title = Path(process.cmdline()[0]).name.split(".")[0][:SHORT]  # Ray's titles: class, then method
+                self.seen[pid, title].append((step, process.memory_full_info().uss / 2**20))
+            except (psutil.Error, IndexError):
+                continue
+
+    def table(self, steps: int) -> str:
+        """MiB by process, early and late; processes that lived through both."""
+        by_pid: dict[int, list[tuple[int, float]]] = defaultdict(list)
+        titles = {}
+        for (pid, title), values in self.seen.items():
+            by_pid[pid] += values
+            titles.setdefault(pid, title)
+        lines = ["| process | early, MiB | late, MiB | grew by |", "|---|---|---|---|"]
+        for pid, values in sorted(by_pid.items()):
+            early = [mib for step, mib in values if steps / 10 <= step <= steps / 5]
+            late = [mib for step, mib in values if step >= steps * 0.9]
+            if early and late:
+                a, b = median(early), median(late)
+                lines.append(f"| {titles[pid]} | {a:.0f} | {b:.0f} | {b - a:+.0f} ({100 * (b / a - 1):+.0f}%) |")
+        return "\n".join(lines)
+
+
+def leftovers() -> dict[str, set[str]]:
+    """What stands in the places where runs leave things."""
+    sockets = {f"{c.laddr.ip}:{c.laddr.port}" for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+    folders = {
+        str(place): {path.name for path in place.iterdir()} for place in map(Path, (tempfile.gettempdir(), "/dev/shm"))
+    }
+    return {**folders, "listening sockets": sockets}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("outputs/soak"))
+    parser.add_argument("--cache", type=Path, default=Path(".cache/demo"))
+    parser.add_argument("--method", default="[ecvgpo,vepo]")
+    parser.add_argument("--steps", type=int, default=200)
+    arguments = parser.parse_args()
+    out, task = arguments.out.resolve(), TASKS["reasoning"]
+    shutil.rmtree(out, ignore_errors=True)
+    model, data = ensure_demo_assets(arguments.cache.resolve(), task)
+    before, scale = leftovers(), Scale(out)
+    command = training_command(model, data, out, task, arguments.method, arguments.steps)
+    failed = attempt(command, out, 0, scale)
+    if failed is not None:
+        sys.exit(f"the run failed: {failed}")
+    print(scale.table(arguments.steps), end="\n\n")
+    for place, found in leftovers().items():
+        left = sorted(found - before[place])
+        print(f"- left in {place}: {', '.join(left) if left else 'nothing'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The page of evidence is what its kept metrics say."""
+
+import json
+import lzma
+import shutil
+from pathlib import Path
+
+import pytest
+from evidence_page import interval, paired, write_page
+from evidence_variants import VARIANTS
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_page_is_computed_from_the_kept_metrics(tmp_path):
+    shutil.copytree(DOCS / "evidence", tmp_path / "evidence")
+    write_page(tmp_path / "evidence", tmp_path / "evidence.md")
+    assert (tmp_path / "evidence.md").read_text() == (DOCS / "evidence.md").read_text()
+
+
+def test_means_differences_and_their_intervals(tmp_path):
+    """Two seeds: GRPO's rewards 1 and 2, SaEI's 2 and 5; Student's t for one degree of freedom is 12.706."""
+    for name, rewards in (("GRPO", (1.0, 2.0)), ("SaEI", (2.0, 5.0))):
+        (variant,) = (v for v in VARIANTS if v.name == name and v.task == "grounding")
+        for seed, reward in enumerate(rewards, 1):
+            facts = {"name": name, "task": "grounding", "part": "methods", "seed": seed, "steps": 2, "options": []}
+            facts |= {"commit": "abc", "date": "2026-01-01", "hardware": "1 x C", "validation": {"2": [0.0, 1.0]}}
+            (tmp_path / f"{variant.key}_seed{seed}.json").write_text(json.dumps(facts))
+            rows = [{"step": s, "data": {"critic/score/mean": reward, "actor/entropy": 0.5}} for s in (1, 2)]
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            (tmp_path / f"{variant.key}_seed{seed}.metrics.jsonl.xz").write_bytes(lzma.compress(text.encode()))
+    write_page(tmp_path, tmp_path / "page.md")
+    page = (tmp_path / "page.md").read_text()
+    assert "| GRPO | 2 | 1.500 ± 6.353 | – | 0.500 ± 0.000 | – | 0.500 ± 0.000 | – |" in page
+    assert "| SaEI | 2 | 3.500 ± 19.059 | +2.000 ± 12.706 (0.30) | 0.500 ± 0.000 | +0.000 |" in page
+    assert "Not run yet: ECVGPO, r0 = 10" in page and "| 4 | 2 | abc | 2026-01-01 | 1 x C |" in page
+    assert (tmp_path / "grounding.svg").is_file()
+
+
+def test_one_seed_has_no_interval():
+    assert interval([0.25]) == "0.250"
+    assert paired([(1.0, 0.5)]) == "+0.500" and paired([]) == "–"
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key)
+def test_every_variant_is_a_run_that_can_start(variant):
+    from verl_plugins.demo.command import training_command
+    from verl_plugins.demo.run import _problems
+    from verl_plugins.demo.tasks import TASKS
+
+    method = next(option.removeprefix("--method=") for option in variant.options if option.startswith("--method"))
+    overrides = [option for option in variant.options if not option.startswith("--")]
+    here = Path("nowhere")
+    command = training_command(here, here, here, TASKS[variant.task], method, 3, overrides)
+    assert [problem for problem in _problems(command) if "files" not in problem] == []
+    assert len({other.key for other in VARIANTS}) == len(VARIANTS)
