@@ -45,7 +45,7 @@ def main() -> None:
             kept = KEPT / f"{variant.key}_seed{seed}.json"
             if not kept.is_file():
                 run_dir = arguments.out / kept.stem
-                run_demo(run_dir, [*variant.options, f"--task={variant.task}"], seed, arguments.steps)
+                run_demo(run_dir, [f"--task={variant.task}", *variant.options], seed, arguments.steps)
                 keep(run_dir, kept, variant, seed, arguments.steps)
                 shutil.rmtree(run_dir)
             write_page(KEPT, ROOT / "docs" / "evidence.md")
@@ -61,7 +61,7 @@ def keep(run_dir: Path, kept: Path, variant: Variant, seed: int, steps: int) -> 
         "part": variant.part,
         "seed": seed,
         "steps": steps,
-        "options": [*variant.options, f"--task={variant.task}"],
+        "options": [f"--task={variant.task}", *variant.options],
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
         "hardware": hardware(),
