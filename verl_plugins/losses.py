@@ -39,7 +39,10 @@ def lost_processes() -> list[str]:
     if not ray.is_initialized():
         return []
     job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
-    dead = state.actors(job_id=job, actor_state_name="DEAD").values()
+    try:
+        dead = state.actors(job_id=job, actor_state_name="DEAD").values()
+    except exceptions.RaySystemError:  # Ray is starting, or ending
+        return []
     lost = sorted((info for info in dead if _is_loss(info["DeathCause"])), key=lambda info: info["EndTime"])
     return [_described(info) for info in lost]
 
