@@ -38,13 +38,17 @@ def lost_processes() -> list[str]:
     """The actors of this driver's job whose process or node died, a line each; those that were ended are not lost."""
     if not ray.is_initialized():
         return []
-    job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
     try:
-        dead = state.actors(job_id=job, actor_state_name="DEAD").values()
+        dead = _actors("DEAD")
     except exceptions.RaySystemError:  # Ray is starting, or ending
         return []
     lost = sorted((info for info in dead if _is_loss(info["DeathCause"])), key=lambda info: info["EndTime"])
     return [_described(info) for info in lost]
+
+
+def _actors(actor_state: str) -> list[dict]:
+    job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
+    return list(state.actors(job_id=job, actor_state_name=actor_state).values())
 
 
 def _is_loss(cause) -> bool:
@@ -59,8 +63,11 @@ def _described(info: dict) -> str:
     cause = info["DeathCause"]
     context = cause.oom_context if cause.HasField("oom_context") else cause.actor_died_error_context
     how = " ".join(context.error_message.split(" Some common causes")[0].split())
-    name = info["Name"] or info["ActorClassName"]
-    return f"{name}, process {info['Pid']} on {info['Address']['IPAddress']}: {how[:300]}"
+    return f"{_place(info)}: {how[:300]}"
+
+
+def _place(info: dict) -> str:
+    return f"{info['Name'] or info['ActorClassName']}, process {info['Pid']} on {info['Address']['IPAddress']}"
 
 
 class LossWatch:
@@ -88,10 +95,28 @@ class LossWatch:
                 os._exit(1)  # the main thread waits inside Ray; Ray's processes of this job end with the driver
 
 
+def dead_engines() -> list[str]:
+    """The vLLM servers whose engine, a process of its own that Ray does not know, does not answer for its health."""
+    if not ray.is_initialized():
+        return []
+    found = []
+    for info in _actors("ALIVE"):
+        if info["ActorClassName"] == "vLLMHttpServer":
+            health = ray.get_actor(info["Name"]).collective_rpc.remote("check_health")
+            try:
+                ray.get(health, timeout=NOTICE_S)
+            except exceptions.GetTimeoutError:
+                continue  # at work
+            except exceptions.RayError as error:
+                cause = getattr(error, "cause", error)
+                found.append(f"the engine of {_place(info)}: {type(cause).__name__}: {cause}")
+    return found
+
+
 def noticed() -> list[str]:
-    """``lost_processes()``, once there are some or after NOTICE_S seconds."""
+    """``lost_processes()`` and ``dead_engines()``, once there are some or after NOTICE_S seconds."""
     deadline = time.monotonic() + NOTICE_S
-    lost = lost_processes()
+    lost = lost_processes() or dead_engines()
     while ray.is_initialized() and not lost and time.monotonic() < deadline:
         time.sleep(0.5)
         lost = lost_processes()

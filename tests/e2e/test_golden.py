@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 STEPS = 5
-KILLED = {"ecvgpo": None, "vepo": "FSDP worker", "saei": "vLLM server"}  # and a driver in test_demo.py
+KILLED = {"ecvgpo": None, "vepo": "FSDP worker", "saei": "vLLM engine"}  # and a driver in test_demo.py
 OPTIONS = {"ecvgpo": ["algorithm.ecvgpo.r0=adaptive", "algorithm.ecvgpo.target_slope=0", "algorithm.ecvgpo.delta=1"]}
 
 

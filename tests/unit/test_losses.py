@@ -51,6 +51,38 @@ def test_a_driver_that_waits_for_another_actor_ends_with_the_message(tmp_path):
     assert f"the same command goes on from {tmp_path / 'global_step_7'}" in told
 
 
+ENGINES = """
+import sys
+import ray
+from verl_plugins.losses import dead_engines, noticed
+
+@ray.remote
+class vLLMHttpServer:
+    def __init__(self, is_dead): self.is_dead = is_dead
+    def is_up(self): return True
+    def collective_rpc(self, method):
+        assert method == "check_health"
+        if self.is_dead:
+            raise RuntimeError("EngineCore encountered an issue")
+
+assert dead_engines() == []
+ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
+well = vLLMHttpServer.options(name="vllm_server_0_0").remote(False)
+assert ray.get(well.is_up.remote()) and dead_engines() == []
+dead = vLLMHttpServer.options(name="vllm_server_1_0").remote(True)
+assert ray.get(dead.is_up.remote())
+print(*noticed(), sep="\\n")
+"""
+
+
+def test_a_server_whose_engine_is_dead_is_named():
+    done = subprocess.run([sys.executable, "-c", ENGINES], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("the engine of vllm_server_1_0, process ")
+    assert last.endswith("RuntimeError: EngineCore encountered an issue")
+
+
 def config(tmp_path):
     return OmegaConf.create({"trainer": {"default_local_dir": str(tmp_path)}})
 
