@@ -40,7 +40,6 @@ KINDS = {  # what a kind's process calls itself
 }
 EVERY_STEP = [
     "trainer.save_freq=1",
-    "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra]",
     "trainer.val_before_train=false",
     "trainer.test_freq=-1",
 ]
