@@ -44,7 +44,8 @@ EVERY_STEP = [
     "trainer.test_freq=-1",
 ]
 OF_THE_MACHINE = ("timing", "perf/")  # in the names of metrics that tell of the machine, and not of the training
-OF_THE_SERVER = ("rollout_corr/", "training/rollout_")  # vLLM's log-probs: it rounds as its batches come
+OF_THE_SERVER = ("rollout_corr/", "training/rollout_", "saei/log_prob_mismatch", "saei/self_information")
+"""Metrics of vLLM's log-probabilities: it rounds as its batches come."""
 ROUNDING = 1e-4
 
 
