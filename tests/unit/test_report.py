@@ -248,11 +248,16 @@ def test_boxes_are_read_as_the_runs_reward_read_them(run):
     assert gallery.cards[0].after.box == pytest.approx((0.2, 0.1, 1.2, 0.6))  # [2, 2, 12, 12]
     assert gallery.cards[0].after.true_box == (2, 2, 12, 12) and gallery.cards[0].size == (100, 50)
     assert 'width="100" height="50"' in write_report(run).read_text()
-    routed = {"path": "reward_fns/auto.py", "reward_kwargs": {"grounding": {"box_space": "0-1"}}}
-    config["reward"]["custom_reward_function"] = routed
-    (run / "hydra" / ".hydra" / "config.yaml").write_text(json.dumps(config))
-    gallery = load_gallery(run, run / "val.parquet", 12, grounding_settings(run))
-    assert gallery.cards[0].after.box == pytest.approx((200, 100, 1200, 600))
+    routed = {"grounding": {"box_space": "0-1"}, "math": {"timeout_s": 1}}
+    for path, expected in (
+        ("reward_fns/auto.py", (200, 100, 1200, 600)),
+        ("pkg://reward_fns.auto", (200, 100, 1200, 600)),
+        ("my_own_reward.py", (2, 2, 12, 12)),  # its settings are none of ours: pixels
+    ):
+        config["reward"]["custom_reward_function"] = {"path": path, "reward_kwargs": routed}
+        (run / "hydra" / ".hydra" / "config.yaml").write_text(json.dumps(config))
+        gallery = load_gallery(run, run / "val.parquet", 12, grounding_settings(run))
+        assert gallery.cards[0].after.box == pytest.approx(expected)
 
 
 def test_gallery_leaves_out_ambiguous_rows(run):

@@ -43,10 +43,13 @@ def validation_file(run_dir: Path) -> Path | None:
 
 
 def grounding_settings(run_dir: Path) -> dict[str, Any]:
-    """The settings of the grounding reward in Hydra's copy of the run's config; {} where there is none."""
+    """The settings of this package's grounding reward in Hydra's copy of the run's config; {} where it has none."""
     custom = (_config(run_dir).get("reward") or {}).get("custom_reward_function") or {}
     settings = custom.get("reward_kwargs") or {}
-    return settings.get("grounding") or {} if Path(str(custom.get("path"))).stem.endswith("auto") else settings
+    path = str(custom.get("path")).removesuffix(".py")  # of a file, or pkg://reward_fns.auto
+    if path.endswith(("reward_fns/auto", "reward_fns.auto")):
+        return settings.get("grounding") or {}
+    return settings if path.endswith(("reward_fns/grounding", "reward_fns.grounding")) else {}
 
 
 def _config(run_dir: Path) -> dict[str, Any]:
