@@ -16,7 +16,6 @@ import json
 import math
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -38,11 +37,7 @@ KINDS = {  # what a kind's process calls itself
     "queue's storage": "ray::SimpleStorageUnit",
     "queue's controller": "ray::TransferQueueController",
 }
-EVERY_STEP = [
-    "trainer.save_freq=1",
-    "trainer.val_before_train=false",
-    "trainer.test_freq=-1",
-]
+EVERY_STEP = ["trainer.save_freq=1", "trainer.val_before_train=false", "trainer.test_freq=-1"]
 OF_THE_MACHINE = ("timing", "perf/")  # in the names of metrics that tell of the machine, and not of the training
 OF_THE_SERVER = ("rollout_corr/", "training/rollout_", "saei/log_prob_mismatch", "saei/self_information")
 """Metrics of vLLM's log-probabilities: it rounds as its batches come."""
@@ -131,6 +126,12 @@ def differences(whole: dict[int, dict], broken: dict[int, dict]) -> list[str]:
     return lines
 
 
+def refuse_used(out: Path) -> None:
+    """End where a folder holds something: what stands there may be dear to somebody."""
+    if out.is_dir() and any(out.iterdir()):
+        raise SystemExit(f"--out {out}: got a folder that is not empty, expected a new one; remove it, or give --out")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("outputs/chaos"))
@@ -143,7 +144,7 @@ def main() -> None:
     task = TASKS["reasoning" if "vepo" in arguments.method else "grounding"]
     model, data = ensure_demo_assets(arguments.cache.resolve(), task)
     broken, steps = out / "broken", 4 * arguments.kills + 2
-    shutil.rmtree(out, ignore_errors=True)
+    refuse_used(out)
 
     def command(run_dir: Path) -> list[str]:
         return training_command(model, data, run_dir, task, arguments.method, steps, EVERY_STEP)
@@ -165,11 +166,7 @@ def main() -> None:
     whole = metrics_of(out / "whole")
     found = differences(whole, metrics_of(broken))
     total = sum(map(len, whole.values()))
-    print(
-        f"\n{total - len(found)} of {total} metrics of {len(whole)} steps are the same",
-        *found,
-        sep="\n",
-    )
+    print(f"\n{total - len(found)} of {total} metrics of {len(whole)} steps are the same", *found, sep="\n")
 
 
 if __name__ == "__main__":

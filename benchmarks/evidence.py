@@ -48,7 +48,7 @@ def main() -> None:
                 run_demo(run_dir, [f"--task={variant.task}", *variant.options], seed, arguments.steps)
                 keep(run_dir, kept, variant, seed, arguments.steps)
                 shutil.rmtree(run_dir)
-            write_page(KEPT, ROOT / "docs" / "evidence.md")
+                write_page(KEPT, ROOT / "docs" / "evidence.md")
     write_page(KEPT, ROOT / "docs" / "evidence.md")
 
 

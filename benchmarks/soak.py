@@ -11,7 +11,6 @@ listening sockets.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 import psutil
-from chaos import attempt
+from chaos import attempt, refuse_used
 
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.command import training_command
@@ -88,7 +87,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     arguments = parser.parse_args()
     out, task = arguments.out.resolve(), TASKS["reasoning"]
-    shutil.rmtree(out, ignore_errors=True)
+    refuse_used(out)
     model, data = ensure_demo_assets(arguments.cache.resolve(), task)
     before, scale = leftovers(), Scale(out)
     command = training_command(model, data, out, task, arguments.method, arguments.steps)
