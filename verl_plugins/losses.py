@@ -76,16 +76,14 @@ class LossWatch:
     def __init__(self, config: DictConfig, grace_s: float = GRACE_S):
         self.config, self.grace_s = config, grace_s
         self.over = threading.Event()
-        self.thread = threading.Thread(target=self._watch, name="verl-plugins-losses", daemon=True)
 
     def start(self) -> None:
         """From now on."""
-        self.thread.start()
+        threading.Thread(target=self._watch, name="verl-plugins-losses", daemon=True).start()
 
     def stop(self) -> None:
         """The run has ended by itself."""
         self.over.set()
-        self.thread.join()
 
     def _watch(self) -> None:
         while not self.over.wait(PERIOD_S):

@@ -185,10 +185,8 @@ class EntropyTrainer(PPOTrainerSync):
             columns = ["uid", "data_source", "extra_fields"]
             data = tq.kv_batch_get(**where, select_fields=[*columns, *self._tensors_needed()])
             uids, sources, extra_fields = (data.pop(name).tolist() for name in columns)
-            nested_mask, infos = (
-                data["response_mask"],
-                [fields.get("reward_extra_info") or {} for fields in extra_fields],
-            )
+            infos = [fields.get("reward_extra_info") or {} for fields in extra_fields]
+            nested_mask = data["response_mask"]
             padded, groups = _padded(data), group_indices(np.array(uids, dtype=object))
             metrics.update(_reward_metrics(padded, groups, infos, sources))
             if not self.methods:
