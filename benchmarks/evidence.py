@@ -31,15 +31,13 @@ KEPT = ROOT / "docs" / "evidence"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--only", nargs="*", default=[""], metavar="TEXT", help="variants with one of these in their key"
-    )
+    parser.add_argument("--only", nargs="*", default=[""], metavar="TEXT", help="of `part/key`, as methods/reasoning")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--out", type=Path, default=Path("outputs/evidence"), help="run directories")
     parser.add_argument("--tables", action="store_true", help="train nothing")
     arguments = parser.parse_args()
-    wanted = [variant for variant in VARIANTS if any(text in variant.key for text in arguments.only)]
+    wanted = [v for v in VARIANTS if any(text in f"{v.part}/{v.key}" for text in arguments.only)]
     for seed in [] if arguments.tables else arguments.seeds:
         for variant in wanted:
             kept = KEPT / f"{variant.key}_seed{seed}.json"
