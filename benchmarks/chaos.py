@@ -12,19 +12,19 @@ cores.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import random
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
+
+from runs import attempt, metrics_of, refuse_used
 
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.command import training_command
 from verl_plugins.demo.tasks import TASKS
-from verl_plugins.watchdog import RunFailed, marked_processes, run_watched
+from verl_plugins.watchdog import marked_processes
 
 KINDS = {  # what a kind's process calls itself
     "driver": "verl.trainer.main_ppo",
@@ -86,32 +86,12 @@ class Killer:
                 self.killed_at = time.monotonic()
 
 
-def attempt(command: list[str], run_dir: Path, number: int, on_poll: Callable[[], None]) -> str | None:
-    """Start, or go on with, a run; returns the last words of one that failed."""
-    metrics = run_dir / "attempts" / f"{number:03d}.jsonl"
-    metrics.parent.mkdir(parents=True, exist_ok=True)
-    env = {"VERL_PLATFORM": "cpu", "VERL_FILE_LOGGER_PATH": str(metrics), "PYTHONWARNINGS": "ignore"}
-    log = run_dir / f"train_{number:03d}.log"
-    try:
-        run_watched(
-            command, log, env=env, limit_s=1200, silence_s=600, mark_file=run_dir / "processes.txt", on_poll=on_poll
-        )
-    except RunFailed:
-        text = log.read_text(errors="replace")
-        return text[text.rfind("verl-plugins: ") :] if "verl-plugins: " in text else ""
-    return None
-
-
-def metrics_of(run_dir: Path) -> dict[int, dict]:
-    """Metrics by step, of the last attempt that made it; without those that tell of the machine."""
-    rows = {}
-    for path in sorted((run_dir / "attempts").glob("*.jsonl")):
-        for line in path.read_text().splitlines():
-            row = json.loads(line)
-            rows[row["step"]] = {
-                name: value for name, value in row["data"].items() if not any(part in name for part in OF_THE_MACHINE)
-            }
-    return rows
+def of_the_training(steps: dict[int, dict]) -> dict[int, dict]:
+    """Metrics by step, without those that tell of the machine."""
+    return {
+        step: {name: value for name, value in row.items() if not any(part in name for part in OF_THE_MACHINE)}
+        for step, row in steps.items()
+    }
 
 
 def differences(whole: dict[int, dict], broken: dict[int, dict]) -> list[str]:
@@ -124,12 +104,6 @@ def differences(whole: dict[int, dict], broken: dict[int, dict]) -> list[str]:
             if not (abs(first - second) <= allowed or (math.isnan(first) and math.isnan(second))):
                 lines.append(f"step {step}: {name}: {first!r} against {second!r}")
     return lines
-
-
-def refuse_used(out: Path) -> None:
-    """End where a folder holds something: what stands there may be dear to somebody."""
-    if out.is_dir() and any(out.iterdir()):
-        raise SystemExit(f"--out {out}: got a folder that is not empty, expected a new one; remove it, or give --out")
 
 
 def main() -> None:
@@ -160,11 +134,11 @@ def main() -> None:
         told = "-" if kind == "driver" else "yes" if last_words and "was lost" in last_words else f"NO: {last_words}"
         print(f"| {kind} | {killer.saved()} | {took:.0f} | {told} |", flush=True)
     for run_dir, number in ((broken, arguments.kills), (out / "whole", 0)):
-        failed = attempt(command(run_dir), run_dir, number, lambda: None)
+        failed = attempt(command(run_dir), run_dir, number)
         if failed is not None:
             raise SystemExit(f"{run_dir}: {failed}")
-    whole = metrics_of(out / "whole")
-    found = differences(whole, metrics_of(broken))
+    whole = of_the_training(metrics_of(out / "whole"))
+    found = differences(whole, of_the_training(metrics_of(broken)))
     total = sum(map(len, whole.values()))
     print(f"\n{total - len(found)} of {total} metrics of {len(whole)} steps are the same", *found, sep="\n")
 

@@ -16,13 +16,17 @@ import lzma
 import platform
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 from evidence_page import write_page
 from evidence_variants import VARIANTS, Variant
-from runs import run_demo
+from runs import attempt
 
+from verl_plugins.demo.assets import ensure_demo_assets
+from verl_plugins.demo.command import training_command
+from verl_plugins.demo.tasks import TASKS
 from verl_plugins.monitor.metrics import read_json_lines
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +39,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--out", type=Path, default=Path("outputs/evidence"), help="run directories")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/demo"), help="model and data of the demo")
     parser.add_argument("--tables", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     wanted = [v for v in VARIANTS if any(text in f"{v.part}/{v.key}" for text in arguments.only)]
@@ -42,12 +47,25 @@ def main() -> None:
         for variant in wanted:
             kept = KEPT / f"{variant.key}_seed{seed}.json"
             if not kept.is_file():
-                run_dir = arguments.out / kept.stem
-                run_demo(run_dir, [f"--task={variant.task}", *variant.options], seed, arguments.steps)
+                run_dir = arguments.out.resolve() / kept.stem
+                train(run_dir, arguments.cache.resolve(), variant, seed, arguments.steps)
                 keep(run_dir, kept, variant, seed, arguments.steps)
                 shutil.rmtree(run_dir)
                 write_page(KEPT, ROOT / "docs" / "evidence.md")
     write_page(KEPT, ROOT / "docs" / "evidence.md")
+
+
+def train(run_dir: Path, cache: Path, variant: Variant, seed: int, steps: int) -> None:
+    """What `verl-plugins demo` trains, from the beginning, without its report and checkpoints."""
+    shutil.rmtree(run_dir, ignore_errors=True)  # of a run that was stopped
+    task = TASKS[variant.task]
+    model, data = ensure_demo_assets(cache, task)
+    overrides = [*variant.overrides, f"data.seed={seed}", f"actor_rollout_ref.rollout.seed={seed}"]
+    overrides.append("trainer.save_freq=-1")
+    print(f"{variant.task}: {variant.name}, seed {seed}", file=sys.stderr, flush=True)
+    failed = attempt(training_command(model, data, run_dir, task, variant.method, steps, overrides), run_dir)
+    if failed is not None:
+        raise SystemExit(f"{run_dir / 'train_000.log'}: {failed}")
 
 
 def keep(run_dir: Path, kept: Path, variant: Variant, seed: int, steps: int) -> None:
@@ -59,13 +77,13 @@ def keep(run_dir: Path, kept: Path, variant: Variant, seed: int, steps: int) -> 
         "part": variant.part,
         "seed": seed,
         "steps": steps,
-        "options": [f"--task={variant.task}", *variant.options],
+        "options": variant.options,
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
         "hardware": hardware(),
         "validation": {path.stem: scores(path) for path in sorted((run_dir / "validation").glob("*.jsonl"))},
     }
-    kept.with_suffix(".metrics.jsonl.xz").write_bytes(lzma.compress((run_dir / "metrics.jsonl").read_bytes()))
+    kept.with_suffix(".metrics.jsonl.xz").write_bytes(lzma.compress((run_dir / "attempts" / "000.jsonl").read_bytes()))
     kept.write_text(json.dumps(facts) + "\n")  # last: with it, the run counts as kept
 
 

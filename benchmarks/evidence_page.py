@@ -154,7 +154,7 @@ def provenance(runs: dict[tuple[str, str], dict[int, Run]]) -> str:
     lines = ["## Provenance", "| runs | steps | commit | date | hardware |\n|---|---|---|---|---|"]
     for (commit, date, hardware, steps), count in grouped.items():
         lines[-1] += f"\n| {count} | {steps} | {commit} | {date} | {hardware} |"
-    options = "\n".join(f"| {v.name} | {v.task} | `--task={v.task} {' '.join(v.options)}` |" for v in VARIANTS)
+    options = "\n".join(f"| {v.name} | {v.task} | `{' '.join(v.options)}` |" for v in VARIANTS)
     return "\n\n".join([*lines, f"| run | task | options of `verl-plugins demo` |\n|---|---|---|\n{options}"])
 
 

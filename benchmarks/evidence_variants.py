@@ -12,13 +12,20 @@ class Variant(NamedTuple):
         name: in the tables.
         task: of the demo.
         part: "methods", or the ablation that it belongs to.
-        options: of `verl-plugins demo`.
+        method: the value of `+method`.
+        overrides: further ones.
     """
 
     name: str
     task: str
     part: str
-    options: tuple[str, ...]
+    method: str
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> list[str]:
+        """Of `verl-plugins demo`, which trains the same."""
+        return [f"--task={self.task}", f"--method={self.method}", *self.overrides]
 
     @property
     def key(self) -> str:
@@ -27,50 +34,49 @@ class Variant(NamedTuple):
         return f"{self.task}_" + "_".join("".join(c if c.isalnum() else " " for c in name).split())
 
 
-def _ecvgpo(*options: str) -> tuple[str, ...]:
-    return ("--method=ecvgpo", *(f"algorithm.ecvgpo.{option}" for option in options))
-
-
-def _vepo(*options: str) -> tuple[str, ...]:
-    return ("--method=vepo", *(f"algorithm.vepo.{option}" for option in options))
-
-
-def _saei(*options: str) -> tuple[str, ...]:
-    return ("--method=saei", *(f"algorithm.saei.{option}" for option in options))
+def _with(method: str, *knobs: str) -> tuple[str, tuple[str, ...]]:
+    return method, tuple(f"algorithm.{method}.{knob}" for knob in knobs)
 
 
 BASELINE = "GRPO"
 VARIANTS = [
-    Variant(BASELINE, "grounding", "methods", ("--method=grpo",)),
-    Variant("ECVGPO, r0 = 10", "grounding", "methods", _ecvgpo("r0=10", "delta=1")),
-    Variant("ECVGPO, r0 = -50", "grounding", "methods", _ecvgpo("r0=-50", "delta=1")),
-    Variant("ECVGPO, r0 adaptive", "grounding", "methods", _ecvgpo("r0=adaptive", "target_slope=0", "delta=1")),
-    Variant("SaEI", "grounding", "methods", _saei()),
-    Variant("SaEI, random signs", "grounding", "methods", _saei("direction=random")),
-    Variant(BASELINE, "reasoning", "methods", ("--method=grpo",)),
-    Variant("entropy-only top 20%", "reasoning", "methods", _vepo("score=entropy")),
-    Variant("VEPO, score D", "reasoning", "methods", _vepo("score=D")),
-    Variant("VEPO, score E", "reasoning", "methods", _vepo("score=E")),
-    Variant("VEPO, score F", "reasoning", "methods", _vepo("score=F")),
-    Variant("VEPO, score G", "reasoning", "methods", _vepo("score=G")),
-    Variant("SaEI", "reasoning", "methods", _saei()),
-    Variant("SaEI, random signs", "reasoning", "methods", _saei("direction=random")),
-    Variant("VEPO + SaEI", "reasoning", "methods", ("--method=[vepo,saei]",)),
-    *(Variant(f"ECVGPO, delta = {d}", "grounding", "delta", _ecvgpo("r0=10", f"delta={d}")) for d in (0.05, 0.1, 0.2)),
+    Variant(BASELINE, "grounding", "methods", "grpo"),
+    Variant("ECVGPO, r0 = 10", "grounding", "methods", *_with("ecvgpo", "r0=10", "delta=1")),
+    Variant("ECVGPO, r0 = -50", "grounding", "methods", *_with("ecvgpo", "r0=-50", "delta=1")),
+    Variant(
+        "ECVGPO, r0 adaptive", "grounding", "methods", *_with("ecvgpo", "r0=adaptive", "target_slope=0", "delta=1")
+    ),
+    Variant("SaEI", "grounding", "methods", "saei"),
+    Variant("SaEI, random signs", "grounding", "methods", *_with("saei", "direction=random")),
+    Variant(BASELINE, "reasoning", "methods", "grpo"),
+    Variant("entropy-only top 20%", "reasoning", "methods", *_with("vepo", "score=entropy")),
+    Variant("VEPO, score D", "reasoning", "methods", *_with("vepo", "score=D")),
+    Variant("VEPO, score E", "reasoning", "methods", *_with("vepo", "score=E")),
+    Variant("VEPO, score F", "reasoning", "methods", *_with("vepo", "score=F")),
+    Variant("VEPO, score G", "reasoning", "methods", *_with("vepo", "score=G")),
+    Variant("SaEI", "reasoning", "methods", "saei"),
+    Variant("SaEI, random signs", "reasoning", "methods", *_with("saei", "direction=random")),
+    Variant("VEPO + SaEI", "reasoning", "methods", "[vepo,saei]"),
     *(
-        Variant(f"SaEI, {steps} x {alpha}/255", "reasoning", "attack", _saei(f"alpha={alpha}", f"steps={steps}"))
+        Variant(f"ECVGPO, delta = {d}", "grounding", "delta", *_with("ecvgpo", "r0=10", f"delta={d}"))
+        for d in (0.05, 0.1, 0.2)
+    ),
+    *(
+        Variant(
+            f"SaEI, {steps} x {alpha}/255", "reasoning", "attack", *_with("saei", f"alpha={alpha}", f"steps={steps}")
+        )
         for alpha, steps in ((8, 1), (2, 4), (8, 4))
     ),
     *(
-        Variant(f"SaEI, {band} tokens", "reasoning", "band", _saei(f"band={band}"))
+        Variant(f"SaEI, {band} tokens", "reasoning", "band", *_with("saei", f"band={band}"))
         for band in ("top", "bottom", "random", "all")
     ),
     *(
-        Variant(f"VEPO, gaussian {strength}", "reasoning", "perturbation", _vepo(f"strength={strength}"))
+        Variant(f"VEPO, gaussian {strength}", "reasoning", "perturbation", *_with("vepo", f"strength={strength}"))
         for strength in (0.5, 1.0, 4.0)
     ),
     *(
-        Variant(f"VEPO, {kind}", "reasoning", "perturbation", _vepo(f"perturbation={kind}"))
+        Variant(f"VEPO, {kind}", "reasoning", "perturbation", *_with("vepo", f"perturbation={kind}"))
         for kind in ("patch", "zero", "diffusion")
     ),
 ]

@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from verl_plugins.monitor.metrics import read_metrics, series
+from verl_plugins.monitor.metrics import read_json_lines, read_metrics, series
+from verl_plugins.watchdog import RunFailed, run_watched
+
+
+def attempt(
+    command: list[str], run_dir: Path, number: int = 0, on_poll: Callable[[], None] = lambda: None
+) -> str | None:
+    """Start, or go on with, a training command; returns the last words of one that failed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a run which is ended is cleaned up
+    metrics = run_dir / "attempts" / f"{number:03d}.jsonl"
+    metrics.parent.mkdir(parents=True, exist_ok=True)
+    env = {"VERL_PLATFORM": "cpu", "VERL_FILE_LOGGER_PATH": str(metrics), "PYTHONWARNINGS": "ignore"}
+    log = run_dir / f"train_{number:03d}.log"
+    try:
+        run_watched(
+            command, log, env=env, limit_s=3600, silence_s=600, mark_file=run_dir / "processes.txt", on_poll=on_poll
+        )
+    except RunFailed:
+        text = log.read_text(errors="replace")
+        return text[text.rfind("verl-plugins: ") :] if "verl-plugins: " in text else ""
+    return None
+
+
+def metrics_of(run_dir: Path) -> dict[int, dict]:
+    """Metrics by step, of the last attempt that made it."""
+    files = sorted((run_dir / "attempts").glob("*.jsonl"))
+    return {row["step"]: row["data"] for path in files for row in read_json_lines(path)[0]}
+
+
+def refuse_used(out: Path) -> None:
+    """End where a folder holds something: what stands there may be dear to somebody."""
+    if out.is_dir() and any(out.iterdir()):
+        raise SystemExit(f"--out {out}: got a folder that is not empty, expected a new one; remove it, or give --out")
 
 
 def run_demo(run_dir: Path, options: Sequence[str], seed: int, steps: int) -> None:

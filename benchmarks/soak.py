@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 import psutil
-from chaos import attempt, refuse_used
+from runs import attempt, refuse_used
 
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.command import training_command

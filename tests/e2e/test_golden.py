@@ -12,8 +12,9 @@ from pathlib import Path
 import distinct_characters
 import pytest
 import tiny_families
-from chaos import EVERY_STEP, OF_THE_SERVER, attempt, metrics_of
+from chaos import EVERY_STEP, OF_THE_SERVER, of_the_training
 from checkpoints import assert_merges_and_loads
+from runs import attempt, metrics_of
 
 from verl_plugins.demo.command import training_command
 from verl_plugins.demo.tasks import TASKS
@@ -34,8 +35,8 @@ def test_five_steps(method, demo_assets, tmp_path, request):
     options = [*EVERY_STEP, reward, *OPTIONS.get(method, [])]
     where = tmp_path / "model", data, tmp_path / "run"
     command = training_command(*where, TASKS["grounding"], method, STEPS, options)
-    assert attempt(command, tmp_path / "run", 0, lambda: None) is None
-    found = metrics_of(tmp_path / "run")
+    assert attempt(command, tmp_path / "run") is None
+    found = of_the_training(metrics_of(tmp_path / "run"))
     assert list(found) == list(range(1, STEPS + 1))
     assert any(name.startswith(f"{method}/") for name in found[1])
     if request.config.getoption("--renew-golden"):
