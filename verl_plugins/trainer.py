@@ -34,7 +34,7 @@ from verl_plugins.health.watch import Watch
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.config import config_from_node
-from verl_plugins.reward_counters import reward_counters
+from verl_plugins.reward_metrics import reward_metrics
 from verl_plugins.worker import EntropyWorker
 
 
@@ -221,11 +221,11 @@ def _padded(data: TensorDict) -> Any:
 
 
 def _reward_metrics(padded: Any, groups: torch.Tensor, infos: list[dict], sources: list[str]) -> dict[str, float]:
-    """What the rewards of a step's responses could not score, and what its groups have to learn from."""
+    """What the rewards say of a step's responses, and what its groups have to learn from."""
     real = padded["response_mask"].bool().any(dim=1)
     kept = real.nonzero().flatten().tolist()
-    counted = reward_counters([infos[row] for row in kept], [sources[row] for row in kept])
-    return {**counted, **group_metrics(padded["rm_scores"].sum(dim=-1), groups, real)}
+    said = reward_metrics([infos[row] for row in kept], [sources[row] for row in kept])
+    return {**said, **group_metrics(padded["rm_scores"].sum(dim=-1), groups, real)}
 
 
 def _to_advantage_batch(

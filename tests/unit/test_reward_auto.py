@@ -11,7 +11,7 @@ import pytest
 from data_prep.__main__ import COMMANDS
 from reward_fns import auto
 from reward_fns.settings import said
-from verl_plugins.reward_counters import FAILURES, reward_counters
+from verl_plugins.reward_metrics import FAILURES, reward_metrics
 
 ROOT = Path(__file__).parents[2]
 KEYS = ["score", "accuracy", "format", "iou", "status"]
@@ -104,13 +104,20 @@ def test_rewards_import_the_algebra_only_where_it_is_done():
 def test_failures_are_counted_by_data_source():
     infos = [{"status": s} for s in ("ok", "bad_gold", "bad_gold", "timeout", "ok", "no_answer")] + [{}, {"acc": 1.0}]
     sources = ["mmk12", "mmk12", "mmk12", "mmk12", "refcoco", "refcoco", "mmk12", "foreign"]
-    counted = reward_counters(infos, sources)
+    counted = reward_metrics(infos, sources)
     assert {name: count for name, count in counted.items() if count} == {
         "reward/mmk12/bad_gold": 2,
         "reward/mmk12/timeout": 1,
         "reward/refcoco/no_answer": 1,
     }
     assert set(counted) == {f"reward/{source}/{status}" for source in ("mmk12", "refcoco") for status in FAILURES}
+
+
+def test_accuracy_is_told_by_data_source():
+    infos = [{"status": "ok", "accuracy": 1.0}, {"status": "no_answer", "accuracy": 0.0}, {"status": "ok"}]
+    metrics = reward_metrics(infos, ["mmk12", "mmk12", "refcoco"])
+    assert metrics["reward/mmk12/accuracy"] == 0.5
+    assert "reward/refcoco/accuracy" not in metrics
 
 
 def converted():

@@ -142,7 +142,7 @@ def test_a_checkpoint_of_verl_alone_is_resumed_with_a_word(tmp_path, metrics, ca
     assert loop.global_steps == 2
 
 
-def test_group_metrics_and_reward_counters_are_read_from_the_queues_nested_rows(tmp_path, monkeypatch):
+def test_group_and_reward_metrics_are_read_from_the_queues_nested_rows(tmp_path, monkeypatch):
     rows = [[0.0, 1.0], [0.0, 0.0, 0.0], [0.5], [0.0, 0.5], [0.0]]  # the reward stands at the last token
     masks = [[1, 1], [1, 1, 1], [1], [1, 1], [0]]  # the last row fills the batch
     statuses = ["bad_gold", "ok", "no_answer", "no_answer", "no_answer"]

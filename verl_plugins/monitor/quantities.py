@@ -31,6 +31,7 @@ class Quantity:
 
 QUANTITIES = (
     Quantity("Learning", "Reward", r"critic/score/mean", "mean reward"),
+    Quantity("Learning", "Training accuracy", r"reward/(?P<source>.+)/accuracy", "share right", is_summary=False),
     Quantity("Learning", "Validation IoU", r"val-(?:core|aux)/(?P<source>.+)/iou/mean@\d+", "mean IoU"),
     Quantity("Learning", "Validation accuracy", r"val-(?:core|aux)/(?P<source>.+)/accuracy/mean@\d+", "share right"),
     Quantity("Learning", "Policy entropy", r"actor/entropy", "nats per token"),
