@@ -61,7 +61,7 @@ def train(run_dir: Path, cache: Path, variant: Variant, seed: int, steps: int) -
     task = TASKS[variant.task]
     model, data = ensure_demo_assets(cache, task)
     overrides = [*variant.overrides, f"data.seed={seed}", f"actor_rollout_ref.rollout.seed={seed}"]
-    overrides.append("trainer.save_freq=-1")
+    overrides += ["trainer.save_freq=-1", "trainer.val_before_train=false"]
     print(f"{variant.task}: {variant.name}, seed {seed}", file=sys.stderr, flush=True)
     failed = attempt(training_command(model, data, run_dir, task, variant.method, steps, overrides), run_dir)
     if failed is not None:

@@ -317,8 +317,8 @@ def test_report_shows_the_numbers_and_what_was_wrong_with_the_files(run):
     assert "Unreadable lines in the validation dumps, skipped: 1." in html
     assert "Method: ecvgpo" in html
     assert (
-        "Not logged in this run: Training accuracy, Validation accuracy, Self-information, Groups without an advantage, "
-        "Reward std in a group, Responses in a group, Not scored, Gradient norm, Rollout against actor." in html
+        "Not logged in this run: Training accuracy, Validation accuracy, Self-information, Groups without an "
+        "advantage, Reward std in a group, Responses in a group, Not scored, Gradient norm, Rollout against actor." in html
     )
 
 
