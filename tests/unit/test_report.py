@@ -318,7 +318,8 @@ def test_report_shows_the_numbers_and_what_was_wrong_with_the_files(run):
     assert "Method: ecvgpo" in html
     assert (
         "Not logged in this run: Training accuracy, Validation accuracy, Self-information, Groups without an "
-        "advantage, Reward std in a group, Responses in a group, Not scored, Gradient norm, Rollout against actor." in html
+        "advantage, Reward std in a group, Responses in a group, Not scored, Gradient norm, Rollout against actor."
+        in html
     )
 
 
