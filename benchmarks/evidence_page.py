@@ -42,6 +42,18 @@ class Run:
     def last(self, metric: str) -> float:
         return fmean(value for _, value in self.series(metric)[-WINDOW:])
 
+    def seconds(self, *stages: str) -> list[float]:
+        """What stages took together, by step, without the first, which waits for its workers to start."""
+        rows = [row for step, row in self.steps.items() if step > 1]
+        return [sum(row.get(f"timing_s/{stage}", 0.0) for stage in stages) for row in rows]
+
+    def sampled_with(self) -> float:
+        """Entropy of the distributions that the responses were drawn from, nats a token; of those on adversarial
+        images the mean of -log p, which the rollout engine reports: the policy is evaluated on their clean images."""
+        if not self.series("saei/self_information_adversarial"):
+            return self.last("actor/entropy")
+        return (self.last("saei/entropy_clean") + self.last("saei/self_information_adversarial")) / 2
+
 
 def read_runs(folder: Path) -> dict[tuple[str, str], dict[int, Run]]:
     """(task, variant) to its runs by seed, in the order of VARIANTS."""
@@ -73,6 +85,7 @@ def write_page(folder: Path, out: Path) -> None:
             if part == "methods" and done:
                 picture = folder / f"{task}.svg"
                 curves(picture, {name: runs[task, name] for name in done})
+                parts.append(cost_table([(name, list(runs[task, name].values())) for name in done]))
                 parts.append(f"![Reward, entropy and quality of the {task} runs]({folder.name}/{picture.name})")
     parts.append(provenance(runs))
     out.write_text("\n\n".join(parts) + "\n")
@@ -85,6 +98,8 @@ def table(task: str, names: list[str], runs: dict[tuple[str, str], dict[int, Run
         ("entropy, nats", lambda run: run.last("actor/entropy")),
         ("validation", lambda run: fmean(run.facts["validation"][str(run.facts["steps"])])),
     ]
+    if any("SaEI" in name for name in names):
+        measures.append(("sampled with, nats", Run.sampled_with))
     heads = [f"{name} | minus {BASELINE} (p)" for name, _ in measures]
     lines = [f"| run | seeds | {' | '.join(heads)} |", "|---" * (2 + 2 * len(measures)) + "|"]
     baseline = runs[task, BASELINE]
@@ -96,6 +111,30 @@ def table(task: str, names: list[str], runs: dict[tuple[str, str], dict[int, Run
             pairs = [(measure(run), measure(baseline[seed])) for seed, run in seeds.items() if seed in baseline]
             cells.append("–" if name == BASELINE else paired(pairs))
         lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def cost_table(variants: list[tuple[str, list[Run]]]) -> str:
+    """Medians over the steps of all seeds. The shares are timed inside the same steps; the ratios to GRPO compare runs
+    with each other, and are as noisy as the machine."""
+    lines = [
+        f"| run | step, s | to {BASELINE} | old log-probs, to {BASELINE} | advantages of the methods | "
+        "attack and second sampling |",
+        "|---|---|---|---|---|---|",
+    ]
+    base: tuple[float, float] | None = None
+    for name, seeds in variants:
+
+        def pooled(*stages: str, seeds: list[Run] = seeds) -> np.ndarray:
+            return np.array([value for run in seeds for value in run.seconds(*stages)])
+
+        whole = pooled("step")
+        step, log_probs = float(np.median(whole)), float(np.median(pooled("old_log_prob")))
+        base = base or (step, log_probs)
+        shares = (np.median(pooled(*stages) / whole) for stages in (("entropy_methods",), ("saei_attack", "saei_gen")))
+        cells = [f"{step:.2f}", f"{step / base[0]:.2f}", f"{log_probs / base[1]:.2f}"]
+        cells += [f"{100 * share:.1f}%" if share else "–" for share in shares]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -169,7 +208,10 @@ direction in which a method pushes, and what it costs; not what it brings to a m
 - `make evidence` trains what is missing and writes this page; `python benchmarks/evidence.py --tables` computes it anew
   from the metrics that are kept in `docs/evidence`, a compressed file of verl's metrics a run.
 - **reward**, **entropy**: means over the last {WINDOW} steps. **validation**: mean IoU, or share of right words, of 64
-  images that are not trained on, after the last step.
+  images that are not trained on, after the last step. **sampled with**: the entropy of the distributions that the
+  responses were drawn from, which SaEI's attack is to raise; on clean images alone it is the policy's.
 - ± is half of the 95% interval over seeds (Student's t). **minus GRPO** is taken seed by seed, on the same prompts with
   the same random numbers; p is that of the paired t-test. Three seeds tell little: what is no larger than its ± is not
-  told."""
+  told.
+- The second table of a task is what a step costs: medians, the last two columns as shares of the same step. The ratios
+  to {BASELINE} compare runs with each other and are as noisy as the machine was."""

@@ -23,6 +23,11 @@ class Variant(NamedTuple):
     overrides: tuple[str, ...] = ()
 
     @property
+    def seeds(self) -> range:
+        """Of its runs."""
+        return range(1, 6 if self.name in HEADLINES[self.task] else 4)
+
+    @property
     def options(self) -> list[str]:
         """Of `verl-plugins demo`, which trains the same."""
         return [f"--task={self.task}", f"--method={self.method}", *self.overrides]
@@ -39,6 +44,11 @@ def _with(method: str, *knobs: str) -> tuple[str, tuple[str, ...]]:
 
 
 BASELINE = "GRPO"
+HEADLINES = {
+    "grounding": (BASELINE, "ECVGPO, r0 = 10", "ECVGPO, r0 = -50"),
+    "reasoning": (BASELINE, "entropy-only top 20%", "VEPO, score D", "SaEI"),
+}
+"""Where the papers' claims are: more seeds."""
 VARIANTS = [
     Variant(BASELINE, "grounding", "methods", "grpo"),
     Variant("ECVGPO, r0 = 10", "grounding", "methods", *_with("ecvgpo", "r0=10", "delta=1")),

@@ -30,12 +30,23 @@ def test_means_differences_and_their_intervals(tmp_path):
             facts = {"name": name, "task": "grounding", "part": "methods", "seed": seed, "steps": 2, "options": []}
             facts |= {"commit": "abc", "date": "2026-01-01", "hardware": "1 x C", "validation": {"2": [0.0, 1.0]}}
             (tmp_path / f"{variant.key}_seed{seed}.json").write_text(json.dumps(facts))
-            rows = [{"step": s, "data": {"critic/score/mean": reward, "actor/entropy": 0.5}} for s in (1, 2)]
+            data = {
+                "critic/score/mean": reward,
+                "actor/entropy": 0.5,
+                "timing_s/step": reward,
+                "timing_s/old_log_prob": 0.5,
+            }
+            if name == "SaEI":
+                data |= {"saei/entropy_clean": 0.5, "saei/self_information_adversarial": 0.75}
+                data |= {"timing_s/saei_attack": 0.25, "timing_s/saei_gen": 0.25}
+            rows = [{"step": s, "data": data} for s in (1, 2)]
             text = "".join(json.dumps(row) + "\n" for row in rows)
             (tmp_path / f"{variant.key}_seed{seed}.metrics.jsonl.xz").write_bytes(lzma.compress(text.encode()))
     write_page(tmp_path, tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
-    assert "| GRPO | 2 | 1.500 ± 6.353 | – | 0.500 ± 0.000 | – | 0.500 ± 0.000 | – |" in page
+    assert "| GRPO | 2 | 1.500 ± 6.353 | – | 0.500 ± 0.000 | – | 0.500 ± 0.000 | – | 0.500 ± 0.000 | – |" in page
+    assert "| 0.625 ± 0.000 | +0.125 |" in page
+    assert "| GRPO | 1.50 | 1.00 | 1.00 | – | – |\n| SaEI | 3.50 | 2.33 | 1.00 | – | 17.5% |" in page
     assert "| SaEI | 2 | 3.500 ± 19.059 | +2.000 ± 12.706 (0.30) | 0.500 ± 0.000 | +0.000 |" in page
     assert "Not run yet: ECVGPO, r0 = 10" in page and "| 4 | 2 | abc | 2026-01-01 | 1 x C |" in page
     assert (tmp_path / "grounding.svg").is_file()
