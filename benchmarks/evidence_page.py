@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
 WINDOW = 10  # steps: "last" is the mean over them
+THRESHOLDS = np.linspace(0.01, 1, 100)  # of IoU
 COLOURS = ("#57606a", "#0969da", "#cf222e", "#1a7f37", "#8250df", "#bf8700", "#0a7ea4", "#d1448f", "#6e4a1f")
 HEADINGS = {
     "methods": "",
@@ -38,6 +40,15 @@ class Run:
 
     def series(self, metric: str) -> list[tuple[int, float]]:
         return [(step, row[metric]) for step, row in self.steps.items() if metric in row]
+
+    def matching(self, pattern: str) -> list[tuple[int, float]]:
+        """The series of the first metric of that form."""
+        names = (name for row in self.steps.values() for name in row if re.fullmatch(pattern, name))
+        return self.series(next(names, ""))
+
+    def final(self) -> list[float]:
+        """The quality of each validation answer after the last step."""
+        return self.facts["validation"][str(self.facts["steps"])]
 
     def last(self, metric: str) -> float:
         return fmean(value for _, value in self.series(metric)[-WINDOW:])
@@ -96,7 +107,7 @@ def table(task: str, names: list[str], runs: dict[tuple[str, str], dict[int, Run
     measures: list[tuple[str, Callable[[Run], float]]] = [
         ("reward", lambda run: run.last("critic/score/mean")),
         ("entropy, nats", lambda run: run.last("actor/entropy")),
-        ("validation", lambda run: fmean(run.facts["validation"][str(run.facts["steps"])])),
+        ("validation", lambda run: fmean(run.final())),
     ]
     if any("SaEI" in name for name in names):
         measures.append(("sampled with, nats", Run.sampled_with))
@@ -158,27 +169,31 @@ def paired(pairs: list[tuple[float, float]]) -> str:
 
 
 def curves(out: Path, variants: dict[str, dict[int, Run]]) -> None:
-    """Reward and entropy by step, means over seeds of five steps, and the distribution of the validation's quality."""
-    figure, (rewards, entropies, qualities) = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
+    """Reward, entropy and, where answers are right or wrong, accuracy by step: means over seeds and over five steps.
+    Where they have an IoU, its distribution over the validation images instead of the accuracy."""
+    figure, panels = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
+    by_step = {"reward": r"critic/score/mean", "policy entropy, nats a token": r"actor/entropy"}
+    qualities = {name: [q for run in seeds.values() for q in run.final()] for name, seeds in variants.items()}
+    graded = any(0 < quality < 1 for values in qualities.values() for quality in values)
+    if not graded:
+        by_step["accuracy"] = r"reward/[^/]+/accuracy"
     for colour, (name, seeds) in zip(COLOURS, variants.items(), strict=False):
         style = {"color": colour, "label": name, "linewidth": 2.2 if name == BASELINE else 1.4}
-        for axes, metric in ((rewards, "critic/score/mean"), (entropies, "actor/entropy")):
-            each = [dict(run.series(metric)) for run in seeds.values()]
-            steps = sorted(set.intersection(*(set(values) for values in each)))
+        for axes, (title, pattern) in zip(panels, by_step.items(), strict=False):
+            each = [found for run in seeds.values() if (found := dict(run.matching(pattern)))]
+            steps = sorted(set.intersection(*map(set, each))) if each else []
             means = np.array([fmean(values[step] for values in each) for step in steps])
-            smooth = [means[max(0, i - 2) : i + 3].mean() for i in range(len(means))]
-            axes.plot(steps, smooth, **style)
-        final = sorted(q for run in seeds.values() for q in run.facts["validation"][str(run.facts["steps"])])
-        qualities.plot(final, 1 - np.arange(len(final)) / len(final), **style)
-    for axes, title, x in (
-        (rewards, "reward", "step"),
-        (entropies, "policy entropy, nats a token", "step"),
-        (qualities, "validation: share of answers of at least this quality", "IoU, or 1 for right"),
-    ):
-        axes.set_title(title, fontsize=10)
-        axes.set_xlabel(x)
+            axes.plot(steps, [means[max(0, i - 2) : i + 3].mean() for i in range(len(means))], **style)
+            axes.set(title=title, xlabel="step")
+        if graded:
+            values = np.array(qualities[name])
+            shares = [(values >= threshold).mean() for threshold in THRESHOLDS]
+            panels[2].plot(THRESHOLDS, shares, **style)
+            panels[2].set(title="validation: share of answers of at least this IoU", xlabel="IoU")
+    for axes in panels:
+        axes.title.set_fontsize(10)
         axes.grid(alpha=0.3)
-    rewards.legend(fontsize=7)
+    panels[0].legend(fontsize=7)
     plt.rcParams["svg.hashsalt"] = "evidence"  # the same file from the same metrics
     figure.savefig(out, metadata={"Date": None})
     plt.close(figure)
