@@ -19,12 +19,11 @@ from pathlib import Path
 from statistics import median
 
 import psutil
-from runs import attempt, refuse_used
+from runs import attempt, metrics_of, refuse_used
 
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.command import training_command
 from verl_plugins.demo.tasks import TASKS
-from verl_plugins.monitor.metrics import read_json_lines
 from verl_plugins.watchdog import marked_processes
 
 PERIOD_S = 5.0
@@ -40,11 +39,10 @@ class Scale:
         self.seen: dict[tuple[int, str], list[tuple[int, float]]] = defaultdict(list)
 
     def __call__(self) -> None:
-        metrics = self.run_dir / "attempts" / "000.jsonl"
-        if time.monotonic() < self.due or not metrics.is_file() or not metrics.stat().st_size:
+        if time.monotonic() < self.due:
             return
         self.due = time.monotonic() + PERIOD_S
-        step = read_json_lines(metrics)[0][-1]["step"]
+        step = max(metrics_of(self.run_dir), default=0)
         for pid in marked_processes((self.run_dir / "processes.txt").read_text()):
             try:
                 process = psutil.Process(pid)
