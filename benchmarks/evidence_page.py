@@ -58,6 +58,11 @@ class Run:
         rows = [row for step, row in self.steps.items() if step > 1]
         return [sum(row.get(f"timing_s/{stage}", 0.0) for stage in stages) for row in rows]
 
+    @property
+    def reward(self) -> str:
+        """The metric of the mean reward, with SaEI of the responses to clean images."""
+        return "saei/reward_clean" if self.series("saei/reward_clean") else "critic/score/mean"
+
     def sampled_with(self) -> float:
         """Entropy of the distributions that the responses were drawn from, nats a token; of those on adversarial
         images the mean of -log p, which the rollout engine reports: the policy is evaluated on their clean images."""
@@ -105,7 +110,7 @@ def write_page(folder: Path, out: Path) -> None:
 def table(task: str, names: list[str], runs: dict[tuple[str, str], dict[int, Run]]) -> str:
     """Means over seeds with their 95% intervals (Student's t), and differences to GRPO, seed by seed."""
     measures: list[tuple[str, Callable[[Run], float]]] = [
-        ("reward", lambda run: run.last("critic/score/mean")),
+        ("reward", lambda run: run.last(run.reward)),
         ("entropy, nats", lambda run: run.last("actor/entropy")),
         ("validation", lambda run: fmean(run.final())),
     ]
@@ -172,7 +177,7 @@ def curves(out: Path, variants: dict[str, dict[int, Run]]) -> None:
     """Reward, entropy and, where answers are right or wrong, accuracy by step: means over seeds and over five steps.
     Where they have an IoU, its distribution over the validation images instead of the accuracy."""
     figure, panels = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
-    by_step = {"reward": r"critic/score/mean", "policy entropy, nats a token": r"actor/entropy"}
+    by_step: dict[str, str | None] = {"reward": None, "policy entropy, nats a token": r"actor/entropy"}
     qualities = {name: [q for run in seeds.values() for q in run.final()] for name, seeds in variants.items()}
     graded = any(0 < quality < 1 for values in qualities.values() for quality in values)
     if not graded:
@@ -180,7 +185,7 @@ def curves(out: Path, variants: dict[str, dict[int, Run]]) -> None:
     for colour, (name, seeds) in zip(COLOURS, variants.items(), strict=False):
         style = {"color": colour, "label": name, "linewidth": 2.2 if name == BASELINE else 1.4}
         for axes, (title, pattern) in zip(panels, by_step.items(), strict=False):
-            each = [found for run in seeds.values() if (found := dict(run.matching(pattern)))]
+            each = [found for run in seeds.values() if (found := dict(run.matching(pattern or run.reward)))]
             steps = sorted(set.intersection(*map(set, each))) if each else []
             means = np.array([fmean(values[step] for values in each) for step in steps])
             axes.plot(steps, [means[max(0, i - 2) : i + 3].mean() for i in range(len(means))], **style)
@@ -222,9 +227,10 @@ direction in which a method pushes, and what it costs; not what it brings to a m
 
 - `make evidence` trains what is missing and writes this page; `python benchmarks/evidence.py --tables` computes it anew
   from the metrics that are kept in `docs/evidence`, a compressed file of verl's metrics a run.
-- **reward**, **entropy**: means over the last {WINDOW} steps. **validation**: mean IoU, or share of right words, of 64
-  images that are not trained on, after the last step. **sampled with**: the entropy of the distributions that the
-  responses were drawn from, which SaEI's attack is to raise; on clean images alone it is the policy's.
+- **reward** (with SaEI, of the responses to clean images; the accuracy's curve has all), **entropy**: means over the
+  last {WINDOW} steps. **validation**: mean IoU, or share of right words, of 64 images that are not trained on, after
+  the last step. **sampled with**: the entropy of the distributions that the responses were drawn from, which SaEI's
+  attack is to raise; on clean images alone it is the policy's.
 - ± is half of the 95% interval over seeds (Student's t). **minus GRPO** is taken seed by seed, on the same prompts with
   the same random numbers; p is that of the paired t-test. Three seeds tell little: what is no larger than its ± is not
   told.
