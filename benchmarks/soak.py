@@ -57,7 +57,7 @@ class Scale:
         titles = {}
         for (pid, title), values in self.seen.items():
             by_pid[pid] += values
-            titles.setdefault(pid, title)
+            titles[pid] = title  # Ray's processes get theirs when they get their actor
         lines = ["| process | early, MiB | late, MiB | grew by |", "|---|---|---|---|"]
         for pid, values in sorted(by_pid.items()):
             early = [mib for step, mib in values if steps / 10 <= step <= steps / 5]
