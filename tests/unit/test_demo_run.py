@@ -44,6 +44,7 @@ def test_a_run_goes_on_only_with_its_own_command(tmp_path):
     assert run._conflict(tmp_path, command()) == []
     (problem,) = run._conflict(tmp_path, command("algorithm.ecvgpo.r0=-50"))
     assert "got another command" in problem
+    assert run._conflict(tmp_path, command("trainer.health.action=warn")) == []  # what a stopped run is told to do
     assert "give --out" in problem
 
 

@@ -108,12 +108,16 @@ def _problems(command: list[str]) -> list[str]:
 
 
 def _conflict(run_dir: Path, command: list[str]) -> list[str]:
-    """A run goes on only with the command that it was started with."""
+    """A run goes on only with the command that it was started with, but for its alarms: after one has stopped it."""
     facts = run_dir / "run.json"
     if not (run_dir / "checkpoints").is_dir() or not facts.is_file():
         return []
     before = json.loads(facts.read_text())["command"]
-    if before == _shown(command):
+    same, asked = (
+        [word for word in shlex.split(text) if not word.startswith("trainer.health.")]
+        for text in (before, _shown(command))
+    )
+    if same == asked:
         return []
     return [f"{run_dir}: got another command than the run there was started with; give --out, or remove it: {before}"]
 
