@@ -52,6 +52,8 @@ def run_watched(
         mark_file.write_text(mark)
     started = time.monotonic()
     with log.open("ab") as output:
+        os.utime(log)  # an earlier run's last words are not this one's silence, nor its own
+        begin = log.stat().st_size
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -75,7 +77,7 @@ def run_watched(
     if verdict is None and process.returncode != 0:
         verdict = f"ended with exit code {process.returncode}"
     if verdict is not None:
-        lines = log.read_text(errors="replace").splitlines()[-25:]
+        lines = log.read_bytes()[begin:].decode(errors="replace").splitlines()[-25:]
         raise RunFailed(f"{' '.join(command[:4])} ... {verdict}; full log: {log}\n" + "\n".join(lines))
 
 

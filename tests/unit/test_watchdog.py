@@ -1,5 +1,6 @@
 """A watched command always ends, and leaves nothing running."""
 
+import os
 import sys
 import time
 
@@ -51,6 +52,16 @@ def test_time_limit_ends_every_descendant(tmp_path):
 def test_silence_ends_the_run(tmp_path):
     with pytest.raises(RunFailed, match="wrote nothing for"):
         run_watched(python("import time; time.sleep(600)"), tmp_path / "log", limit_s=60, silence_s=1)
+
+
+def test_a_run_that_goes_on_hours_later_is_not_silent(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("the last words of an earlier run\n")
+    os.utime(log, (0, 0))
+    run_watched(python("import time; time.sleep(1)"), log, limit_s=60, silence_s=30)
+    with pytest.raises(RunFailed, match="ended with exit code 3") as failed:
+        run_watched(python("print('mine'); raise SystemExit(3)"), log, limit_s=60)
+    assert "mine" in str(failed.value) and "earlier" not in str(failed.value)
 
 
 def test_a_good_end_cleans_up_too(tmp_path):
