@@ -87,7 +87,8 @@ def read_runs(folder: Path) -> dict[tuple[str, str], dict[int, Run]]:
 def write_page(folder: Path, out: Path) -> None:
     """The page, and its curves beside the metrics."""
     runs = read_runs(folder)
-    parts = [_HEAD]
+    findings = folder / "findings.md"  # by hand
+    parts = [_HEAD, *([findings.read_text().strip()] if findings.is_file() else [])]
     for task in dict.fromkeys(variant.task for variant in VARIANTS):
         for part in dict.fromkeys(variant.part for variant in VARIANTS if variant.task == task):
             names = [v.name for v in VARIANTS if v.task == task and v.part == part]
@@ -219,7 +220,7 @@ def provenance(runs: dict[tuple[str, str], dict[int, Run]]) -> str:
 
 _HEAD = f"""# Evidence
 
-<!-- Written by `python benchmarks/evidence.py --tables` from the metrics in docs/evidence; not by hand. -->
+<!-- Written by `python benchmarks/evidence.py --tables` from the metrics and findings.md in docs/evidence. -->
 
 Every method, its controls and GRPO under one roof: the same model, data, number of responses and stack (verl, FSDP2,
 vLLM, on the CPU), on the two synthetic tasks of the demo. What a tiny model on synthetic pictures shows is the
