@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from statistics import fmean
 from typing import Any
 
@@ -19,7 +20,7 @@ def reward_metrics(infos: Sequence[Mapping[str, Any]], data_sources: Sequence[st
 
     Returns:
         For every data source whose reward returns a `status`: `reward/<data source>/accuracy`, the mean of the
-        reward's `accuracy` (a share; left out where it returns none), which no format moves as it moves the score;
+        reward's `accuracy` (a share; left out where one is no number), which no format moves as it moves the score;
         and `reward/<data source>/<status>`, a number of responses, for every status of FAILURES; `ok` is the rest.
     """
     by_source = defaultdict(list)
@@ -28,7 +29,8 @@ def reward_metrics(infos: Sequence[Mapping[str, Any]], data_sources: Sequence[st
             by_source[str(source)].append(info)
     metrics: dict[str, float] = {}
     for source, rows in sorted(by_source.items()):
-        if all("accuracy" in row for row in rows):
-            metrics[f"reward/{source}/accuracy"] = fmean(row["accuracy"] for row in rows)
+        right = [row["accuracy"] for row in rows if isinstance(row.get("accuracy"), Real)]
+        if len(right) == len(rows):
+            metrics[f"reward/{source}/accuracy"] = fmean(right)
         metrics |= {f"reward/{source}/{status}": sum(row["status"] == status for row in rows) for status in FAILURES}
     return metrics

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data_prep.__main__ import COMMANDS
@@ -114,10 +115,11 @@ def test_failures_are_counted_by_data_source():
 
 
 def test_accuracy_is_told_by_data_source():
-    infos = [{"status": "ok", "accuracy": 1.0}, {"status": "no_answer", "accuracy": 0.0}, {"status": "ok"}]
-    metrics = reward_metrics(infos, ["mmk12", "mmk12", "refcoco"])
+    infos = [{"status": "ok", "accuracy": np.float32(1)}, {"status": "no_answer", "accuracy": 0.0}, {"status": "ok"}]
+    infos += [{"status": "ok", "accuracy": None}, {"status": "ok", "accuracy": 1.0}]
+    metrics = reward_metrics(infos, ["mmk12", "mmk12", "refcoco", "foreign", "foreign"])
     assert metrics["reward/mmk12/accuracy"] == 0.5
-    assert "reward/refcoco/accuracy" not in metrics
+    assert not {"reward/refcoco/accuracy", "reward/foreign/accuracy"} & set(metrics)
 
 
 def converted():
