@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +30,18 @@ class Store:
 
     def __enter__(self) -> Store:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            raise SystemExit(f"--out {self.folder}: another evaluation writes there; wait, or give --out") from None
-        try:
+        with ExitStack() as opened:
+            lock = opened.enter_context((self.folder / ".lock").open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SystemExit(f"--out {self.folder}: another evaluation writes there; wait, or give --out") from None
             self._claim()
-        except BaseException:
-            self._lock.close()
-            raise
+            self._open = opened.pop_all()  # the lock is ours until the end of the `with`
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.close()
+        self._open.close()
 
     def resume(self, keys: Sequence[Key], batch_size: int) -> int:
         """Cut off what is not a whole batch; returns how many of the rows `keys` are done, from the first."""
