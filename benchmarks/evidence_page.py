@@ -41,9 +41,9 @@ class Run:
     def series(self, metric: str) -> list[tuple[int, float]]:
         return [(step, row[metric]) for step, row in self.steps.items() if metric in row]
 
-    def matching(self, pattern: str) -> list[tuple[int, float]]:
-        """The series of the first metric of that form."""
-        names = (name for row in self.steps.values() for name in row if re.fullmatch(pattern, name))
+    def accuracy(self) -> list[tuple[int, float]]:
+        """Of the task's one data source, by step; nothing where it was not logged yet."""
+        names = (name for row in self.steps.values() for name in row if re.fullmatch(r"reward/[^/]+/accuracy", name))
         return self.series(next(names, ""))
 
     def final(self) -> list[float]:
@@ -141,18 +141,20 @@ def cost_table(variants: list[tuple[str, list[Run]]]) -> str:
     ]
     base: tuple[float, float] | None = None
     for name, seeds in variants:
-
-        def pooled(*stages: str, seeds: list[Run] = seeds) -> np.ndarray:
-            return np.array([value for run in seeds for value in run.seconds(*stages)])
-
-        whole = pooled("step")
-        step, log_probs = float(np.median(whole)), float(np.median(pooled("old_log_prob")))
+        whole = pooled(seeds, "step")
+        step, log_probs = float(np.median(whole)), float(np.median(pooled(seeds, "old_log_prob")))
         base = base or (step, log_probs)
-        shares = (np.median(pooled(*stages) / whole) for stages in (("entropy_methods",), ("saei_attack", "saei_gen")))
+        own = (("entropy_methods",), ("saei_attack", "saei_gen"))
+        shares = (np.median(pooled(seeds, *stages) / whole) for stages in own)
         cells = [f"{step:.2f}", f"{step / base[0]:.2f}", f"{log_probs / base[1]:.2f}"]
         cells += [f"{100 * share:.1f}%" if share else "–" for share in shares]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def pooled(seeds: list[Run], *stages: str) -> np.ndarray:
+    """Seconds that stages took together, a step of any seed a value."""
+    return np.array([value for run in seeds for value in run.seconds(*stages)])
 
 
 def interval(values: list[float]) -> str:
@@ -178,15 +180,18 @@ def curves(out: Path, variants: dict[str, dict[int, Run]]) -> None:
     """Reward, entropy and, where answers are right or wrong, accuracy by step: means over seeds and over five steps.
     Where they have an IoU, its distribution over the validation images instead of the accuracy."""
     figure, panels = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
-    by_step: dict[str, str | None] = {"reward": None, "policy entropy, nats a token": r"actor/entropy"}
+    by_step: dict[str, Callable[[Run], list[tuple[int, float]]]] = {
+        "reward": lambda run: run.series(run.reward),
+        "policy entropy, nats a token": lambda run: run.series("actor/entropy"),
+    }
     qualities = {name: [q for run in seeds.values() for q in run.final()] for name, seeds in variants.items()}
     graded = any(0 < quality < 1 for values in qualities.values() for quality in values)
     if not graded:
-        by_step["accuracy"] = r"reward/[^/]+/accuracy"
+        by_step["accuracy"] = Run.accuracy
     for colour, (name, seeds) in zip(COLOURS, variants.items(), strict=False):
         style = {"color": colour, "label": name, "linewidth": 2.2 if name == BASELINE else 1.4}
-        for axes, (title, pattern) in zip(panels, by_step.items(), strict=False):
-            each = [found for run in seeds.values() if (found := dict(run.matching(pattern or run.reward)))]
+        for axes, (title, curve) in zip(panels, by_step.items(), strict=False):
+            each = [found for run in seeds.values() if (found := dict(curve(run)))]
             steps = sorted(set.intersection(*map(set, each))) if each else []
             means = np.array([fmean(values[step] for values in each) for step in steps])
             axes.plot(steps, [means[max(0, i - 2) : i + 3].mean() for i in range(len(means))], **style)

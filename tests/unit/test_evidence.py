@@ -37,6 +37,7 @@ def test_means_differences_and_their_intervals(tmp_path):
                 "timing_s/old_log_prob": 0.5,
             }
             if name == "SaEI":
+                data |= {"critic/score/mean": 9.0, "saei/reward_clean": reward}
                 data |= {"saei/entropy_clean": 0.5, "saei/self_information_adversarial": 0.75}
                 data |= {"timing_s/saei_attack": 0.25, "timing_s/saei_gen": 0.25}
             rows = [{"step": s, "data": data} for s in (1, 2)]
