@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import os
 import shutil
+from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 
-import torch
-import transformers
-
-import data_prep.parquet_groups
-import data_prep.schema
-import data_prep.shapes
-import data_prep.shapes_reasoning
-import data_prep.synthetic
-import verl_plugins.demo.tasks
-import verl_plugins.demo.tiny_vlm
-import verl_plugins.demo.warmup
 from verl_plugins.demo.tasks import Task
-from verl_plugins.demo.tiny_vlm import build_tiny_vlm
-from verl_plugins.demo.warmup import warm_up
 
 TRAIN_ROWS, VAL_ROWS, SEED = 1024, 64, 0
-SOURCES = (
-    data_prep.parquet_groups,
-    data_prep.schema,
-    data_prep.shapes,
-    data_prep.shapes_reasoning,
-    data_prep.synthetic,
-    verl_plugins.demo.tasks,
-    verl_plugins.demo.tiny_vlm,
-    verl_plugins.demo.warmup,
-)
+SOURCES = {  # by package
+    "data_prep": ("parquet_groups.py", "schema.py", "shapes.py", "shapes_reasoning.py", "synthetic.py"),
+    "verl_plugins.demo": ("tasks.py", "tiny_vlm.py", "warmup.py"),
+}
 
 
 def ensure_demo_assets(cache_dir: str | os.PathLike[str], task: Task) -> tuple[Path, Path]:
@@ -44,6 +26,9 @@ def ensure_demo_assets(cache_dir: str | os.PathLike[str], task: Task) -> tuple[P
     """
     home = Path(cache_dir) / f"{task.name}-{_fingerprint()}"
     if not home.is_dir():
+        from verl_plugins.demo.tiny_vlm import build_tiny_vlm  # torch and transformers: seconds
+        from verl_plugins.demo.warmup import warm_up
+
         unfinished = home.with_name(f".{home.name}.{os.getpid()}")
         try:
             task.write_splits(unfinished / "data", TRAIN_ROWS, VAL_ROWS, SEED)
@@ -65,7 +50,9 @@ def _publish(unfinished: Path, home: Path) -> None:
 
 
 def _fingerprint() -> str:
-    digest = hashlib.sha256(f"{TRAIN_ROWS} {VAL_ROWS} {SEED} {torch.__version__} {transformers.__version__}".encode())
-    for module in SOURCES:
-        digest.update(inspect.getsource(module).encode())
+    libraries = f"{version('torch')} {version('transformers')}"
+    digest = hashlib.sha256(f"{TRAIN_ROWS} {VAL_ROWS} {SEED} {libraries}".encode())
+    for package, names in SOURCES.items():
+        for name in names:
+            digest.update((files(package) / name).read_bytes())
     return digest.hexdigest()[:12]
