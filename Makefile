@@ -32,7 +32,7 @@ benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/conversion.py
 	$(BIN)/python benchmarks/rewards.py
 	$(BIN)/python benchmarks/vepo_signals.py
-	$(BIN)/python benchmarks/vepo.py
+	$(BIN)/python benchmarks/vepo_selection.py
 	$(BIN)/python benchmarks/saei_attack.py
 	$(BIN)/python benchmarks/saei.py
 	$(BIN)/python benchmarks/plan.py

@@ -1,12 +1,12 @@
 """One run killed again and again: is each end told in bounded time, and does the last equal an unbroken run?
 
-    python benchmarks/chaos.py [--out DIR] [--method ecvgpo] [--kills 20] [--seed 1]
+    python benchmarks/chaos.py [--out DIR] [--method ecvgpo] [--kills 20] [--kinds driver ...] [--seed 1]
 
 Trains the demo's task once unbroken, then with the same command once more; there, at random moments after a new
-checkpoint, a process gets SIGKILL, of each kind in turn, and the command is started again. Prints a Markdown table of
-the kills, and how many metrics of how many steps are the same in both, to the last bit (those that compare the actor's
-log-probabilities with vLLM's: within 1e-4, since vLLM rounds as its batches happen to come). Two minutes a kill on two
-cores. With --kills 0, two unbroken runs are compared.
+checkpoint, a process gets SIGKILL, of each of the kinds in turn, and the command is started again. Prints a Markdown
+table of the kills, and how many metrics of how many steps are the same in both, to the last bit (those that compare the
+actor's log-probabilities with vLLM's: within 1e-4, since vLLM rounds as its batches happen to come). Two minutes a kill
+on two cores. With --kills 0, two unbroken runs are compared.
 """
 
 from __future__ import annotations
@@ -112,12 +112,13 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".cache/demo"))
     parser.add_argument("--method", default="ecvgpo")
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     chance, out = random.Random(arguments.seed), arguments.out.resolve()
     task = TASKS["reasoning" if "vepo" in arguments.method else "grounding"]
     model, data = ensure_demo_assets(arguments.cache.resolve(), task)
-    broken, steps = out / "broken", 4 * arguments.kills + 6
+    broken, steps = out / "broken", 3 * arguments.kills + 6
     refuse_used(out)
 
     def command(run_dir: Path) -> list[str]:
@@ -125,7 +126,7 @@ def main() -> None:
 
     print("| kind | killed after step | s to the end | told |\n|---|---|---|---|")
     for number in range(arguments.kills):
-        kind = list(KINDS)[number % len(KINDS)]
+        kind = arguments.kinds[number % len(arguments.kinds)]
         killer = Killer(kind, broken, chance.uniform(0, 4))
         last_words = attempt(command(broken), broken, number, killer)
         if killer.killed_at is None:

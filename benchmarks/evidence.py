@@ -22,11 +22,8 @@ from pathlib import Path
 
 from evidence_page import write_page
 from evidence_variants import VARIANTS, Variant
-from runs import attempt
+from runs import train
 
-from verl_plugins.demo.assets import ensure_demo_assets
-from verl_plugins.demo.command import training_command
-from verl_plugins.demo.tasks import TASKS
 from verl_plugins.monitor.metrics import read_json_lines
 
 ROOT = Path(__file__).parents[1]
@@ -49,24 +46,13 @@ def main() -> None:
         kept = KEPT / f"{variant.key}_seed{seed}.json"
         if not kept.is_file():
             run_dir = arguments.out.resolve() / kept.stem
-            train(run_dir, arguments.cache.resolve(), variant, seed, arguments.steps)
+            print(f"{variant.task}: {variant.name}, seed {seed}", file=sys.stderr, flush=True)
+            cache = arguments.cache.resolve()
+            train(run_dir, cache, variant.task, variant.method, seed, arguments.steps, variant.overrides)
             keep(run_dir, kept, variant, seed, arguments.steps)
             shutil.rmtree(run_dir)
             write_page(KEPT, ROOT / "docs" / "evidence.md")
     write_page(KEPT, ROOT / "docs" / "evidence.md")
-
-
-def train(run_dir: Path, cache: Path, variant: Variant, seed: int, steps: int) -> None:
-    """What `verl-plugins demo` trains, from the beginning, without its report and checkpoints."""
-    shutil.rmtree(run_dir, ignore_errors=True)  # of a run that was stopped
-    task = TASKS[variant.task]
-    model, data = ensure_demo_assets(cache, task)
-    overrides = [*variant.overrides, f"data.seed={seed}", f"actor_rollout_ref.rollout.seed={seed}"]
-    overrides += ["trainer.save_freq=-1", "trainer.val_before_train=false"]
-    print(f"{variant.task}: {variant.name}, seed {seed}", file=sys.stderr, flush=True)
-    failed = attempt(training_command(model, data, run_dir, task, variant.method, steps, overrides), run_dir)
-    if failed is not None:
-        raise SystemExit(f"{run_dir / 'train_000.log'}: {failed}")
 
 
 def keep(run_dir: Path, kept: Path, variant: Variant, seed: int, steps: int) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from verl_plugins.monitor.metrics import read_json_lines, read_metrics, series
+from verl_plugins.demo.assets import ensure_demo_assets
+from verl_plugins.demo.command import training_command
+from verl_plugins.demo.tasks import TASKS
+from verl_plugins.monitor.metrics import read_json_lines
 from verl_plugins.watchdog import RunFailed, run_watched
 
 
@@ -31,6 +34,25 @@ def attempt(
     return None
 
 
+def train(
+    run_dir: Path, cache: Path, task: str, method: str, seed: int, steps: int, overrides: Sequence[str] = ()
+) -> None:
+    """What `verl-plugins demo` trains, from the beginning, without its report, checkpoints and first validation.
+
+    Args:
+        run_dir: what it holds, of a run that was stopped, is removed.
+        cache: model and data of the demo.
+        task: of the demo.
+    """
+    shutil.rmtree(run_dir, ignore_errors=True)
+    model, data = ensure_demo_assets(cache, TASKS[task])
+    overrides = [*overrides, f"data.seed={seed}", f"actor_rollout_ref.rollout.seed={seed}"]
+    overrides += ["trainer.save_freq=-1", "trainer.val_before_train=false"]
+    failed = attempt(training_command(model, data, run_dir, TASKS[task], method, steps, overrides), run_dir)
+    if failed is not None:
+        raise SystemExit(f"{run_dir / 'train_000.log'}: {failed}")
+
+
 def metrics_of(run_dir: Path) -> dict[int, dict]:
     """Metrics by step, of the last attempt that made it."""
     files = sorted((run_dir / "attempts").glob("*.jsonl"))
@@ -41,25 +63,3 @@ def refuse_used(out: Path) -> None:
     """End where a folder holds something: what stands there may be dear to somebody."""
     if out.is_dir() and any(out.iterdir()):
         raise SystemExit(f"--out {out}: got a folder that is not empty, expected a new one; remove it, or give --out")
-
-
-def run_demo(run_dir: Path, options: Sequence[str], seed: int, steps: int) -> None:
-    """Train with the demo's command line; a run that ``run_dir`` holds finished is kept.
-
-    Raises:
-        subprocess.CalledProcessError: the run failed; ``run_dir/train.log`` says why.
-    """
-    command = [sys.executable, "-m", "verl_plugins.cli", "demo", f"--out={run_dir}", f"--steps={steps}", *options]
-    command += [f"data.seed={seed}", f"actor_rollout_ref.rollout.seed={seed}", f"trainer.save_freq={steps}"]
-    print(" ".join(command[1:]), file=sys.stderr, flush=True)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def folder(out: Path, name: str, seed: int) -> Path:
-    """Of the run of a variant with a seed."""
-    return out / ("".join(c if c.isalnum() else "_" for c in name.lower()) + f"_seed{seed}")
-
-
-def values(out: Path, name: str, seed: int, metric: str) -> list[float]:
-    """A run's metric, step by step."""
-    return [value for _, value in series(read_metrics(folder(out, name, seed) / "metrics.jsonl"), metric)]

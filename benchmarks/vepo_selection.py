@@ -1,54 +1,53 @@
-"""VEPO against entropy-only selection and GRPO on the synthetic reasoning task: what is selected, and what is learnt.
+"""What VEPO selects on the synthetic reasoning task: is the word among it that only the picture tells?
 
-    python benchmarks/vepo.py [--out DIR] [--seeds 1 2] [--steps 40]
+    python benchmarks/vepo_selection.py [--out DIR] [--seeds 1 2] [--steps 30]
 
-Runs of the demo (real verl + FSDP2 + vLLM on the CPU, two to four minutes each on two cores), one after the other.
-Runs that are finished are kept, so it can be stopped and started again. Prints four Markdown tables. Runs of one seed
-see the same prompts with the same random numbers. A "vision word" is the word of an answer that only the picture
-tells: the first colour, kind or number of the kind that was asked for.
+Trains VEPO (real verl + FSDP2 + vLLM on the CPU, two to four minutes a run on two cores), and one step with each kind
+of perturbation. Runs that are finished are kept, so it can be stopped and started again. Prints two Markdown tables of
+the tokens that the runs recorded. A "vision word" is the word of an answer that only the picture tells: the first
+colour, kind or number of the kind that was asked for.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 
 import torch
-from runs import folder, run_demo, values
+from runs import train
 
 from data_prep.shapes import COLOURS, KINDS
 from data_prep.shapes_reasoning import NUMBERS
 from verl_plugins.methods.scores import SCORES, top_tokens
 from verl_plugins.methods.vepo import VEPOConfig, token_scores
-from verl_plugins.monitor.metrics import read_json_lines, read_metrics, series
+from verl_plugins.monitor.metrics import read_json_lines
 
-VARIANTS = {
-    "GRPO": ["--method=grpo", "--task=reasoning"],
-    "entropy-only top 20%": ["--method=vepo", "algorithm.vepo.score=entropy"],
-    "VEPO, score D": ["--method=vepo"],
-}
-KINDS_OF_NOISE = ("gaussian", "diffusion", "patch", "zero")  # one step each, for what is selected
+KINDS_OF_NOISE = ("gaussian", "diffusion", "patch", "zero")  # one step each
 ASKED = {"What colour": tuple(COLOURS), "What is the": KINDS, "How many": NUMBERS}
 FRACTION = 0.2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("outputs/vepo"))
+    parser.add_argument("--out", type=Path, default=Path("outputs/vepo_selection"))
+    parser.add_argument("--cache", type=Path, default=Path(".cache/demo"), help="model and data of the demo")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=30)
     arguments = parser.parse_args()
-    for seed in arguments.seeds:
-        for name, options in VARIANTS.items():
-            run_demo(folder(arguments.out, name, seed), options, seed, arguments.steps)
-    for kind in KINDS_OF_NOISE:
-        perturbation = ["--method=vepo", f"algorithm.vepo.perturbation={kind}"]
-        run_demo(arguments.out / kind, perturbation, arguments.seeds[0], steps=1)
-    folders = [folder(arguments.out, "VEPO, score D", seed) / "tokens" for seed in arguments.seeds]
-    print(selection_table(folders, [1, arguments.steps]))
-    print(perturbation_table(arguments.out), end="\n\n")
-    print(learning_table(arguments.out, arguments.seeds), cost_table(arguments.out, arguments.seeds), sep="\n\n")
+
+    def recorded(name: str, seed: int, steps: int, overrides: tuple[str, ...] = ()) -> Path:
+        """The folder of the tokens that a run of the demo's task recorded."""
+        tokens = arguments.out.resolve() / name / "tokens"
+        if not (tokens / f"{steps}.jsonl").is_file():
+            train(tokens.parent, arguments.cache.resolve(), "reasoning", "vepo", seed, steps, overrides)
+        return tokens
+
+    folders = [recorded(f"seed{seed}", seed, arguments.steps) for seed in arguments.seeds]
+    noises = {
+        kind: recorded(kind, arguments.seeds[0], 1, (f"algorithm.vepo.perturbation={kind}",)) for kind in KINDS_OF_NOISE
+    }
+    print(selection_table(folders, [1, arguments.steps]), perturbation_table(noises), sep="\n")
 
 
 def selection_table(folders: list[Path], steps: list[int]) -> str:
@@ -77,11 +76,12 @@ def selection_table(folders: list[Path], steps: list[int]) -> str:
     return "\n".join(lines)
 
 
-def perturbation_table(out: Path) -> str:
+def perturbation_table(folders: dict[str, Path]) -> str:
+    """How well vision words stand out by their JSD, by the kind of perturbation."""
     lines = ["| perturbation | JSD of vision words | of other tokens | vision word selected by D | by entropy alone |"]
     lines.append("|---|---|---|---|---|")
-    for kind in KINDS_OF_NOISE:
-        records = read_json_lines(out / kind / "tokens" / "1.jsonl")[0]
+    for kind, folder in folders.items():
+        records = read_json_lines(folder / "1.jsonl")[0]
         found = [(record, place) for record in records if (place := vision_word(record)) is not None]
         others = [(record, i) for record, place in found for i in range(len(record["tokens"])) if i != place]
         kept = [fmean(float(is_kept(record, place, score)) for record, place in found) for score in ("D", "entropy")]
@@ -105,42 +105,6 @@ def is_kept(record: dict, place: int, score: str) -> bool:
 
 def mean(signal: str, tokens: list[tuple[dict, int]]) -> float:
     return fmean(record[signal][place] for record, place in tokens)
-
-
-def learning_table(out: Path, seeds: list[int]) -> str:
-    lines = [
-        "| run | reward, first 5 | reward, last 5 | seed by seed | validation accuracy, before | after |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name in VARIANTS:
-        rewards = [values(out, name, seed, "critic/score/mean") for seed in seeds]
-        last = [fmean(reward[-5:]) for reward in rewards]
-        accuracy = [accuracies(out, name, seed) for seed in seeds]
-        before, after = (fmean(a[i] for a in accuracy) for i in (0, -1))
-        each = ", ".join(f"{x:.3f}" for x in last)
-        first = fmean(fmean(reward[:5]) for reward in rewards)
-        lines.append(f"| {name} | {first:.3f} | {fmean(last):.3f} | {each} | {before:.3f} | {after:.3f} |")
-    return "\n".join(lines)
-
-
-def accuracies(out: Path, name: str, seed: int) -> list[float]:
-    rows = read_metrics(folder(out, name, seed) / "metrics.jsonl")
-    key = next(key for row in rows for key in row if key.startswith("val-") and "/accuracy/mean@" in key)
-    return [value for _, value in series(rows, key)]
-
-
-def cost_table(out: Path, seeds: list[int]) -> str:
-    """Medians over the steps but the first; the ratios compare different runs and are as noisy as the machine."""
-    lines = ["| run | old log-probs, s | to GRPO | step, s | to GRPO |", "|---|---|---|---|---|"]
-    base = {}
-    for name in VARIANTS:
-        cells = []
-        for metric in ("timing_s/old_log_prob", "timing_s/step"):
-            value = median(v for seed in seeds for v in values(out, name, seed, metric)[1:])
-            base.setdefault(metric, value)
-            cells.append(f"{value:.3f} | {value / base[metric]:.2f}")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Each family of models through all three methods, two updates, a checkpoint, and back into transformers."""
+"""Each family of models through all three methods, two updates, a checkpoint, and back into transformers.
+
+In packed rows without padding, as on a GPU; Qwen2.5-VL's attention is verl's there, which needs flash-attn.
+"""
 
 import json
 
@@ -14,6 +17,13 @@ INTERNVL = [
     "+data.mm_processor_kwargs.crop_to_patches=false",
 ]
 FAMILIES = {"qwen3_vl": [], "internvl3": INTERNVL}  # a random Qwen2.5-VL is in test_golden.py
+AS_RECIPES_HAVE_IT = [  # recipes/common.sh: what the CPU platform and the demo leave out
+    "actor_rollout_ref.model.use_remove_padding=true",
+    "actor_rollout_ref.model.enable_gradient_checkpointing=true",
+    "actor_rollout_ref.actor.use_dynamic_bsz=true",
+    "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1024",
+    "actor_rollout_ref.actor.entropy_from_logits_with_chunking=true",
+]
 BANNED = {"qwen3_vl": 2, "internvl3": 1}  # tokens that stand for images and videos, which are never sampled
 
 
@@ -27,6 +37,7 @@ def test_two_updates_with_all_methods_and_the_checkpoint_in_transformers(family,
         "[ecvgpo,vepo,saei]",
         2,
         *FAMILIES[family],
+        *AS_RECIPES_HAVE_IT,
         f"actor_rollout_ref.model.path={tmp_path / 'model'}",
         f"reward.custom_reward_function.path={distinct_characters.__file__}",
         "actor_rollout_ref.rollout.calculate_log_probs=true",

@@ -1,12 +1,15 @@
-"""SaEI on the whole stack: what it reduces to, what the rollout engine saw, how it composes, and that it repeats."""
+"""SaEI on the whole stack: what it reduces to, what the rollout engine saw, how it composes, repeats and is resumed."""
 
 import json
 import shutil
+import time
 
 import pytest
 import torch
 from test_same_rollouts import weights
 from two_nodes import two_nodes
+
+from verl_plugins.watchdog import RunFailed
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +41,7 @@ def images(folder, step):
     return [(record["prompt"], record["picture"], record["adversarial_picture"]) for record in map(json.loads, lines)]
 
 
-def test_composed_resumed_and_on_two_nodes(train, tmp_path):
+def test_composed_resumed_and_on_two_nodes_of_which_one_is_lost(train, tmp_path):
     save = ["trainer.save_freq=2", "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra]"]
     settings = ["algorithm.saei.update=adversarial", "actor_rollout_ref.rollout.calculate_log_probs=true"]
     settings += ["algorithm.ecvgpo.delta=9", "algorithm.ecvgpo.r0=-50"]
@@ -66,10 +69,40 @@ def test_composed_resumed_and_on_two_nodes(train, tmp_path):
         else:
             assert resumed[3][name] == whole[3][name], name
 
-    # conditioned on the clean image, the adversarial responses are off-policy, and the log says by how much
-    with two_nodes() as (on_both, _):
-        two = train("two_nodes", every, 1, *settings, "algorithm.saei.update=clean", *on_both)
-    assert two[1]["saei/log_prob_mismatch_adversarial"] > 100 * two[1]["saei/log_prob_mismatch_clean"]
+    # Two FSDP ranks on two Ray nodes attack alike. Conditioned on the clean image, the adversarial responses are
+    # off-policy, and the log says by how much.
+    saved = tmp_path / "two_nodes" / "checkpoints"
+    clean = [*settings, "algorithm.saei.update=clean", f"trainer.default_local_dir={saved}"]
+    clean += ["trainer.save_freq=1", "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra]"]
+    two = lose_a_node(train, tmp_path / "two_nodes", every, saved, clean)
+    assert two["saei/log_prob_mismatch_adversarial"] > 100 * two["saei/log_prob_mismatch_clean"]
     for name in ("saei/selective_entropy_clean", "saei/selective_entropy_adversarial", "saei/pixel_change"):
-        assert two[1][name] == pytest.approx(whole[1][name], rel=1e-2), name
-    assert two[1]["saei/raised_prompts"] >= 0.95
+        assert two[name] == pytest.approx(whole[1][name], rel=1e-2), name
+    assert two["saei/raised_prompts"] >= 0.95
+
+
+def lose_a_node(train, run_dir, method, checkpoints, overrides):
+    """Train on two nodes, of which one is lost after the second step: one message in bounded time, and the same command
+    goes on. Returns the metrics of the first step."""
+    metrics, lost = run_dir / "metrics.jsonl", []
+    latest = checkpoints / "latest_checkpointed_iteration.txt"
+    with two_nodes() as (on_both, lose_one):
+
+        def lose_one_after_the_second_step():
+            if not lost and metrics.exists() and len(metrics.read_text().splitlines()) >= 2:
+                lose_one()
+                lost.append(time.monotonic())
+
+        with pytest.raises(RunFailed) as failed:
+            train(run_dir.name, method, 100, *overrides, *on_both, on_poll=lose_one_after_the_second_step)
+    assert time.monotonic() - lost[0] < 120
+    assert "ended with exit code 1" in str(failed.value)
+    log = (run_dir / "train.log").read_text()  # Ray's own last words of the lost node come after ours
+    last_words = log.split("verl-plugins: ")[-1]
+    assert last_words.startswith("a process of the run was lost")
+    assert f"the same command goes on from {checkpoints / f'global_step_{latest.read_text()}'}" in last_words
+
+    with two_nodes() as (on_both, _):
+        step = int(latest.read_text()) + 1
+        assert list(train(f"{run_dir.name}_resumed", method, step, *overrides, *on_both)) == [step]
+    return json.loads(metrics.read_text().splitlines()[0])["data"]

@@ -28,8 +28,9 @@ def engine():
     return build_engine()
 
 
-def attack(engine, lengths, temperature=1.0, **settings):
+def attack(engine, lengths, temperature=1.0, packed=False, **settings):
     data, rows, samples = micro_batch(engine.model_config.processor, [1] * len(lengths), lengths, temperature)
+    tu.assign_non_tensor(data, use_remove_padding=packed)
     tu.assign_non_tensor(data, **{ADVERSARIAL: Adversarial(SaEIConfig(**settings), seed=3, step=5)})
     with torch.no_grad():
         output = engine.forward_backward_batch(data, None, forward_only=True)
@@ -123,6 +124,14 @@ def test_entropy_after_is_that_of_the_processed_picture(engine):
         log_p = logits.log_softmax(-1)
         entropy = -(log_p.exp() * log_p).sum(-1)[kept[0]].mean()
         torch.testing.assert_close(found[STATISTICS][row, 1], entropy.detach(), rtol=1e-3, atol=1e-4)
+
+
+def test_rows_packed_without_padding_lead_to_the_same_pictures(engine):
+    padded, _, _ = attack(engine, [7, 9, 4, 6])
+    packed, _, _ = attack(engine, [7, 9, 4, 6], packed=True)
+    torch.testing.assert_close(packed[STATISTICS], padded[STATISTICS], rtol=1e-3, atol=1e-4)
+    same = packed[PIXELS].values() == padded[PIXELS].values()
+    assert same.float().mean() > 0.999  # the rest: pixels whose gradient is rounding
 
 
 def test_alpha_zero_returns_the_clean_picture_and_an_attack_repeats(engine):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 
 import pytest
+import tiny_families
 import torch
 from tensordict import TensorDict
 from test_divergence import exact
 from tiny_engine import build_engine, micro_batch
+from transformers import AutoModelForImageTextToText
 from verl.utils import tensordict_utils as tu
 
+from verl_plugins.engine.bare import bare_engine
 from verl_plugins.engine.counterfactual import Counterfactual
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.perturb import perturb
@@ -97,15 +100,36 @@ def test_responses_to_one_prompt_on_two_images_are_perturbed_apart(engine):
         torch.testing.assert_close(found, divergences.jsd, rtol=1e-3, atol=2e-5)
 
 
-def test_rows_packed_without_padding_give_the_same_numbers(engine):
-    data, rows, samples = batch_of(engine.model_config.processor, [1], [6])
+@pytest.mark.parametrize("lengths", [[6], [6, 9, 4, 1]])
+def test_rows_packed_without_padding_give_the_same_numbers(engine, lengths):
+    data, rows, samples = batch_of(engine.model_config.processor, [1, 1, 0, 1][: len(lengths)], lengths)
     tu.assign_non_tensor(data, use_remove_padding=True)
     with torch.no_grad():
         _, output = engine.forward_step(data, None, forward_only=True)
-    divergences, log_probs = expected(engine, rows, samples, 0, 1.0)
-    span = slice(-7, -1)
-    torch.testing.assert_close(output["model_output"]["jsd"][0][span].double(), divergences.jsd, rtol=1e-3, atol=2e-5)
-    torch.testing.assert_close(output["model_output"]["log_probs"][0][span].double(), log_probs, rtol=1e-3, atol=2e-5)
+    for number, (ids, _, mask) in enumerate(rows):
+        divergences, log_probs = expected(engine, rows, samples, number, 1.0)
+        span = slice(len(ids) - len(mask) - 1, len(ids) - 1)
+        wanted = {**divergences._asdict(), "log_probs": log_probs}
+        for name, nested in output["model_output"].items():
+            torch.testing.assert_close(nested[number][span].double(), wanted[name], rtol=1e-3, atol=2e-4)
+
+
+def test_qwen3_vl_packed_without_padding_gives_the_same_numbers():
+    config, processor = tiny_families.qwen3_vl()
+    torch.manual_seed(0)
+    model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32).eval()
+    with torch.no_grad():
+        model.lm_head.weight.mul_(20)  # a random model hardly looks at its image
+    data, _, _ = batch_of(processor, [1, 1, 1, 1], [6, 9, 4, 1])
+    found = []
+    for packed in (False, True):
+        tu.assign_non_tensor(data, use_remove_padding=packed)
+        with torch.no_grad():
+            _, output = bare_engine(model, processor, micro_batch_size=4).forward_step(data, None, forward_only=True)
+        found.append(output["model_output"])
+    assert found[0]["jsd"].values().max() > 1e-3
+    for name, padded in found[0].items():
+        torch.testing.assert_close(found[1][name].values(), padded.values(), rtol=1e-3, atol=2e-4)
 
 
 def test_the_model_projects_normally_again_afterwards(engine):

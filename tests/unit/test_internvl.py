@@ -189,9 +189,11 @@ def test_the_engine_trains_on_what_the_loop_makes(engine, batch):
     assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in towers)
 
 
-def test_vepos_second_forward_sees_another_image(engine, batch):
+@pytest.mark.parametrize("packed", [False, True])
+def test_vepos_second_forward_sees_another_image(engine, batch, packed):
     with torch.no_grad():
         plain = engine.forward_step(batch, loss, forward_only=True)[1]["model_output"]["log_probs"]
+        tu.assign_non_tensor(batch, use_remove_padding=packed)
         tu.assign_non_tensor(batch, counterfactual=Counterfactual("gaussian", 2.0, seed=0, step=1))
         found = engine.forward_step(batch, None, forward_only=True)[1]["model_output"]
     for row, length in enumerate((3, 2)):
