@@ -34,7 +34,6 @@ benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/vepo_signals.py
 	$(BIN)/python benchmarks/vepo_selection.py
 	$(BIN)/python benchmarks/saei_attack.py
-	$(BIN)/python benchmarks/saei.py
 	$(BIN)/python benchmarks/plan.py
 
 # Hours on two cores; it goes on where it was stopped, and SEEDS or ONLY choose a part of it.

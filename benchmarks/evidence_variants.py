@@ -77,6 +77,7 @@ VARIANTS = [
         )
         for alpha, steps in ((8, 1), (2, 4), (8, 4))
     ),
+    Variant("SaEI, all tokens, 4 x 8/255", "reasoning", "attack", *_with("saei", "band=all", "alpha=8", "steps=4")),
     *(
         Variant(f"SaEI, {band} tokens", "reasoning", "band", *_with("saei", f"band={band}"))
         for band in ("top", "bottom", "random", "all")
