@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import torch
-from tiny_engine import build_engine, image, micro_batch
+from tiny_engine import build_engine, image, micro_batch, pack_as_verl_does
 from verl.utils import tensordict_utils as tu
 
 from verl_plugins.engine import PIXELS, SIZES, STATISTICS
@@ -126,8 +126,11 @@ def test_entropy_after_is_that_of_the_processed_picture(engine):
         torch.testing.assert_close(found[STATISTICS][row, 1], entropy.detach(), rtol=1e-3, atol=1e-4)
 
 
-def test_rows_packed_without_padding_lead_to_the_same_pictures(engine):
+@pytest.mark.parametrize("forward", ["transformers'", "verl's"])
+def test_rows_packed_without_padding_lead_to_the_same_pictures(engine, monkeypatch, forward):
     padded, _, _ = attack(engine, [7, 9, 4, 6])
+    if forward == "verl's":
+        pack_as_verl_does(monkeypatch)
     packed, _, _ = attack(engine, [7, 9, 4, 6], packed=True)
     torch.testing.assert_close(packed[STATISTICS], padded[STATISTICS], rtol=1e-3, atol=1e-4)
     same = packed[PIXELS].values() == padded[PIXELS].values()

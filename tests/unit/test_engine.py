@@ -9,7 +9,7 @@ import tiny_families
 import torch
 from tensordict import TensorDict
 from test_divergence import exact
-from tiny_engine import build_engine, micro_batch
+from tiny_engine import build_engine, micro_batch, pack_as_verl_does
 from transformers import AutoModelForImageTextToText
 from verl.utils import tensordict_utils as tu
 
@@ -102,16 +102,27 @@ def test_responses_to_one_prompt_on_two_images_are_perturbed_apart(engine):
 
 @pytest.mark.parametrize("lengths", [[6], [6, 9, 4, 1]])
 def test_rows_packed_without_padding_give_the_same_numbers(engine, lengths):
-    data, rows, samples = batch_of(engine.model_config.processor, [1, 1, 0, 1][: len(lengths)], lengths)
+    assert_packed_rows_give_the_same_numbers(engine, [1, 1, 0, 1][: len(lengths)], lengths)
+
+
+def test_rows_packed_through_verls_own_forward_give_the_same_numbers(engine, monkeypatch):
+    assert_packed_rows_give_the_same_numbers(
+        engine, [1, 1, 0, 1], [6, 9, 4, 1], before=lambda: pack_as_verl_does(monkeypatch)
+    )
+
+
+def assert_packed_rows_give_the_same_numbers(engine, with_image, lengths, before=lambda: None):
+    data, rows, samples = batch_of(engine.model_config.processor, with_image, lengths)
+    wanted = [expected(engine, rows, samples, number, 1.0) for number in range(len(rows))]
     tu.assign_non_tensor(data, use_remove_padding=True)
+    before()
     with torch.no_grad():
         _, output = engine.forward_step(data, None, forward_only=True)
-    for number, (ids, _, mask) in enumerate(rows):
-        divergences, log_probs = expected(engine, rows, samples, number, 1.0)
+    for number, ((ids, _, mask), (divergences, log_probs)) in enumerate(zip(rows, wanted, strict=True)):
         span = slice(len(ids) - len(mask) - 1, len(ids) - 1)
-        wanted = {**divergences._asdict(), "log_probs": log_probs}
         for name, nested in output["model_output"].items():
-            torch.testing.assert_close(nested[number][span].double(), wanted[name], rtol=1e-3, atol=2e-4)
+            values = log_probs if name == "log_probs" else getattr(divergences, name)
+            torch.testing.assert_close(nested[number][span].double(), values, rtol=1e-3, atol=2e-4)
 
 
 def test_qwen3_vl_packed_without_padding_gives_the_same_numbers():
