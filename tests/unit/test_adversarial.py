@@ -91,8 +91,11 @@ def test_one_step_is_the_sign_of_autograds_gradient_through_all_responses(engine
         assert found[SIZES][first + 1].tolist() == []  # the prompt's picture stands in its first row only
 
 
-def test_the_step_raises_the_entropy_of_the_same_tokens_and_random_signs_do_not():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_step_raises_the_entropy_of_the_same_tokens_and_random_signs_do_not(monkeypatch, dtype):
     engine = build_engine(sharpness=2)  # smooth enough for a step of two levels
+    engine._autocast_dtype = dtype
+    monkeypatch.setattr(sys.modules["verl_plugins.engine.hidden_states"], "get_device_name", lambda: "cpu")
     found, _, _ = attack(engine, [12, 9, 10, 6])
     before, after, change = found[STATISTICS].unbind(dim=1)
     assert (after > before).all()

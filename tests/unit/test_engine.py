@@ -100,6 +100,22 @@ def test_responses_to_one_prompt_on_two_images_are_perturbed_apart(engine):
         torch.testing.assert_close(found, divergences.jsd, rtol=1e-3, atol=2e-5)
 
 
+def test_mixed_precision_gives_the_same_numbers_within_bfloat16(monkeypatch):
+    monkeypatch.setattr(sys.modules["verl_plugins.engine.hidden_states"], "get_device_name", lambda: "cpu")
+    engine = build_engine(sharpness=4)
+    engine._autocast_dtype = torch.bfloat16
+    data, rows, samples = batch_of(engine.model_config.processor, [1, 1, 0, 1], [6, 9, 4, 1])
+    with torch.no_grad():
+        _, output = engine.forward_step(data, None, forward_only=True)
+    for number, (ids, _, mask) in enumerate(rows):
+        divergences, log_probs = expected(engine, rows, samples, number, 1.0)
+        span = slice(len(ids) - len(mask) - 1, len(ids) - 1)
+        for name, nested in output["model_output"].items():
+            values = log_probs if name == "log_probs" else getattr(divergences, name)
+            assert nested.dtype == torch.float32
+            torch.testing.assert_close(nested[number][span].double(), values, rtol=0.1, atol=0.05)
+
+
 @pytest.mark.parametrize("lengths", [[6], [6, 9, 4, 1]])
 def test_rows_packed_without_padding_give_the_same_numbers(engine, lengths):
     assert_packed_rows_give_the_same_numbers(engine, [1, 1, 0, 1][: len(lengths)], lengths)
