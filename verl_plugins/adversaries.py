@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 import transfer_queue as tq
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.utils import tensordict_utils as tu
@@ -76,8 +76,10 @@ class Adversary:
         self.rollout = config.actor_rollout_ref.rollout
         self.recorder = Recorder(config)
         self.processor = processor
+        settings = config.data.get("mm_processor_kwargs")
+        self.processor_settings: Any = OmegaConf.to_container(settings, resolve=True) if settings else {}
         self.prompts: list[TensorDict] = []  # of this step
-        check_invertible(processor)
+        check_invertible(processor, self.processor_settings)
 
     def begin_step(self) -> None:
         """Forget the prompts of the step before."""
@@ -138,7 +140,7 @@ class Adversary:
             return {}
         ranks = max(trainer.actor_rollout_wg._query_dispatch_info("actor")) + 1
         padding = pad_rows(keys, ranks)
-        request = Adversarial(self.saei, self.rollout.seed, trainer.global_steps)
+        request = Adversarial(self.saei, self.rollout.seed, trainer.global_steps, self.processor_settings)
         asked = KVBatchMeta(
             keys=keys + padding,
             tags=[{}] * len(keys + padding),

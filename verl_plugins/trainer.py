@@ -65,6 +65,10 @@ class EntropyTrainer(PPOTrainerSync):
         super()._init_tokenizer()
         _, vepo = self.methods.get("vepo", (None, None))
         self.counterfactuals = Counterfactuals(self.config, vepo, self.processor) if vepo else None
+
+    def _init_dataloader(self):
+        """verl's, which may fork to filter prompts: only then what computes, as a fork of torch's threads hangs."""
+        super()._init_dataloader()
         _, saei = self.methods.get("saei", (None, None))
         self.adversary = Adversary(self.config, saei, self.processor) if saei else None
 

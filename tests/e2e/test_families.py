@@ -16,10 +16,13 @@ INTERNVL = [
     "actor_rollout_ref.model._target_=verl_plugins.internvl.InternVLModelConfig",
     "+data.mm_processor_kwargs.crop_to_patches=false",
 ]
-FAMILIES = {"qwen3_vl": [], "internvl3": INTERNVL}  # a random Qwen2.5-VL is in test_golden.py
+QWEN3_VL = ["+data.mm_processor_kwargs={min_pixels:102400,max_pixels:200704}"]  # more than its processor's own limit
+FAMILIES = {"qwen3_vl": QWEN3_VL, "internvl3": INTERNVL}  # a random Qwen2.5-VL is in test_golden.py
 AS_RECIPES_HAVE_IT = [  # recipes/common.sh: what the CPU platform and the demo leave out
+    "data.filter_overlong_prompts=true",
     "actor_rollout_ref.model.use_remove_padding=true",
     "actor_rollout_ref.model.enable_gradient_checkpointing=true",
+    "actor_rollout_ref.actor.use_kl_loss=true",
     "actor_rollout_ref.actor.use_dynamic_bsz=true",
     "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1024",
     "actor_rollout_ref.actor.entropy_from_logits_with_chunking=true",
@@ -50,6 +53,7 @@ def test_two_updates_with_all_methods_and_the_checkpoint_in_transformers(family,
             assert metrics[step][f"saei/log_prob_mismatch_{half}"] == pytest.approx(ban, rel=0.1)
         assert metrics[step]["saei/prompts_without_image"] == 0 and metrics[step]["vepo/rows_without_image"] == 0
         assert metrics[step]["saei/pixel_change"] > 1.0
+        assert metrics[step]["actor/kl_loss"] >= 0.0
         assert metrics[step]["vepo/jsd"] > 0.0 and metrics[step]["actor/grad_norm"] > 0.0
 
     actor = tmp_path / "run" / "checkpoints" / "global_step_2" / "actor"

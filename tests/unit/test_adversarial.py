@@ -7,10 +7,12 @@ import sys
 import pytest
 import torch
 from tiny_engine import build_engine, image, micro_batch, pack_as_verl_does
+from tiny_families import qwen3_vl
 from verl.utils import tensordict_utils as tu
 
 from verl_plugins.engine import PIXELS, SIZES, STATISTICS
 from verl_plugins.engine.adversarial import ADVERSARIAL, Adversarial
+from verl_plugins.engine.attacked_images import AttackedImages
 from verl_plugins.engine.bare import Row, worker_batch
 from verl_plugins.methods.saei import SaEIConfig, selective_entropy
 from verl_plugins.vision.layout import layout_of
@@ -184,6 +186,16 @@ def test_micro_batches_of_a_number_of_tokens_give_the_same_pictures(engine, monk
     assert [part.tolist() for part in found[SIZES].unbind()] == [part.tolist() for part in plain[SIZES].unbind()]
     torch.testing.assert_close(found[STATISTICS], plain[STATISTICS], rtol=1e-4, atol=1e-5)
     assert (found[PIXELS].values() == plain[PIXELS].values()).float().mean() > 0.999
+
+
+def test_images_larger_than_the_processors_own_limit_are_attacked_under_the_runs():
+    processor, limits = qwen3_vl()[1], {"min_pixels": 32 * 32, "max_pixels": 600 * 600}
+    picture = image(0).resize((416, 512))
+    made = processor(text=[processor.image_token], images=[picture], return_tensors="pt", **limits)
+    images = AttackedImages(processor, limits, ["a"], [0], [made], (3, 5))
+    images.take_step(SaEIConfig(direction="random"), 0, None)
+    assert images.bytes_and_sizes("a")[1].tolist() == [512, 416] and images.change("a") > 1.5
+    assert images.inputs("a")["pixel_values"].shape == made["pixel_values"].shape
 
 
 def test_all_images_of_a_prompt_move_along_their_own_gradient(engine):

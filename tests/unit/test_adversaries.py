@@ -19,11 +19,12 @@ from verl.utils import tensordict_utils as tu
 
 from verl_plugins.adversaries import Adversary, is_adversarial
 from verl_plugins.engine import PIXELS, SIZES, STATISTICS
-from verl_plugins.engine.adversarial import ADVERSARIAL
+from verl_plugins.engine.adversarial import ADVERSARIAL, Adversarial
 from verl_plugins.methods.saei import SaEIConfig
 from verl_plugins.rollout import AdversarialSeededSingleTurnAgentLoop, fetch_pictures
 from verl_plugins.seeds import seed_of
 
+LIMITS = {"min_pixels": 28 * 28, "max_pixels": 500 * 500}
 IMAGE = [{"role": "user", "content": [{"type": "image", "image": "x.png"}, {"type": "text", "text": "?"}]}]
 TEXT = [{"role": "user", "content": "?"}]
 VIDEO = [{"role": "user", "content": [{"type": "video", "video": "x.mp4"}]}]
@@ -70,7 +71,7 @@ class Trainer:
         return list(range(self.ranks))
 
     def compute_log_prob(self, batch):
-        self.events.append(("attack", list(batch.keys), batch.extra_info[ADVERSARIAL].step))
+        self.events.append(("attack", list(batch.keys), batch.extra_info[ADVERSARIAL]))
         seen = set()
         for key in batch.keys:
             row, uid = self.queue.rows[key], tu.unwrap_non_tensor_data(self.queue.rows[key]["uid"])
@@ -114,7 +115,8 @@ def queue(monkeypatch):
 def adversary(**changes):
     rollout = {"seed": 7, "free_cache_engine": True, "agent": {"default_agent_loop": "seeded_single_turn_agent"}}
     config = {"actor_rollout_ref": {"rollout": rollout | changes}, "trainer": {"test_freq": -1}}
-    return Adversary(OmegaConf.create(config), SaEIConfig(n1=3, n2=2), PROCESSORS["qwen2.5-vl"])
+    config["data"] = {"mm_processor_kwargs": LIMITS}
+    return Adversary(OmegaConf.create(config), SaEIConfig(n1=3, n2=2), PROCESSORS["qwen2_5_vl"])
 
 
 def sampled(queue, messages, ranks=1, **changes):
@@ -138,7 +140,8 @@ def sampled(queue, messages, ranks=1, **changes):
 def test_the_engine_sleeps_while_images_are_made_and_wakes_with_the_same_weights(queue):
     trainer, joined, metrics = sampled(queue, [IMAGE, IMAGE])
     rows = ["a_0_0", "a_2_0", "b_0_0", "b_2_0"]
-    assert trainer.events == [("attack", rows, 3), ("wake", 2), "begin", "submit", ("sample", 2), "end"]
+    request = Adversarial(SaEIConfig(n1=3, n2=2), seed=7, step=3, processor_settings=LIMITS)
+    assert trainer.events == [("attack", rows, request), ("wake", 2), "begin", "submit", ("sample", 2), "end"]
     assert set(trainer.timing_raw) == {"saei_attack", "saei_wake", "saei_gen"}
     assert metrics == {
         "saei/prompts_without_image": 0.0,
@@ -169,7 +172,7 @@ def test_prompts_go_out_again_under_another_uid_and_come_back_into_their_group(q
 
 def test_prompts_without_an_image_or_with_a_video_are_sampled_again_as_they_are_and_counted(queue):
     trainer, joined, metrics = sampled(queue, [TEXT, IMAGE, VIDEO])
-    assert trainer.events[0] == ("attack", ["b_0_0", "b_2_0"], 3)
+    assert trainer.events[0][:2] == ("attack", ["b_0_0", "b_2_0"])
     assert [row["key"] for row in values(trainer.prompts, "second_sampling")] == [None, "b_0_0", None]
     assert metrics["saei/prompts_without_image"] == 2
     assert len(joined) == 12

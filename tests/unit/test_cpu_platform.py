@@ -8,6 +8,7 @@ import types
 
 import pytest
 import torch
+from torch.distributed.fsdp import CPUOffloadPolicy
 
 from verl_plugins.platforms import cpu_bridges
 
@@ -61,6 +62,17 @@ def test_gloo_is_asked_for_once():
     module.initialize_global_process_group_ray(timeout_second=3)
     module.initialize_global_process_group_ray(backend="cpu:gloo,meta:gloo")
     assert asked == ["cpu:gloo", "cpu:gloo,meta:gloo"]
+
+
+def test_weights_that_are_not_trained_are_not_pinned():
+    module = types.SimpleNamespace(CPUOffloadPolicy=CPUOffloadPolicy)
+    cpu_bridges._offload_nothing(module)
+    assert module.CPUOffloadPolicy(pin_memory=True) is None  # what verl gives FSDP2 for a model that stays where it is
+    code = """
+import verl.workers.engine.fsdp.transformer_impl as engine
+print(engine.CPUOffloadPolicy(pin_memory=True))
+"""
+    assert in_a_fresh_process(code, VERL_PLATFORM="cpu") == "None"
 
 
 def test_received_weights_do_not_share_the_buffer():

@@ -12,6 +12,7 @@ from verl_plugins.vision.attack import pgd_step
 from verl_plugins.vision.pixels import check_invertible, to_pixel_values, to_pixels
 
 QWEN = ("<|vision_start|><|image_pad|><|vision_end|>?", (90, 61))
+SETTINGS = {"internvl3": {"crop_to_patches": False}}
 ASKED = {"qwen2_5_vl": QWEN, "qwen3_vl": QWEN, "internvl3": ("<IMG_CONTEXT>?", (300, 500))}
 
 
@@ -24,7 +25,7 @@ def test_the_rollout_engine_sees_the_attacked_pixels(family, tmp_path):
     prompt, size = ASKED[family]
     config.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
-    check_invertible(processor)
+    check_invertible(processor, SETTINGS.get(family))
 
     # what the actor has of the clean picture, and the attack on it
     rng = np.random.default_rng(0)
@@ -34,7 +35,7 @@ def test_the_rollout_engine_sees_the_attacked_pixels(family, tmp_path):
     gradient = torch.from_numpy(rng.standard_normal(clean.shape))
     attacked = pgd_step(clean, gradient, clean, alpha=2, epsilon=2)
     assert (attacked != clean).float().mean() > 0.9
-    wanted = to_pixel_values([attacked], processor)
+    wanted = to_pixel_values([attacked], processor, SETTINGS.get(family))
 
     # the picture as it is sent to the rollout engine, through the engine's own processor
     model = str(tmp_path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -33,11 +33,18 @@ ADVERSARIAL = "adversarial"  # key of the batch's meta information that asks for
 
 @dataclass(frozen=True)
 class Adversarial:
-    """The attack that a batch asks for, and the key of its random draws."""
+    """The attack that a batch asks for.
+
+    Args:
+        config: settings of the method.
+        seed, step: the key of its random draws.
+        processor_settings: what the run calls the model's processor with, verl's ``data.mm_processor_kwargs``.
+    """
 
     config: SaEIConfig
     seed: int
     step: int
+    processor_settings: dict[str, Any] = field(default_factory=dict)
 
 
 def adversarial_images(engine: Any, data: TensorDict, request: Adversarial) -> dict[str, Any]:
@@ -54,7 +61,8 @@ def adversarial_images(engine: Any, data: TensorDict, request: Adversarial) -> d
     config = request.config
     micro_batches, order = _micro_batches(engine, data)
     uids, index, inputs = (_plain(data, name) for name in ("uid", "index", "multi_modal_inputs"))
-    images = AttackedImages(engine.model_config.processor, uids, index, inputs, (request.seed, request.step))
+    processor, key = engine.model_config.processor, (request.seed, request.step)
+    images = AttackedImages(processor, request.processor_settings, uids, index, inputs, key)
     entropy = torch.zeros(2, len(data))
     kept: list[Tensor | None] = [None] * len(micro_batches)
     starts = torch.tensor([0, *(len(micro_batch) for micro_batch in micro_batches)]).cumsum(0).tolist()

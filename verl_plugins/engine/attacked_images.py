@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -38,6 +38,7 @@ class AttackedImages:
 
     Args:
         processor: of the model.
+        settings: what the run calls it with, verl's ``data.mm_processor_kwargs``.
         uids, indices, inputs: of each row: the prompt's uid, its row in the data set, the processor's output. Prompts
             are told apart by uid, because where a data set has no index verl gives every row index 0.
         key: what random draws hang on, e.g. (seed, step); index, step of PGD and number of the image are added.
@@ -49,12 +50,13 @@ class AttackedImages:
     def __init__(
         self,
         processor: Any,
+        settings: Mapping[str, Any],
         uids: Sequence[str],
         indices: Sequence[Any],
         inputs: Sequence[dict[str, Any]],
         key: tuple[int | str, ...],
     ):
-        self.processor = processor
+        self.processor, self.settings = processor, settings
         self.layout = layout_of(processor)
         self.prompts: dict[str, _Prompt] = {}
         for uid, index, sample in zip(uids, indices, inputs, strict=True):
@@ -92,7 +94,7 @@ class AttackedImages:
                 pgd_step(now, gradient, clean, config.alpha, config.radius)
                 for now, gradient, clean in zip(prompt.pixels, prompt.gradient, prompt.clean, strict=True)
             ]
-            prompt.pixel_values = to_pixel_values(prompt.pixels, self.processor)
+            prompt.pixel_values = to_pixel_values(prompt.pixels, self.processor, self.settings)
             prompt.gradient = []
 
     def _add_up_across_ranks(self, group: Any) -> None:

@@ -22,6 +22,7 @@ def install() -> None:
     """Install the bridges inside verl, each as soon as verl imports the module that it concerns."""
     _answer_for_the_vllm_distribution()
     wrapt.register_post_import_hook(_single_gloo_backend, "verl.utils.distributed")
+    wrapt.register_post_import_hook(_offload_nothing, "verl.workers.engine.fsdp.transformer_impl")
     wrapt.register_post_import_hook(
         _copy_received_weights, "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer"
     )
@@ -76,6 +77,15 @@ def _single_gloo_backend(distributed) -> None:
         return initialize(timeout_second=timeout_second, backend=backend or "cpu:gloo")
 
     distributed.initialize_global_process_group_ray = initialize_global_process_group_ray
+
+
+def _offload_nothing(transformer_impl) -> None:
+    """Leave the weights of a model that is not trained where they are, in this machine's memory.
+
+    verl offloads the reference policy (``actor.use_kl_loss=true``) to pinned memory, and pinning needs a GPU's driver.
+    Can go when verl does not offload from the CPU to the CPU.
+    """
+    transformer_impl.CPUOffloadPolicy = lambda pin_memory: None
 
 
 def _copy_received_weights(bucketed_weight_transfer) -> None:

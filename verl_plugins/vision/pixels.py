@@ -7,6 +7,7 @@ rollout engine, which processes it again, exactly as it was changed here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -45,14 +46,19 @@ def to_pixels(pixel_values: Tensor, grid: Tensor | None, processor: Any) -> list
     return pictures
 
 
-def to_pixel_values(pictures: list[Tensor], processor: Any) -> Tensor:
+def to_pixel_values(pictures: list[Tensor], processor: Any, settings: Mapping[str, Any] | None = None) -> Tensor:
     """What the processor makes of pictures (3, H, W) uint8; of those of ``to_pixels``, the values they came from.
+
+    Args:
+        pictures: as many as one sample may have.
+        processor: of the model.
+        settings: verl's ``data.mm_processor_kwargs``, with which the run calls it.
 
     Raises:
         ValueError: the processor resizes a picture, or cuts it into several.
     """
     layout = layout_of(processor)
-    made = getattr(processor, "image_processor", processor)(pictures, return_tensors="pt")
+    made = _process(pictures, processor, settings)
     images = layout.images(made)
     if len(images) != len(pictures):
         raise ValueError(f"{len(pictures)} pictures: the processor cuts them into {len(images)}, expected one each")
@@ -67,25 +73,34 @@ def to_pixel_values(pictures: list[Tensor], processor: Any) -> Tensor:
     return made["pixel_values"]
 
 
-def check_invertible(processor: Any) -> None:
+def check_invertible(processor: Any, settings: Mapping[str, Any] | None = None) -> None:
     """Send a picture through the processor, back and through it again.
+
+    Args:
+        processor, settings: as for ``to_pixel_values``.
 
     Raises:
         ValueError: it does not come back, so an attack could not tell which picture has the pixels it wants.
     """
     layout = layout_of(processor)  # refuses processors that it does not know
-    images = getattr(processor, "image_processor", processor)
     pixels = torch.randint(0, 256, (3, 448, 896), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    made = images([pixels], return_tensors="pt")
+    made = _process([pixels], processor, settings)
     pictures = to_pixels(made["pixel_values"], None if layout.tiled else made["image_grid_thw"], processor)
+    name = type(processor).__name__
     if len(pictures) != 1:
         raise ValueError(
-            f"image processor: got {len(pictures)} tiles of one picture from {type(images).__name__}, expected one "
-            "(tiles overlap in the thumbnail and cannot be changed apart); set crop_to_patches to false in the "
-            "model's preprocessor_config.json"
+            f"data.mm_processor_kwargs: got {dict(settings or {})}, with which {name} cuts a picture into "
+            f"{len(pictures)} tiles, expected one for saei (tiles overlap in the thumbnail and cannot be changed "
+            "apart); set data.mm_processor_kwargs.crop_to_patches=false"
         )
-    if not torch.equal(to_pixel_values(pictures, processor), made["pixel_values"]):
+    if not torch.equal(to_pixel_values(pictures, processor, settings), made["pixel_values"]):
         raise ValueError(
-            f"image processor: got other pixel_values from {type(images).__name__} for the picture they were turned "
+            f"image processor: got other pixel_values from {name} for the picture they were turned "
             "back into, expected the same; saei cannot attack images through it"
         )
+
+
+def _process(pictures: list[Tensor], processor: Any, settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The processor's output, called with a text as in a run: some settings have other defaults without one."""
+    text = processor.image_token * len(pictures)
+    return processor(text=[text], images=pictures, return_tensors="pt", **(settings or {}))
