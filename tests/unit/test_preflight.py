@@ -267,6 +267,13 @@ def test_internvl_needs_its_model_config_and_loop(data, tmp_path):
     assert len(bare) == 2
 
 
+def test_saei_takes_internvls_images_whole(data):
+    run = ["+method=saei", *data[:2], *INTERNVL]
+    (found,) = problems(run)
+    assert "data.mm_processor_kwargs.crop_to_patches: got true, InternVL's default, expected false" in found
+    assert problems([*run, "+data.mm_processor_kwargs.crop_to_patches=false"]) == []
+
+
 def test_one_limit_of_the_pixels_alone_is_refused(data):
     (found,) = problems(["+method=grpo", *data, "+data.mm_processor_kwargs.max_pixels=1000"])
     assert "data.mm_processor_kwargs: got max_pixels alone, expected min_pixels and max_pixels" in found

@@ -14,7 +14,7 @@ def check_model(config: DictConfig) -> list[str]:
     """What InternVL needs of this package, and settings of the image processor that would go unheard."""
     problems = []
     model, loop = config.actor_rollout_ref.model, config.actor_rollout_ref.rollout.agent.get("default_agent_loop")
-    if _model_type(str(model.path)) == "internvl":
+    if model_type(str(model.path)) == "internvl":
         if model.get("_target_") != INTERNVL_CONFIG:
             problems.append(
                 f"actor_rollout_ref.model._target_: got {model.get('_target_')}, expected {INTERNVL_CONFIG} (verl does "
@@ -34,7 +34,7 @@ def check_model(config: DictConfig) -> list[str]:
     return problems
 
 
-def _model_type(path: str) -> str:
+def model_type(path: str) -> str:
     """Of a folder by its config, of a name on the Hub by the name."""
     config = Path(path).expanduser() / "config.json"
     if config.is_file():

@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from verl_plugins.config import SECOND_LOOPS
 from verl_plugins.methods.config import config_from_node
 from verl_plugins.methods.saei import SaEIConfig
+from verl_plugins.preflight.model import model_type
 
 
 def check_saei(config: DictConfig) -> list[str]:
@@ -32,6 +33,12 @@ def check_saei(config: DictConfig) -> list[str]:
         problems.append(
             f"actor_rollout_ref.rollout.agent.default_agent_loop: got {loop}, expected {' or '.join(SECOND_LOOPS)} "
             "(saei samples again single-turn); set actor_rollout_ref.rollout.agent.default_agent_loop"
+        )
+    whole = OmegaConf.select(config, "data.mm_processor_kwargs.crop_to_patches") is False
+    if model_type(str(config.actor_rollout_ref.model.path)) == "internvl" and not whole:
+        problems.append(
+            "data.mm_processor_kwargs.crop_to_patches: got true, InternVL's default, expected false (its tiles overlap "
+            "in the thumbnail, and saei cannot change them apart); set data.mm_processor_kwargs.crop_to_patches"
         )
     if OmegaConf.select(config, "algorithm.filter_groups.enable"):
         problems.append(
