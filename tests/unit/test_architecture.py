@@ -1,6 +1,7 @@
 """The house rules that imports must keep (docs: README, "The tree")."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 import time
@@ -35,6 +36,22 @@ def test_imports_point_one_way(folder):
     for path in files:
         allowed = {"ray"} if path.name == "on_ray.py" else set()
         assert not (FORBIDDEN[folder] - allowed) & set(imported_packages(path)), path
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    folders = ("verl_plugins", "data_prep", "reward_fns")
+    paths = [path.relative_to(ROOT).with_suffix("") for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    modules = {".".join(path.parts).removesuffix(".__init__"): path.with_suffix(".py") for path in paths}
+    graph = {}
+    for name, path in modules.items():
+        names = set()
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            if isinstance(node, ast.ImportFrom):
+                parts = [f"{node.module}.{alias.name}" for alias in node.names]
+                names |= {part if part in modules else node.module for part in parts}
+        graph[name] = names & modules.keys()
+    assert sum(map(len, graph.values())) > 300
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 def test_only_register_touches_the_registries():

@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from verl_plugins.kernels.divergence import Divergence, divergence
+from verl_plugins.kernels.divergence import FLOOR, Divergence, divergence
 
 FIELDS = ("jsd", "kl", "entropy", "perturbed_entropy", "log_z")
 
@@ -123,7 +123,7 @@ def check_triton():
         logits[1, ::3] = -math.inf
         perturbed[1, ::3] = -math.inf
         heat = torch.tensor([1.0, 0.7, 1.6])
-        found = Divergence(*divergence_triton(logits, perturbed, 1 / heat))
+        found = Divergence(*divergence_triton(logits, perturbed, 1 / heat, FLOOR))
         expected = divergence(logits, perturbed, heat)
         for name in FIELDS:
             torch.testing.assert_close(

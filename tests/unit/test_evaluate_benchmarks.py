@@ -17,7 +17,7 @@ from verl_plugins.evaluate.benchmarks import (
     we_math,
 )
 from verl_plugins.evaluate.benchmarks.fields import image_of, make_row
-from verl_plugins.evaluate.formats import format_of, formats
+from verl_plugins.evaluate.recognise import FORMATS, format_of
 
 IMAGE = {"bytes": png(), "path": None}
 BOXED = "<think>so</think> \\boxed{%s}"
@@ -145,7 +145,7 @@ def test_a_row_has_the_fields_of_our_own_rows(form):
 def test_formats_do_not_fit_each_others_files():
     for name, row in ROWS.items():
         assert format_of(set(row()), None, "x").name == name
-    assert set(formats()) == {"own", *ROWS}
+    assert set(FORMATS) == {"own", *ROWS}
 
 
 @pytest.mark.parametrize(

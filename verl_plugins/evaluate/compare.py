@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from verl_plugins.evaluate import intervals
-from verl_plugins.evaluate.formats import formats
 from verl_plugins.evaluate.page import chosen, head, pictures, rows_of, texts, told
+from verl_plugins.evaluate.recognise import FORMATS
 from verl_plugins.evaluate.rows import DataFile, file_sha256
 from verl_plugins.evaluate.scoring import REJECTED, Line
 from verl_plugins.evaluate.store import key_of, read_facts, read_lines, write_whole
@@ -142,7 +142,7 @@ def _data_file(facts: dict[str, Any]) -> DataFile | None:
     path = Path(facts["path"])
     if not path.is_file() or file_sha256(path) != facts["sha256"]:
         return None
-    return DataFile(path, formats()[facts["format"]], facts["sha256"], (), ())
+    return DataFile(path, FORMATS[facts["format"]], facts["sha256"], (), ())
 
 
 def _cell(numbers: dict[str, Any]) -> str:

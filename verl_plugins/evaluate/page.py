@@ -9,7 +9,7 @@ from typing import Any
 
 from data_prep.schema import Row
 from reward_fns.boxes import parse_gold
-from verl_plugins.evaluate.formats import Reject
+from verl_plugins.evaluate.format import Reject
 from verl_plugins.evaluate.rows import DataFile, read_rows
 from verl_plugins.evaluate.scoring import REJECTED, Line
 from verl_plugins.evaluate.store import Key, key_of

@@ -12,7 +12,8 @@ from typing import Any
 
 from data_prep.reading import rows_at
 from data_prep.schema import Row
-from verl_plugins.evaluate.formats import OWN, Format, Reject, format_of
+from verl_plugins.evaluate.format import Format, Reject
+from verl_plugins.evaluate.recognise import OWN, format_of
 
 _SPLIT = re.compile(r"(?:^|[-_.])(train|validation|val|testA|testB|testmini|test|non_image|image)(?=$|[-_.])")
 

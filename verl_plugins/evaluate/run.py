@@ -17,7 +17,7 @@ from data_prep.schema import Row
 from reward_fns import auto
 from verl_plugins.evaluate.device import prepare_environment
 from verl_plugins.evaluate.engine import Responder, VllmResponder
-from verl_plugins.evaluate.formats import Reject
+from verl_plugins.evaluate.format import Reject
 from verl_plugins.evaluate.judge import Judge, judge_lines
 from verl_plugins.evaluate.model_folder import box_settings, model_folder, model_sha256
 from verl_plugins.evaluate.page import evaluation_page

@@ -9,7 +9,7 @@ from data_prep.schema import Row
 from reward_fns import auto, grounding
 from reward_fns.plain_answers import answer_type
 from verl_plugins.evaluate.engine import Response
-from verl_plugins.evaluate.formats import Format, Reject
+from verl_plugins.evaluate.format import Format, Reject
 
 REJECTED = "rejected"  # the status of rows that are not asked and count nowhere; all others count
 Line = dict[str, Any]

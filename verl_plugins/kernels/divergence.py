@@ -50,7 +50,7 @@ def divergence(logits: Tensor, perturbed_logits: Tensor, temperature: float | Te
         if logits.is_cuda:
             from verl_plugins.kernels.divergence_triton import divergence_triton
 
-            return Divergence(*divergence_triton(logits, perturbed_logits, scale))
+            return Divergence(*divergence_triton(logits, perturbed_logits, scale, FLOOR))
         return divergence_torch(logits, perturbed_logits, scale)
 
 

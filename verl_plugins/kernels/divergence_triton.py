@@ -8,17 +8,16 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from verl_plugins.kernels.divergence import FLOOR
-
 BLOCK = 4096
 
 
-def divergence_triton(logits: Tensor, perturbed_logits: Tensor, scale: Tensor) -> Tensor:
+def divergence_triton(logits: Tensor, perturbed_logits: Tensor, scale: Tensor, floor: float) -> Tensor:
     """(5, N) float32: jsd, kl, entropy, perturbed_entropy, log_z.
 
     Args:
         logits, perturbed_logits: (N, V) floating point; the last dimension is contiguous.
         scale: (N,) float32, multiplies the logits.
+        floor: logits are cut off at so much below the largest.
     """
     tokens, vocabulary = logits.shape
     logits, perturbed_logits = (x if x.stride(1) == 1 else x.contiguous() for x in (logits, perturbed_logits))
@@ -34,7 +33,7 @@ def divergence_triton(logits: Tensor, perturbed_logits: Tensor, scale: Tensor) -
             vocabulary,
             logits.stride(0),
             perturbed_logits.stride(0),
-            FLOOR=FLOOR,
+            FLOOR=floor,
             BLOCK=block,
             num_warps=8,  # pyright: ignore[reportCallIssue]  triton's launcher takes it, the function does not
         )

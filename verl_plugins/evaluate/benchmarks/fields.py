@@ -12,7 +12,7 @@ from data_prep.sample import Reject as Unusable
 from data_prep.schema import Row
 from data_prep.texts import without_tags
 from reward_fns import math
-from verl_plugins.evaluate.formats import Reject
+from verl_plugins.evaluate.format import Reject
 
 _TAG = re.compile(r"<image[ _]?\d{0,3}>")
 _LETTERS = "ABCDEFGHIJ"

@@ -15,7 +15,7 @@ from data_prep.schema import Row
 from data_prep.texts import text_of
 from reward_fns.forms import last_of_any
 from verl_plugins.evaluate.benchmarks.fields import image_of, make_row, result
-from verl_plugins.evaluate.formats import Format, Raw, Reject
+from verl_plugins.evaluate.format import Format, Raw, Reject
 
 NAME = "hallusion_bench"
 PLACE = ("category", "subcategory", "set_id", "figure_id", "question_id")

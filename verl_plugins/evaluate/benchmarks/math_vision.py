@@ -8,7 +8,7 @@ from __future__ import annotations
 from data_prep.schema import Row
 from data_prep.texts import text_of
 from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, score_answer, with_choices
-from verl_plugins.evaluate.formats import Format, Raw, Reject
+from verl_plugins.evaluate.format import Format, Raw, Reject
 
 
 def read(raw: Raw, number: int, split: str) -> Row | Reject:

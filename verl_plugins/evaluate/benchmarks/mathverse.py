@@ -10,7 +10,7 @@ import re
 from data_prep.schema import Row
 from data_prep.texts import text_of
 from verl_plugins.evaluate.benchmarks.fields import image_of, make_row, score_answer
-from verl_plugins.evaluate.formats import Format, Raw, Reject
+from verl_plugins.evaluate.format import Format, Raw, Reject
 
 _CHOICE = re.compile(r"^\s*([A-J])\s*[:.]\s*(.+?)\s*$", re.MULTILINE)
 

@@ -16,7 +16,7 @@ from data_prep.texts import text_of
 from reward_fns.forms import last_of_any
 from reward_fns.latex_text import clean
 from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, result, score_answer
-from verl_plugins.evaluate.formats import Format, Raw, Reject
+from verl_plugins.evaluate.format import Format, Raw, Reject
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?")
 _LONGEST = 200  # characters of an answer that is one number

@@ -2,38 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
-
 from data_prep.schema import Row
-
-Raw = dict[str, Any]
-
-
-class Reject(NamedTuple):
-    """Why a raw row is not asked: it is counted by `reason`, and `detail` says what was found."""
-
-    reason: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Format:
-    """One form of data.
-
-    Args:
-        name: for `--format`.
-        columns: that its parquet has, among others.
-        read: (raw row, its number, split of its file) to a row with the fields of `data_prep.schema`; `extra_info` may
-            have more: `subject`, `type`, `choices`, and what `score` reads.
-        score: (response, row) to a dict with the keys of a reward; None for the reward of training.
-    """
-
-    name: str
-    columns: frozenset[str]
-    read: Callable[[Raw, int, str], Row | Reject]
-    score: Callable[[str, Row], dict] | None = None
+from verl_plugins.evaluate.benchmarks import BENCHMARKS
+from verl_plugins.evaluate.format import Format, Raw, Reject
 
 
 def read_own(raw: Raw, number: int, split: str) -> Row | Reject:
@@ -44,13 +15,7 @@ def read_own(raw: Raw, number: int, split: str) -> Row | Reject:
 
 
 OWN = Format("own", frozenset({"data_source", "prompt", "reward_model"}), read_own)
-
-
-def formats() -> dict[str, Format]:
-    """Every format by its name."""
-    from verl_plugins.evaluate.benchmarks import BENCHMARKS
-
-    return {form.name: form for form in (OWN, *BENCHMARKS)}
+FORMATS = {form.name: form for form in (OWN, *BENCHMARKS)}
 
 
 def format_of(columns: set[str], named: str | None, path: str) -> Format:
@@ -59,15 +24,14 @@ def format_of(columns: set[str], named: str | None, path: str) -> Format:
     Raises:
         SystemExit: none or several fit.
     """
-    known = formats()
-    fits = [form for form in known.values() if named in (None, form.name) and form.columns <= columns]
+    fits = [form for form in FORMATS.values() if named in (None, form.name) and form.columns <= columns]
     fits = [form for form in fits if not any(form.columns < other.columns for other in fits)]
     if len(fits) == 1:
         return fits[0]
     if fits:
         raise SystemExit(f"--data {path}: fits {', '.join(form.name for form in fits)}; choose one with --format")
     expected = "; ".join(
-        f"{form.name}: {', '.join(sorted(form.columns))}" for form in known.values() if named in (None, form.name)
+        f"{form.name}: {', '.join(sorted(form.columns))}" for form in FORMATS.values() if named in (None, form.name)
     )
     raise SystemExit(
         f"--data {path}: got the columns {', '.join(sorted(columns))}, expected those of one of: {expected}; "
