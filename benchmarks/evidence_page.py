@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import lzma
-import re
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-import matplotlib
 import numpy as np
-from evidence_variants import BASELINE, VARIANTS
+from evidence_curves import curves
+from evidence_runs import WINDOW, Run, read_runs
+from evidence_variants import BASELINE, PAIRS, VARIANTS
 from scipy import stats
 
-matplotlib.use("svg")
-import matplotlib.pyplot as plt
-
-WINDOW = 10  # steps: "last" is the mean over them
-THRESHOLDS = np.linspace(0.01, 1, 100)  # of IoU
-COLOURS = ("#57606a", "#0969da", "#cf222e", "#1a7f37", "#8250df", "#bf8700", "#0a7ea4", "#d1448f", "#6e4a1f")
 HEADINGS = {
     "methods": "",
     "delta": "ECVGPO: the gate",
@@ -30,58 +21,13 @@ HEADINGS = {
     "perturbation": "VEPO: the perturbed image",
 }
 
-
-@dataclass(frozen=True)
-class Run:
-    """A kept run: its facts, and its metrics by step."""
-
-    facts: dict
-    steps: dict[int, dict]
-
-    def series(self, metric: str) -> list[tuple[int, float]]:
-        return [(step, row[metric]) for step, row in self.steps.items() if metric in row]
-
-    def accuracy(self) -> list[tuple[int, float]]:
-        """Of the task's one data source, by step; nothing where it was not logged yet."""
-        names = (name for row in self.steps.values() for name in row if re.fullmatch(r"reward/[^/]+/accuracy", name))
-        return self.series(next(names, ""))
-
-    def final(self) -> list[float]:
-        """The quality of each validation answer after the last step."""
-        return self.facts["validation"][str(self.facts["steps"])]
-
-    def last(self, metric: str) -> float:
-        return fmean(value for _, value in self.series(metric)[-WINDOW:])
-
-    def seconds(self, *stages: str) -> list[float]:
-        """What stages took together, by step, without the first, which waits for its workers to start."""
-        rows = [row for step, row in self.steps.items() if step > 1]
-        return [sum(row.get(f"timing_s/{stage}", 0.0) for stage in stages) for row in rows]
-
-    @property
-    def reward(self) -> str:
-        """The metric of the mean reward, with SaEI of the responses to clean images."""
-        return "saei/reward_clean" if self.series("saei/reward_clean") else "critic/score/mean"
-
-    def sampled_with(self) -> float:
-        """Entropy of the distributions that the responses were drawn from, nats a token; of those on adversarial
-        images the mean of -log p, which the rollout engine reports: the policy is evaluated on their clean images."""
-        if not self.series("saei/self_information_adversarial"):
-            return self.last("actor/entropy")
-        return (self.last("saei/entropy_clean") + self.last("saei/self_information_adversarial")) / 2
-
-
-def read_runs(folder: Path) -> dict[tuple[str, str], dict[int, Run]]:
-    """(task, variant) to its runs by seed, in the order of VARIANTS."""
-    found: dict[tuple[str, str], dict[int, Run]] = {(v.task, v.name): {} for v in VARIANTS}
-    for path in sorted(folder.glob("*.json")):
-        facts = json.loads(path.read_text())
-        lines = lzma.decompress(path.with_suffix(".metrics.jsonl.xz").read_bytes()).decode().splitlines()
-        rows = map(json.loads, lines)
-        found.setdefault((facts["task"], facts["name"]), {})[facts["seed"]] = Run(
-            facts, {row["step"]: row["data"] for row in rows}
-        )
-    return found
+Measure = tuple[str, Callable[[Run], float]]
+MEASURES: list[Measure] = [
+    ("reward", lambda run: run.last(run.reward)),
+    ("entropy, nats", lambda run: run.last("actor/entropy")),
+    ("validation", lambda run: fmean(run.final())),
+]
+SAMPLED_WITH: Measure = ("sampled with, nats", Run.sampled_with)
 
 
 def write_page(folder: Path, out: Path) -> None:
@@ -102,6 +48,7 @@ def write_page(folder: Path, out: Path) -> None:
             if part == "methods" and done:
                 picture = folder / f"{task}.svg"
                 curves(picture, {name: runs[task, name] for name in done})
+                parts.append(pair_table(PAIRS[task], task, runs))
                 parts.append(cost_table([(name, list(runs[task, name].values())) for name in done]))
                 parts.append(f"![Reward, entropy and quality of the {task} runs]({folder.name}/{picture.name})")
     parts.append(provenance(runs))
@@ -110,13 +57,7 @@ def write_page(folder: Path, out: Path) -> None:
 
 def table(task: str, names: list[str], runs: dict[tuple[str, str], dict[int, Run]]) -> str:
     """Means over seeds with their 95% intervals (Student's t), and differences to GRPO, seed by seed."""
-    measures: list[tuple[str, Callable[[Run], float]]] = [
-        ("reward", lambda run: run.last(run.reward)),
-        ("entropy, nats", lambda run: run.last("actor/entropy")),
-        ("validation", lambda run: fmean(run.final())),
-    ]
-    if any("SaEI" in name for name in names):
-        measures.append(("sampled with, nats", Run.sampled_with))
+    measures = [*MEASURES, *([SAMPLED_WITH] if any("SaEI" in name for name in names) else [])]
     heads = [f"{name} | minus {BASELINE} (p)" for name, _ in measures]
     lines = [f"| run | seeds | {' | '.join(heads)} |", "|---" * (2 + 2 * len(measures)) + "|"]
     baseline = runs[task, BASELINE]
@@ -125,15 +66,30 @@ def table(task: str, names: list[str], runs: dict[tuple[str, str], dict[int, Run
         cells = []
         for _, measure in measures:
             cells.append(interval([measure(run) for run in seeds.values()]))
-            pairs = [(measure(run), measure(baseline[seed])) for seed, run in seeds.items() if seed in baseline]
-            cells.append("–" if name == BASELINE else paired(pairs))
+            cells.append("–" if name == BASELINE else difference(seeds, baseline, measure))
         lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
+def pair_table(pairs: list[tuple[str, str]], task: str, runs: dict[tuple[str, str], dict[int, Run]]) -> str:
+    """A method against its control, seed by seed."""
+    measures = [*MEASURES, SAMPLED_WITH]
+    lines = [f"| pair | seeds | {' | '.join(name for name, _ in measures)} |", "|---" * (2 + len(measures)) + "|"]
+    for names in pairs:
+        first, second = (runs[task, name] for name in names)
+        cells = [difference(first, second, measure) for _, measure in measures]
+        lines.append(f"| {' minus '.join(names)} | {len(first.keys() & second.keys())} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def difference(first: dict[int, Run], second: dict[int, Run], measure: Callable[[Run], float]) -> str:
+    """Of two variants, over the seeds that both have."""
+    return paired([(measure(run), measure(second[seed])) for seed, run in first.items() if seed in second])
+
+
 def cost_table(variants: list[tuple[str, list[Run]]]) -> str:
-    """Medians over the steps of all seeds. The shares are timed inside the same steps; the ratios to GRPO compare runs
-    with each other, and are as noisy as the machine."""
+    """Medians over the steps of all seeds. The ratios to GRPO are of times in units of the same step's update, which is
+    the same work in every run: how fast the machine was at the time cancels."""
     lines = [
         f"| run | step, s | to {BASELINE} | old log-probs, to {BASELINE} | advantages of the methods | "
         "attack and second sampling |",
@@ -141,12 +97,12 @@ def cost_table(variants: list[tuple[str, list[Run]]]) -> str:
     ]
     base: tuple[float, float] | None = None
     for name, seeds in variants:
-        whole = pooled(seeds, "step")
-        step, log_probs = float(np.median(whole)), float(np.median(pooled(seeds, "old_log_prob")))
+        whole, update = pooled(seeds, "step"), pooled(seeds, "update_actor")
+        step, log_probs = (float(np.median(took / update)) for took in (whole, pooled(seeds, "old_log_prob")))
         base = base or (step, log_probs)
         own = (("entropy_methods",), ("saei_attack", "saei_gen"))
         shares = (np.median(pooled(seeds, *stages) / whole) for stages in own)
-        cells = [f"{step:.2f}", f"{step / base[0]:.2f}", f"{log_probs / base[1]:.2f}"]
+        cells = [f"{np.median(whole):.2f}", f"{step / base[0]:.2f}", f"{log_probs / base[1]:.2f}"]
         cells += [f"{100 * share:.1f}%" if share else "–" for share in shares]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -174,40 +130,6 @@ def paired(pairs: list[tuple[float, float]]) -> str:
         return f"{fmean(differences):+.3f}"
     half = stats.t.ppf(0.975, len(differences) - 1) * stats.sem(differences)
     return f"{fmean(differences):+.3f} ± {half:.3f} ({stats.ttest_1samp(differences, 0).pvalue:.2f})"
-
-
-def curves(out: Path, variants: dict[str, dict[int, Run]]) -> None:
-    """Reward, entropy and, where answers are right or wrong, accuracy by step: means over seeds and over five steps.
-    Where they have an IoU, its distribution over the validation images instead of the accuracy."""
-    figure, panels = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
-    by_step: dict[str, Callable[[Run], list[tuple[int, float]]]] = {
-        "reward": lambda run: run.series(run.reward),
-        "policy entropy, nats a token": lambda run: run.series("actor/entropy"),
-    }
-    qualities = {name: [q for run in seeds.values() for q in run.final()] for name, seeds in variants.items()}
-    graded = any(0 < quality < 1 for values in qualities.values() for quality in values)
-    if not graded:
-        by_step["accuracy"] = Run.accuracy
-    for colour, (name, seeds) in zip(COLOURS, variants.items(), strict=False):
-        style = {"color": colour, "label": name, "linewidth": 2.2 if name == BASELINE else 1.4}
-        for axes, (title, curve) in zip(panels, by_step.items(), strict=False):
-            each = [found for run in seeds.values() if (found := dict(curve(run)))]
-            steps = sorted(set.intersection(*map(set, each))) if each else []
-            means = np.array([fmean(values[step] for values in each) for step in steps])
-            axes.plot(steps, [means[max(0, i - 2) : i + 3].mean() for i in range(len(means))], **style)
-            axes.set(title=title, xlabel="step")
-        if graded:
-            values = np.array(qualities[name])
-            shares = [(values >= threshold).mean() for threshold in THRESHOLDS]
-            panels[2].plot(THRESHOLDS, shares, **style)
-            panels[2].set(title="validation: share of answers of at least this IoU", xlabel="IoU")
-    for axes in panels:
-        axes.title.set_fontsize(10)
-        axes.grid(alpha=0.3)
-    panels[0].legend(fontsize=7)
-    plt.rcParams["svg.hashsalt"] = "evidence"  # the same file from the same metrics
-    figure.savefig(out, metadata={"Date": None})
-    plt.close(figure)
 
 
 def provenance(runs: dict[tuple[str, str], dict[int, Run]]) -> str:
@@ -239,6 +161,8 @@ direction in which a method pushes, and what it costs; not what it brings to a m
   attack is to raise; on clean images alone it is the policy's.
 - ± is half of the 95% interval over seeds (Student's t). **minus GRPO** is taken seed by seed, on the same prompts with
   the same random numbers; p is that of the paired t-test. Three seeds tell little: what is no larger than its ± is not
-  told.
-- The second table of a task is what a step costs: medians, the last two columns as shares of the same step. The ratios
-  to {BASELINE} compare runs with each other and are as noisy as the machine was."""
+  told, and of so many differences one in twenty has p < 0.05 by chance.
+- The second table of a task holds each method against its control, in the same way; the third is what a step costs:
+  medians, the last two columns as shares of the same step. Runs were made on days when the machine was faster or
+  slower; the ratios to {BASELINE} are therefore of times in units of the same step's update of the weights, which is
+  the same work in all. Seconds of two lines do not compare."""

@@ -49,6 +49,18 @@ HEADLINES = {
     "reasoning": (BASELINE, "entropy-only top 20%", "VEPO, score D", "SaEI"),
 }
 """Where the papers' claims are: more seeds."""
+PAIRS = {
+    "grounding": [("ECVGPO, r0 = 10", "ECVGPO, r0 = -50"), ("SaEI", "SaEI, random signs")],
+    "reasoning": [
+        ("VEPO, score D", "entropy-only top 20%"),
+        ("VEPO, score D", "VEPO, score E"),
+        ("VEPO, score D", "VEPO, score F"),
+        ("VEPO, score D", "VEPO, score G"),
+        ("SaEI", "SaEI, random signs"),
+        ("VEPO + SaEI", "VEPO, score D"),
+    ],
+}
+"""What the papers hold against each other beside the baseline: a method and its control."""
 VARIANTS = [
     Variant(BASELINE, "grounding", "methods", "grpo"),
     Variant("ECVGPO, r0 = 10", "grounding", "methods", *_with("ecvgpo", "r0=10", "delta=1")),

@@ -1,0 +1,67 @@
+"""The runs whose metrics are kept in docs/evidence, and what is read of each."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from evidence_variants import VARIANTS
+
+WINDOW = 10  # steps: "last" is the mean over them
+
+
+@dataclass(frozen=True)
+class Run:
+    """A kept run: its facts, and its metrics by step."""
+
+    facts: dict
+    steps: dict[int, dict]
+
+    def series(self, metric: str) -> list[tuple[int, float]]:
+        return [(step, row[metric]) for step, row in self.steps.items() if metric in row]
+
+    def accuracy(self) -> list[tuple[int, float]]:
+        """Of the task's one data source, by step; nothing where it was not logged yet."""
+        names = (name for row in self.steps.values() for name in row if re.fullmatch(r"reward/[^/]+/accuracy", name))
+        return self.series(next(names, ""))
+
+    def final(self) -> list[float]:
+        """The quality of each validation answer after the last step."""
+        return self.facts["validation"][str(self.facts["steps"])]
+
+    def last(self, metric: str) -> float:
+        return fmean(value for _, value in self.series(metric)[-WINDOW:])
+
+    def seconds(self, *stages: str) -> list[float]:
+        """What stages took together, by step, without the first, which waits for its workers to start."""
+        rows = [row for step, row in self.steps.items() if step > 1]
+        return [sum(row.get(f"timing_s/{stage}", 0.0) for stage in stages) for row in rows]
+
+    @property
+    def reward(self) -> str:
+        """The metric of the mean reward, with SaEI of the responses to clean images."""
+        return "saei/reward_clean" if self.series("saei/reward_clean") else "critic/score/mean"
+
+    def sampled_with(self) -> float:
+        """Entropy of the distributions that the responses were drawn from, nats a token; of those on adversarial
+        images the mean of -log p, which the rollout engine reports: the policy is evaluated on their clean images."""
+        if not self.series("saei/self_information_adversarial"):
+            return self.last("actor/entropy")
+        return (self.last("saei/entropy_clean") + self.last("saei/self_information_adversarial")) / 2
+
+
+def read_runs(folder: Path) -> dict[tuple[str, str], dict[int, Run]]:
+    """(task, variant) to its runs by seed, in the order of VARIANTS."""
+    found: dict[tuple[str, str], dict[int, Run]] = {(v.task, v.name): {} for v in VARIANTS}
+    for path in sorted(folder.glob("*.json")):
+        facts = json.loads(path.read_text())
+        lines = lzma.decompress(path.with_suffix(".metrics.jsonl.xz").read_bytes()).decode().splitlines()
+        rows = map(json.loads, lines)
+        found.setdefault((facts["task"], facts["name"]), {})[facts["seed"]] = Run(
+            facts, {row["step"]: row["data"] for row in rows}
+        )
+    return found
