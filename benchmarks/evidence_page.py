@@ -10,17 +10,11 @@ from statistics import fmean
 import numpy as np
 from evidence_curves import curves
 from evidence_runs import WINDOW, Run, read_runs
-from evidence_variants import BASELINE, PAIRS, VARIANTS
+from evidence_variants import ABLATIONS, BASELINE, PAIRS, VARIANTS, Ablation
 from scipy import stats
 
-HEADINGS = {
-    "methods": "",
-    "delta": "ECVGPO: the gate",
-    "attack": "SaEI: strength of the attack",
-    "band": "SaEI: which tokens the attack raises",
-    "perturbation": "VEPO: the perturbed image",
-}
-
+Seeds = dict[str, dict[int, Run]]
+"""Of variants, by name: their runs by seed."""
 Measure = tuple[str, Callable[[Run], float]]
 MEASURES: list[Measure] = [
     ("reward", lambda run: run.last(run.reward)),
@@ -38,45 +32,70 @@ def write_page(folder: Path, out: Path) -> None:
     for task in dict.fromkeys(variant.task for variant in VARIANTS):
         for part in dict.fromkeys(variant.part for variant in VARIANTS if variant.task == task):
             names = [v.name for v in VARIANTS if v.task == task and v.part == part]
-            shown = [BASELINE, *(name for name in names if name != BASELINE)]
-            done = [name for name in shown if runs[task, name]]
-            parts.append(f"## The {task} task" if part == "methods" else f"### {HEADINGS[part]}")
-            if done:
-                parts.append(table(task, done, runs))
-            if missing := [name for name in shown if not runs[task, name]]:
+            done = {name: runs[task, name] for name in names if runs[task, name]}
+            if part == "methods":
+                parts.append(f"## The {task} task")
+                parts += methods(task, done, folder)
+            else:
+                parts.append(f"### {ABLATIONS[part].heading}")
+                parts += ablation(ABLATIONS[part], runs[task, ABLATIONS[part].default], done)
+            if missing := [name for name in names if name not in done]:
                 parts.append(f"Not run yet: {'; '.join(missing)}.")
-            if part == "methods" and done:
-                picture = folder / f"{task}.svg"
-                curves(picture, {name: runs[task, name] for name in done})
-                parts.append(pair_table(PAIRS[task], task, runs))
-                parts.append(cost_table([(name, list(runs[task, name].values())) for name in done]))
-                parts.append(f"![Reward, entropy and quality of the {task} runs]({folder.name}/{picture.name})")
     parts.append(provenance(runs))
     out.write_text("\n\n".join(parts) + "\n")
 
 
-def table(task: str, names: list[str], runs: dict[tuple[str, str], dict[int, Run]]) -> str:
-    """Means over seeds with their 95% intervals (Student's t), and differences to GRPO, seed by seed."""
-    measures = [*MEASURES, *([SAMPLED_WITH] if any("SaEI" in name for name in names) else [])]
-    heads = [f"{name} | minus {BASELINE} (p)" for name, _ in measures]
+def methods(task: str, done: Seeds, folder: Path) -> list[str]:
+    """Every method and control against GRPO and against each other, what they cost, and their curves."""
+    if BASELINE not in done:
+        return []
+    picture = folder / f"{task}.svg"
+    curves(picture, done)
+    return [
+        table(done, BASELINE),
+        pair_table(PAIRS[task], done),
+        cost_table([(name, list(seeds.values())) for name, seeds in done.items()]),
+        f"![Reward, entropy and quality of the {task} runs]({folder.name}/{picture.name})",
+    ]
+
+
+def ablation(part: Ablation, default: dict[int, Run], done: Seeds) -> list[str]:
+    """Other settings of a method against its default, and what they do."""
+    if not default or not done:
+        return []
+    name = f"{part.default} ({part.setting})"
+    return [table({name: default, **done}, name, part.default), effect_table({name: default, **done}, part.effects)]
+
+
+def table(variants: Seeds, baseline: str, called: str = BASELINE) -> str:
+    """Means over seeds with their 95% intervals (Student's t), and differences to one of them, seed by seed."""
+    measures = [*MEASURES, *([SAMPLED_WITH] if any("SaEI" in name for name in variants) else [])]
+    heads = [f"{name} | minus {called} (p)" for name, _ in measures]
     lines = [f"| run | seeds | {' | '.join(heads)} |", "|---" * (2 + 2 * len(measures)) + "|"]
-    baseline = runs[task, BASELINE]
-    for name in names:
-        seeds = runs[task, name]
+    for name, seeds in variants.items():
         cells = []
         for _, measure in measures:
             cells.append(interval([measure(run) for run in seeds.values()]))
-            cells.append("–" if name == BASELINE else difference(seeds, baseline, measure))
+            cells.append("–" if name == baseline else difference(seeds, variants[baseline], measure))
         lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def pair_table(pairs: list[tuple[str, str]], task: str, runs: dict[tuple[str, str], dict[int, Run]]) -> str:
+def effect_table(variants: Seeds, metrics: tuple[str, ...]) -> str:
+    """Means of metrics over all steps and seeds."""
+    lines = [f"| run | {' | '.join(f'`{metric}`' for metric in metrics)} |", "|---" * (1 + len(metrics)) + "|"]
+    for name, seeds in variants.items():
+        cells = [f"{fmean(run.mean(metric) for run in seeds.values()):.3g}" for metric in metrics]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def pair_table(pairs: list[tuple[str, str]], variants: Seeds) -> str:
     """A method against its control, seed by seed."""
     measures = [*MEASURES, SAMPLED_WITH]
     lines = [f"| pair | seeds | {' | '.join(name for name, _ in measures)} |", "|---" * (2 + len(measures)) + "|"]
     for names in pairs:
-        first, second = (runs[task, name] for name in names)
+        first, second = (variants.get(name, {}) for name in names)
         cells = [difference(first, second, measure) for _, measure in measures]
         lines.append(f"| {' minus '.join(names)} | {len(first.keys() & second.keys())} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -165,4 +184,6 @@ direction in which a method pushes, and what it costs; not what it brings to a m
 - The second table of a task holds each method against its control, in the same way; the third is what a step costs:
   medians, the last two columns as shares of the same step. Runs were made on days when the machine was faster or
   slower; the ratios to {BASELINE} are therefore of times in units of the same step's update of the weights, which is
-  the same work in all. Seconds of two lines do not compare."""
+  the same work in all. Seconds of two lines do not compare.
+- Ablations depart from a method's default, which their differences are taken to. Below each, what the setting itself
+  does, in metrics that the method's page explains: means over all steps."""

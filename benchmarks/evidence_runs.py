@@ -36,6 +36,10 @@ class Run:
     def last(self, metric: str) -> float:
         return fmean(value for _, value in self.series(metric)[-WINDOW:])
 
+    def mean(self, metric: str) -> float:
+        """Over all steps."""
+        return fmean(value for _, value in self.series(metric))
+
     def seconds(self, *stages: str) -> list[float]:
         """What stages took together, by step, without the first, which waits for its workers to start."""
         rows = [row for step, row in self.steps.items() if step > 1]

@@ -61,6 +61,39 @@ PAIRS = {
     ],
 }
 """What the papers hold against each other beside the baseline: a method and its control."""
+
+
+class Ablation(NamedTuple):
+    """A part that varies one thing of a method.
+
+    Args:
+        heading: of its tables.
+        default: the variant that it departs from.
+        setting: what the default has there.
+        effects: metrics that show what the setting does, beside what comes of it.
+    """
+
+    heading: str
+    default: str
+    setting: str
+    effects: tuple[str, ...]
+
+
+_ATTACK = ("selective_entropy_clean", "selective_entropy_adversarial", "raised_prompts", "pixel_change")
+_SAEI = tuple(f"saei/{name}" for name in (*_ATTACK, "reward_adversarial"))
+ABLATIONS = {
+    "delta": Ablation(
+        "ECVGPO: the gate", "ECVGPO, r0 = 10", "delta = 1", ("ecvgpo/gated_groups", "ecvgpo/reshaped_tokens")
+    ),
+    "attack": Ablation("SaEI: strength of the attack", "SaEI", "1 x 2/255, middle tokens", _SAEI),
+    "band": Ablation("SaEI: which tokens the attack raises", "SaEI", "middle tokens", _SAEI),
+    "perturbation": Ablation(
+        "VEPO: the perturbed image",
+        "VEPO, score D",
+        "gaussian 2.0",
+        ("vepo/jsd", "vepo/entropy_gap", "vepo/kept_missed_by_entropy"),
+    ),
+}
 VARIANTS = [
     Variant(BASELINE, "grounding", "methods", "grpo"),
     Variant("ECVGPO, r0 = 10", "grounding", "methods", *_with("ecvgpo", "r0=10", "delta=1")),

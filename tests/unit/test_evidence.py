@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from evidence_page import interval, paired, write_page
-from evidence_variants import PAIRS, VARIANTS
+from evidence_variants import ABLATIONS, PAIRS, VARIANTS
 
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.config import config_from_node
@@ -55,6 +55,28 @@ def test_means_differences_and_their_intervals(tmp_path):
     assert (tmp_path / "grounding.svg").is_file()
 
 
+def test_an_ablation_is_held_against_its_methods_default(tmp_path):
+    for name, score, jsd in (("GRPO", 9.0, 9.0), ("VEPO, score D", 0.5, 0.25), ("VEPO, zero", 0.75, 0.5)):
+        (variant,) = (v for v in VARIANTS if v.name == name and v.task == "reasoning")
+        facts = {"name": name, "task": "reasoning", "part": variant.part, "seed": 1, "steps": 20, "options": []}
+        facts |= {"commit": "abc", "date": "2026-01-01", "hardware": "1 x C", "validation": {"20": [1.0]}}
+        effects = {"vepo/jsd": jsd, "vepo/entropy_gap": 2.0, "vepo/kept_missed_by_entropy": 0.125}
+        times = {f"timing_s/{stage}": 1.0 for stage in ("step", "old_log_prob", "update_actor")}
+        rows = [{"step": s, "data": {"critic/score/mean": score, "actor/entropy": 0.5, **times}} for s in range(1, 21)]
+        for row in rows:
+            row["data"] |= effects | {"vepo/jsd": 2 * jsd * (row["step"] > 10)}  # of all steps, not the last ones
+        (tmp_path / f"{variant.key}_seed1.json").write_text(json.dumps(facts))
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / f"{variant.key}_seed1.metrics.jsonl.xz").write_bytes(lzma.compress(text.encode()))
+    write_page(tmp_path, tmp_path / "page.md")
+    section = (tmp_path / "page.md").read_text().partition("### VEPO: the perturbed image")[2]
+    assert "| run | seeds | reward | minus VEPO, score D (p) |" in section
+    assert "| VEPO, score D (gaussian 2.0) | 1 | 0.500 | – |" in section
+    assert "| VEPO, zero | 1 | 0.750 | +0.250 |" in section
+    assert "| VEPO, score D (gaussian 2.0) | 0.25 | 2 | 0.125 |\n| VEPO, zero | 0.5 | 2 | 0.125 |" in section
+    assert "Not run yet: VEPO, gaussian 0.5" in section
+
+
 def test_one_seed_has_no_interval():
     assert interval([0.25]) == "0.250"
     assert paired([(1.0, 0.5)]) == "+0.500" and paired([]) == "–"
@@ -73,6 +95,12 @@ def test_every_variant_has_knobs_that_its_method_takes(variant):
         if method != "grpo":
             config_class, _ = METHODS[method]
             config_from_node(config_class, knobs, f"algorithm.{method}")
+
+
+def test_ablations_depart_from_a_variant_of_their_task():
+    for variant in VARIANTS:
+        if variant.part != "methods":
+            assert (variant.task, ABLATIONS[variant.part].default) in {(v.task, v.name) for v in VARIANTS}
 
 
 def test_pairs_are_of_variants_of_their_task():
