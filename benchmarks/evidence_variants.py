@@ -114,7 +114,7 @@ VARIANTS = [
     Variant("VEPO + SaEI", "reasoning", "methods", "[vepo,saei]"),
     *(
         Variant(f"ECVGPO, delta = {d}", "grounding", "delta", *_with("ecvgpo", "r0=10", f"delta={d}"))
-        for d in (0.05, 0.1, 0.2)
+        for d in (0.05, 0.1, 0.2, 0.3)
     ),
     *(
         Variant(
