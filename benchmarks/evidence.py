@@ -5,12 +5,14 @@
 
 Runs of the demo (real verl + FSDP2 + vLLM on the CPU, two to five minutes each on two cores), 8 prompts x 8 responses a
 step, one after the other. Runs of one seed see the same prompts and draw the same random numbers for each response. A
-run whose metrics are kept in docs/evidence is not made again, so this can be stopped and started, on any machine.
+run whose metrics are kept in docs/evidence is not made again, so this can be stopped and started. The demo's warm-up
+ends in other weights on another kind of processor: runs from them are kept beside, and compared among themselves.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import lzma
 import platform
@@ -24,6 +26,8 @@ from evidence_page import write_page
 from evidence_variants import VARIANTS, Variant
 from runs import train
 
+from verl_plugins.demo.assets import ensure_demo_assets
+from verl_plugins.demo.tasks import TASKS
 from verl_plugins.monitor.metrics import read_json_lines
 
 ROOT = Path(__file__).parents[1]
@@ -39,29 +43,31 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".cache/demo"), help="model and data of the demo")
     parser.add_argument("--tables", action="store_true", help="train nothing")
     arguments = parser.parse_args()
+    cache = arguments.cache.resolve()
     wanted = [v for v in VARIANTS if any(text in f"{v.part}/{v.key}" for text in arguments.only)]
     runs = sorted((seed, number) for number, v in enumerate(wanted) for seed in arguments.seeds or v.seeds)
     for seed, number in [] if arguments.tables else runs:
         variant = wanted[number]
-        kept = KEPT / f"{variant.key}_seed{seed}.json"
+        start = start_of(ensure_demo_assets(cache, TASKS[variant.task])[0])
+        kept = KEPT / f"{variant.key}_seed{seed}_{start}.json"
         if not kept.is_file():
             run_dir = arguments.out.resolve() / kept.stem
             print(f"{variant.task}: {variant.name}, seed {seed}", file=sys.stderr, flush=True)
-            cache = arguments.cache.resolve()
             train(run_dir, cache, variant.task, variant.method, seed, arguments.steps, variant.overrides)
-            keep(run_dir, kept, variant, seed, arguments.steps)
+            keep(run_dir, kept, variant, start, seed, arguments.steps)
             shutil.rmtree(run_dir)
             write_page(KEPT, ROOT / "docs" / "evidence.md")
     write_page(KEPT, ROOT / "docs" / "evidence.md")
 
 
-def keep(run_dir: Path, kept: Path, variant: Variant, seed: int, steps: int) -> None:
+def keep(run_dir: Path, kept: Path, variant: Variant, start: str, seed: int, steps: int) -> None:
     """A run's metrics, compressed, and beside them what it was and how its validation answers scored."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     facts = {
         "name": variant.name,
         "task": variant.task,
         "part": variant.part,
+        "start": start,
         "seed": seed,
         "steps": steps,
         "options": variant.options,
@@ -72,6 +78,11 @@ def keep(run_dir: Path, kept: Path, variant: Variant, seed: int, steps: int) -> 
     }
     kept.with_suffix(".metrics.jsonl.xz").write_bytes(lzma.compress((run_dir / "attempts" / "000.jsonl").read_bytes()))
     kept.write_text(json.dumps(facts) + "\n")  # last: with it, the run counts as kept
+
+
+def start_of(model: Path) -> str:
+    """The weights that a run begins with, in eight hexadecimal digits."""
+    return hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()[:8]
 
 
 def scores(dump: Path) -> list[float]:

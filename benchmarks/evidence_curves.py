@@ -1,4 +1,4 @@
-"""The curves of docs/evidence.md: reward, entropy and quality by step, mean over seeds."""
+"""The curves of docs/evidence.md: reward, entropy and quality by step, mean over runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import fmean
 
 import matplotlib
 import numpy as np
-from evidence_runs import Run
+from evidence_runs import Pairing, Run
 from evidence_variants import BASELINE
 
 matplotlib.use("svg")
@@ -18,22 +18,22 @@ THRESHOLDS = np.linspace(0.01, 1, 100)  # of IoU
 COLOURS = ("#57606a", "#0969da", "#cf222e", "#1a7f37", "#8250df", "#bf8700", "#0a7ea4", "#d1448f", "#6e4a1f")
 
 
-def curves(out: Path, variants: dict[str, dict[int, Run]]) -> None:
-    """Reward, entropy and, where answers are right or wrong, accuracy by step: means over seeds and over five steps.
+def curves(out: Path, variants: dict[str, dict[Pairing, Run]]) -> None:
+    """Reward, entropy and, where answers are right or wrong, accuracy by step: means over runs and over five steps.
     Where they have an IoU, its distribution over the validation images instead of the accuracy."""
     figure, panels = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
     by_step: dict[str, Callable[[Run], list[tuple[int, float]]]] = {
         "reward": lambda run: run.series(run.reward),
         "policy entropy, nats a token": lambda run: run.series("actor/entropy"),
     }
-    qualities = {name: [q for run in seeds.values() for q in run.final()] for name, seeds in variants.items()}
+    qualities = {name: [q for run in runs.values() for q in run.final()] for name, runs in variants.items()}
     graded = any(0 < quality < 1 for values in qualities.values() for quality in values)
     if not graded:
         by_step["accuracy"] = Run.accuracy
-    for colour, (name, seeds) in zip(COLOURS, variants.items(), strict=False):
+    for colour, (name, runs) in zip(COLOURS, variants.items(), strict=False):
         style = {"color": colour, "label": name, "linewidth": 2.2 if name == BASELINE else 1.4}
         for axes, (title, curve) in zip(panels, by_step.items(), strict=False):
-            each = [found for run in seeds.values() if (found := dict(curve(run)))]
+            each = [found for run in runs.values() if (found := dict(curve(run)))]
             steps = sorted(set.intersection(*map(set, each))) if each else []
             means = np.array([fmean(values[step] for values in each) for step in steps])
             axes.plot(steps, [means[max(0, i - 2) : i + 3].mean() for i in range(len(means))], **style)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 from evidence_curves import curves
-from evidence_runs import WINDOW, Run, read_runs
+from evidence_runs import WINDOW, Pairing, Run, read_runs
 from evidence_variants import ABLATIONS, BASELINE, PAIRS, VARIANTS, Ablation
 from scipy import stats
 
-Seeds = dict[str, dict[int, Run]]
-"""Of variants, by name: their runs by seed."""
+Variants = dict[str, dict[Pairing, Run]]
+"""By name: their runs by start and seed."""
 Measure = tuple[str, Callable[[Run], float]]
 MEASURES: list[Measure] = [
     ("reward", lambda run: run.last(run.reward)),
@@ -45,7 +45,7 @@ def write_page(folder: Path, out: Path) -> None:
     out.write_text("\n\n".join(parts) + "\n")
 
 
-def methods(task: str, done: Seeds, folder: Path) -> list[str]:
+def methods(task: str, done: Variants, folder: Path) -> list[str]:
     """Every method and control against GRPO and against each other, what they cost, and their curves."""
     if BASELINE not in done:
         return []
@@ -54,46 +54,47 @@ def methods(task: str, done: Seeds, folder: Path) -> list[str]:
     return [
         table(done, BASELINE),
         pair_table(PAIRS[task], done),
-        cost_table([(name, list(seeds.values())) for name, seeds in done.items()]),
+        cost_table([(name, list(found.values())) for name, found in done.items()]),
         f"![Reward, entropy and quality of the {task} runs]({folder.name}/{picture.name})",
     ]
 
 
-def ablation(part: Ablation, default: dict[int, Run], done: Seeds) -> list[str]:
+def ablation(part: Ablation, default: dict[Pairing, Run], done: Variants) -> list[str]:
     """Other settings of a method against its default, and what they do."""
-    if not default or not done:
+    held = {pairing: run for pairing, run in default.items() if any(pairing in found for found in done.values())}
+    if not held:
         return []
     name = f"{part.default} ({part.setting})"
-    return [table({name: default, **done}, name, part.default), effect_table({name: default, **done}, part.effects)]
+    return [table({name: held, **done}, name, part.default), effect_table({name: held, **done}, part.effects)]
 
 
-def table(variants: Seeds, baseline: str, called: str = BASELINE) -> str:
-    """Means over seeds with their 95% intervals (Student's t), and differences to one of them, seed by seed."""
+def table(variants: Variants, baseline: str, called: str = BASELINE) -> str:
+    """Means over runs with their 95% intervals (Student's t), and differences to one of them, pair by pair."""
     measures = [*MEASURES, *([SAMPLED_WITH] if any("SaEI" in name for name in variants) else [])]
     heads = [f"{name} | minus {called} (p)" for name, _ in measures]
-    lines = [f"| run | seeds | {' | '.join(heads)} |", "|---" * (2 + 2 * len(measures)) + "|"]
-    for name, seeds in variants.items():
-        cells = []
+    lines = [f"| run | runs | pairs | {' | '.join(heads)} |", "|---" * (3 + 2 * len(measures)) + "|"]
+    for name, runs in variants.items():
+        cells = ["–" if name == baseline else str(len(runs.keys() & variants[baseline].keys()))]
         for _, measure in measures:
-            cells.append(interval([measure(run) for run in seeds.values()]))
-            cells.append("–" if name == baseline else difference(seeds, variants[baseline], measure))
-        lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} |")
+            cells.append(interval([measure(run) for run in runs.values()]))
+            cells.append("–" if name == baseline else difference(runs, variants[baseline], measure))
+        lines.append(f"| {name} | {len(runs)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def effect_table(variants: Seeds, metrics: tuple[str, ...]) -> str:
-    """Means of metrics over all steps and seeds."""
+def effect_table(variants: Variants, metrics: tuple[str, ...]) -> str:
+    """Means of metrics over all steps and runs."""
     lines = [f"| run | {' | '.join(f'`{metric}`' for metric in metrics)} |", "|---" * (1 + len(metrics)) + "|"]
-    for name, seeds in variants.items():
-        cells = [f"{fmean(run.mean(metric) for run in seeds.values()):.3g}" for metric in metrics]
+    for name, runs in variants.items():
+        cells = [f"{fmean(run.mean(metric) for run in runs.values()):.3g}" for metric in metrics]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def pair_table(pairs: list[tuple[str, str]], variants: Seeds) -> str:
-    """A method against its control, seed by seed."""
+def pair_table(pairs: list[tuple[str, str]], variants: Variants) -> str:
+    """A method against its control, pair by pair."""
     measures = [*MEASURES, SAMPLED_WITH]
-    lines = [f"| pair | seeds | {' | '.join(name for name, _ in measures)} |", "|---" * (2 + len(measures)) + "|"]
+    lines = [f"| difference | pairs | {' | '.join(name for name, _ in measures)} |", "|---" * (2 + len(measures)) + "|"]
     for names in pairs:
         first, second = (variants.get(name, {}) for name in names)
         cells = [difference(first, second, measure) for _, measure in measures]
@@ -101,13 +102,13 @@ def pair_table(pairs: list[tuple[str, str]], variants: Seeds) -> str:
     return "\n".join(lines)
 
 
-def difference(first: dict[int, Run], second: dict[int, Run], measure: Callable[[Run], float]) -> str:
-    """Of two variants, over the seeds that both have."""
-    return paired([(measure(run), measure(second[seed])) for seed, run in first.items() if seed in second])
+def difference(first: dict[Pairing, Run], second: dict[Pairing, Run], measure: Callable[[Run], float]) -> str:
+    """Of two variants, over the starts and seeds that both have."""
+    return paired([(measure(run), measure(second[pairing])) for pairing, run in first.items() if pairing in second])
 
 
 def cost_table(variants: list[tuple[str, list[Run]]]) -> str:
-    """Medians over the steps of all seeds. The ratios to GRPO are of times in units of the same step's update, which is
+    """Medians over the steps of all runs. The ratios to GRPO are of times in units of the same step's update, which is
     the same work in every run: how fast the machine was at the time cancels."""
     lines = [
         f"| run | step, s | to {BASELINE} | old log-probs, to {BASELINE} | advantages of the methods | "
@@ -115,21 +116,21 @@ def cost_table(variants: list[tuple[str, list[Run]]]) -> str:
         "|---|---|---|---|---|---|",
     ]
     base: tuple[float, float] | None = None
-    for name, seeds in variants:
-        whole, update = pooled(seeds, "step"), pooled(seeds, "update_actor")
-        step, log_probs = (float(np.median(took / update)) for took in (whole, pooled(seeds, "old_log_prob")))
+    for name, runs in variants:
+        whole, update = pooled(runs, "step"), pooled(runs, "update_actor")
+        step, log_probs = (float(np.median(took / update)) for took in (whole, pooled(runs, "old_log_prob")))
         base = base or (step, log_probs)
         own = (("entropy_methods",), ("saei_attack", "saei_gen"))
-        shares = (np.median(pooled(seeds, *stages) / whole) for stages in own)
+        shares = (np.median(pooled(runs, *stages) / whole) for stages in own)
         cells = [f"{np.median(whole):.2f}", f"{step / base[0]:.2f}", f"{log_probs / base[1]:.2f}"]
         cells += [f"{100 * share:.1f}%" if share else "–" for share in shares]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def pooled(seeds: list[Run], *stages: str) -> np.ndarray:
-    """Seconds that stages took together, a step of any seed a value."""
-    return np.array([value for run in seeds for value in run.seconds(*stages)])
+def pooled(runs: list[Run], *stages: str) -> np.ndarray:
+    """Seconds that stages took together, a step of any run a value."""
+    return np.array([value for run in runs for value in run.seconds(*stages)])
 
 
 def interval(values: list[float]) -> str:
@@ -151,15 +152,13 @@ def paired(pairs: list[tuple[float, float]]) -> str:
     return f"{fmean(differences):+.3f} ± {half:.3f} ({stats.ttest_1samp(differences, 0).pvalue:.2f})"
 
 
-def provenance(runs: dict[tuple[str, str], dict[int, Run]]) -> str:
-    """Commits, dates, hardware and commands of the runs."""
-    grouped = defaultdict(int)
-    for seeds in runs.values():
-        for run in seeds.values():
-            grouped[run.facts["commit"], run.facts["date"], run.facts["hardware"], run.facts["steps"]] += 1
-    lines = ["## Provenance", "| runs | steps | commit | date | hardware |\n|---|---|---|---|---|"]
-    for (commit, date, hardware, steps), count in grouped.items():
-        lines[-1] += f"\n| {count} | {steps} | {commit} | {date} | {hardware} |"
+def provenance(runs: dict[tuple[str, str], dict[Pairing, Run]]) -> str:
+    """Starts, commits, dates, hardware and commands of the runs."""
+    columns = ("task", "start", "steps", "commit", "date", "hardware")
+    count = Counter(tuple(run.facts[name] for name in columns) for found in runs.values() for run in found.values())
+    lines = ["## Provenance", f"| runs | {' | '.join(columns)} |\n{'|---' * (1 + len(columns))}|"]
+    for row, number in count.items():
+        lines[-1] += f"\n| {number} | {' | '.join(map(str, row))} |"
     options = "\n".join(f"| {v.name} | {v.task} | `{' '.join(v.options)}` |" for v in VARIANTS)
     return "\n\n".join([*lines, f"| run | task | options of `verl-plugins demo` |\n|---|---|---|\n{options}"])
 
@@ -168,9 +167,10 @@ _HEAD = f"""# Evidence
 
 <!-- Written by `python benchmarks/evidence.py --tables` from the metrics and findings.md in docs/evidence. -->
 
-Every method, its controls and GRPO under one roof: the same model, data, number of responses and stack (verl, FSDP2,
-vLLM, on the CPU), on the two synthetic tasks of the demo. What a tiny model on synthetic pictures shows is the
-direction in which a method pushes, and what it costs; not what it brings to a model of 7B parameters.
+Every method, its controls and GRPO under one roof: the same data, number of responses and stack (verl, FSDP2, vLLM, on
+the CPU), on the two synthetic tasks of the demo, from the demo's warmed-up model of each. What a tiny model on
+synthetic pictures shows is the direction in which a method pushes, and what it costs; not what it brings to a model of
+7B parameters.
 
 - `make evidence` trains what is missing and writes this page; `python benchmarks/evidence.py --tables` computes it anew
   from the metrics that are kept in `docs/evidence`, a compressed file of verl's metrics a run.
@@ -178,9 +178,14 @@ direction in which a method pushes, and what it costs; not what it brings to a m
   last {WINDOW} steps. **validation**: mean IoU, or share of right words, of 64 images that are not trained on, after
   the last step. **sampled with**: the entropy of the distributions that the responses were drawn from, which SaEI's
   attack is to raise; on clean images alone it is the policy's.
-- ± is half of the 95% interval over seeds (Student's t). **minus GRPO** is taken seed by seed, on the same prompts with
-  the same random numbers; p is that of the paired t-test. Three seeds tell little: what is no larger than its ± is not
-  told, and of so many differences one in twenty has p < 0.05 by chance.
+- The warm-up of the model rounds differently on other processors, and so ends in other weights, a **start**: the first
+  digits of its SHA-256. Two starts were used (one was not written down at the time, and is called so); runs of a start
+  agree in the responses of their first step, to the last digit.
+- ± is half of the 95% interval over runs (Student's t). **minus GRPO** is taken pair by pair, of runs from the same
+  start with the same seed: the same weights, prompts and random numbers; p is that of the paired t-test. Means are over
+  all runs of a line, which are not from the same starts and seeds in every line: it is the differences that compare.
+  Three pairs tell little: what is no larger than its ± is not told, and of so many differences one in twenty has
+  p < 0.05 by chance.
 - The second table of a task holds each method against its control, in the same way; the third is what a step costs:
   medians, the last two columns as shares of the same step. Runs were made on days when the machine was faster or
   slower; the ratios to {BASELINE} are therefore of times in units of the same step's update of the weights, which is

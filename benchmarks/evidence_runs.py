@@ -12,6 +12,8 @@ from statistics import fmean
 from evidence_variants import VARIANTS
 
 WINDOW = 10  # steps: "last" is the mean over them
+Pairing = tuple[str, int]
+"""Start and seed: runs that share both begin with the same weights, prompts and random numbers, and are compared."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,13 @@ class Run:
         return (self.last("saei/entropy_clean") + self.last("saei/self_information_adversarial")) / 2
 
 
-def read_runs(folder: Path) -> dict[tuple[str, str], dict[int, Run]]:
-    """(task, variant) to its runs by seed, in the order of VARIANTS."""
-    found: dict[tuple[str, str], dict[int, Run]] = {(v.task, v.name): {} for v in VARIANTS}
+def read_runs(folder: Path) -> dict[tuple[str, str], dict[Pairing, Run]]:
+    """(task, variant) to its runs by start and seed, in the order of VARIANTS."""
+    found: dict[tuple[str, str], dict[Pairing, Run]] = {(v.task, v.name): {} for v in VARIANTS}
     for path in sorted(folder.glob("*.json")):
         facts = json.loads(path.read_text())
         lines = lzma.decompress(path.with_suffix(".metrics.jsonl.xz").read_bytes()).decode().splitlines()
         rows = map(json.loads, lines)
-        found.setdefault((facts["task"], facts["name"]), {})[facts["seed"]] = Run(
-            facts, {row["step"]: row["data"] for row in rows}
-        )
+        runs = found.setdefault((facts["task"], facts["name"]), {})
+        runs[facts["start"], facts["seed"]] = Run(facts, {row["step"]: row["data"] for row in rows})
     return found

@@ -3,17 +3,20 @@
 import json
 import lzma
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 import yaml
 from evidence_page import interval, paired, write_page
+from evidence_runs import read_runs
 from evidence_variants import ABLATIONS, PAIRS, VARIANTS
 
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.config import config_from_node
 
 DOCS = Path(__file__).parents[2] / "docs"
+TIMES = {f"timing_s/{stage}": 1.0 for stage in ("step", "old_log_prob", "update_actor")}
 
 
 def test_the_page_is_computed_from_the_kept_metrics(tmp_path):
@@ -25,11 +28,7 @@ def test_the_page_is_computed_from_the_kept_metrics(tmp_path):
 def test_means_differences_and_their_intervals(tmp_path):
     """Two seeds: GRPO's rewards 1 and 2, SaEI's 2 and 5; Student's t for one degree of freedom is 12.706."""
     for name, rewards in (("GRPO", (1.0, 2.0)), ("SaEI", (2.0, 5.0))):
-        (variant,) = (v for v in VARIANTS if v.name == name and v.task == "grounding")
         for seed, reward in enumerate(rewards, 1):
-            facts = {"name": name, "task": "grounding", "part": "methods", "seed": seed, "steps": 2, "options": []}
-            facts |= {"commit": "abc", "date": "2026-01-01", "hardware": "1 x C", "validation": {"2": [0.0, 1.0]}}
-            (tmp_path / f"{variant.key}_seed{seed}.json").write_text(json.dumps(facts))
             data = {
                 "critic/score/mean": reward,
                 "actor/entropy": 0.5,
@@ -41,40 +40,50 @@ def test_means_differences_and_their_intervals(tmp_path):
                 data |= {"critic/score/mean": 9.0, "saei/reward_clean": reward}
                 data |= {"saei/entropy_clean": 0.5, "saei/self_information_adversarial": 0.75}
                 data |= {"timing_s/saei_attack": 0.25, "timing_s/saei_gen": 0.25}
-            rows = [{"step": s, "data": data} for s in (1, 2)]
-            text = "".join(json.dumps(row) + "\n" for row in rows)
-            (tmp_path / f"{variant.key}_seed{seed}.metrics.jsonl.xz").write_bytes(lzma.compress(text.encode()))
+            _keep(tmp_path, "grounding", name, [data, data], seed=seed, quality=[0.0, 1.0])
     write_page(tmp_path, tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
-    assert "| GRPO | 2 | 1.500 ± 6.353 | – | 0.500 ± 0.000 | – | 0.500 ± 0.000 | – | 0.500 ± 0.000 | – |" in page
+    assert "| GRPO | 2 | – | 1.500 ± 6.353 | – | 0.500 ± 0.000 | – | 0.500 ± 0.000 | – | 0.500 ± 0.000 | – |" in page
     assert "| 0.625 ± 0.000 | +0.125 |" in page
     assert "| GRPO | 1.50 | 1.00 | 1.00 | – | – |\n| SaEI | 3.50 | 1.17 | 0.50 | – | 17.5% |" in page
-    assert "| SaEI | 2 | 3.500 ± 19.059 | +2.000 ± 12.706 (0.30) | 0.500 ± 0.000 | +0.000 |" in page
+    assert "| SaEI | 2 | 2 | 3.500 ± 19.059 | +2.000 ± 12.706 (0.30) | 0.500 ± 0.000 | +0.000 |" in page
     assert "| SaEI minus SaEI, random signs | 0 | – | – | – | – |" in page
-    assert "Not run yet: ECVGPO, r0 = 10" in page and "| 4 | 2 | abc | 2026-01-01 | 1 x C |" in page
+    assert "Not run yet: ECVGPO, r0 = 10" in page and "| 4 | grounding | beef | 2 | abc | 2026-01-01 | 1 x C |" in page
     assert (tmp_path / "grounding.svg").is_file()
 
 
 def test_an_ablation_is_held_against_its_methods_default(tmp_path):
     for name, score, jsd in (("GRPO", 9.0, 9.0), ("VEPO, score D", 0.5, 0.25), ("VEPO, zero", 0.75, 0.5)):
-        (variant,) = (v for v in VARIANTS if v.name == name and v.task == "reasoning")
-        facts = {"name": name, "task": "reasoning", "part": variant.part, "seed": 1, "steps": 20, "options": []}
-        facts |= {"commit": "abc", "date": "2026-01-01", "hardware": "1 x C", "validation": {"20": [1.0]}}
-        effects = {"vepo/jsd": jsd, "vepo/entropy_gap": 2.0, "vepo/kept_missed_by_entropy": 0.125}
-        times = {f"timing_s/{stage}": 1.0 for stage in ("step", "old_log_prob", "update_actor")}
-        rows = [{"step": s, "data": {"critic/score/mean": score, "actor/entropy": 0.5, **times}} for s in range(1, 21)]
-        for row in rows:
-            row["data"] |= effects | {"vepo/jsd": 2 * jsd * (row["step"] > 10)}  # of all steps, not the last ones
-        (tmp_path / f"{variant.key}_seed1.json").write_text(json.dumps(facts))
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        (tmp_path / f"{variant.key}_seed1.metrics.jsonl.xz").write_bytes(lzma.compress(text.encode()))
+        data = {"critic/score/mean": score, "actor/entropy": 0.5, "vepo/entropy_gap": 2.0, **TIMES}
+        data["vepo/kept_missed_by_entropy"] = 0.125
+        steps = [data | {"vepo/jsd": 2 * jsd * (step > 10)} for step in range(1, 21)]  # of all steps, not the last ones
+        _keep(tmp_path, "reasoning", name, steps)
+    _keep(tmp_path, "reasoning", "VEPO, score D", [data | {"vepo/jsd": 9.0}], seed=2)  # no ablation has its seed
     write_page(tmp_path, tmp_path / "page.md")
     section = (tmp_path / "page.md").read_text().partition("### VEPO: the perturbed image")[2]
-    assert "| run | seeds | reward | minus VEPO, score D (p) |" in section
-    assert "| VEPO, score D (gaussian 2.0) | 1 | 0.500 | – |" in section
-    assert "| VEPO, zero | 1 | 0.750 | +0.250 |" in section
+    assert "| run | runs | pairs | reward | minus VEPO, score D (p) |" in section
+    assert "| VEPO, score D (gaussian 2.0) | 1 | – | 0.500 | – |" in section
+    assert "| VEPO, zero | 1 | 1 | 0.750 | +0.250 |" in section
     assert "| VEPO, score D (gaussian 2.0) | 0.25 | 2 | 0.125 |\n| VEPO, zero | 0.5 | 2 | 0.125 |" in section
     assert "Not run yet: VEPO, gaussian 0.5" in section
+
+
+def test_runs_from_other_weights_are_not_paired(tmp_path):
+    for name, start, reward in (("GRPO", "beef", 0.25), ("GRPO", "cafe", 0.75), ("VEPO, score D", "cafe", 1.0)):
+        data = {"critic/score/mean": reward, "actor/entropy": 0.5, **TIMES}
+        _keep(tmp_path, "reasoning", name, [data, data], start=start)
+    write_page(tmp_path, tmp_path / "page.md")
+    page = (tmp_path / "page.md").read_text()
+    assert "| GRPO | 2 | – | 0.500 ± " in page and "| VEPO, score D | 1 | 1 | 1.000 | +0.250 |" in page
+
+
+def test_kept_runs_that_are_paired_began_alike():
+    """The same weights, prompts and random numbers: the responses of their first step have the same reward."""
+    first = defaultdict(set)
+    for (task, _), runs in read_runs(DOCS / "evidence").items():
+        for pairing, run in runs.items():
+            first[task, pairing, run.reward].add(dict(run.series(run.reward))[1])
+    assert len(first) > 10 and all(len(rewards) == 1 for rewards in first.values()), first
 
 
 def test_one_seed_has_no_interval():
@@ -106,6 +115,17 @@ def test_ablations_depart_from_a_variant_of_their_task():
 def test_pairs_are_of_variants_of_their_task():
     for task, pairs in PAIRS.items():
         assert {name for pair in pairs for name in pair} <= {v.name for v in VARIANTS if v.task == task}
+
+
+def _keep(folder, task, name, steps, seed=1, start="beef", quality=(1.0,)):
+    """What a run leaves in the folder: its facts, and its metrics by step."""
+    (variant,) = (v for v in VARIANTS if v.name == name and v.task == task)
+    facts = {"name": name, "task": task, "part": variant.part, "start": start, "seed": seed, "steps": len(steps)}
+    facts |= {"options": [], "commit": "abc", "date": "2026-01-01", "hardware": "1 x C"}
+    facts["validation"] = {str(len(steps)): list(quality)}
+    (folder / f"{variant.key}_seed{seed}_{start}.json").write_text(json.dumps(facts))
+    text = "".join(json.dumps({"step": step, "data": data}) + "\n" for step, data in enumerate(steps, 1))
+    (folder / f"{variant.key}_seed{seed}_{start}.metrics.jsonl.xz").write_bytes(lzma.compress(text.encode()))
 
 
 def test_each_variant_has_files_of_its_own():
