@@ -149,7 +149,8 @@ def paired(pairs: list[tuple[float, float]]) -> str:
     if len(differences) < 2 or len(set(differences)) == 1:
         return f"{fmean(differences):+.3f}"
     half = stats.t.ppf(0.975, len(differences) - 1) * stats.sem(differences)
-    return f"{fmean(differences):+.3f} ± {half:.3f} ({stats.ttest_1samp(differences, 0).pvalue:.2f})"
+    p = stats.ttest_1samp(differences, 0).pvalue
+    return f"{fmean(differences):+.3f} ± {half:.3f} ({f'{p:.2f}' if p >= 0.01 else '<0.01'})"
 
 
 def provenance(runs: dict[tuple[str, str], dict[Pairing, Run]]) -> str:

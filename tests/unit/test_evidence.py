@@ -91,6 +91,12 @@ def test_one_seed_has_no_interval():
     assert paired([(1.0, 0.5)]) == "+0.500" and paired([]) == "–"
 
 
+def test_a_small_p_is_not_called_zero():
+    """Differences 1.0, 1.25 and 1.5: t = 1.25 / 0.1443 with two degrees of freedom, p = 0.013; of four, p = 0.0018."""
+    assert paired([(1.0, 0.0), (1.25, 0.0), (1.5, 0.0)]) == "+1.250 ± 0.621 (0.01)"
+    assert paired([(1.0, 0.0), (1.25, 0.0), (1.5, 0.0), (1.25, 0.0)]).endswith("(<0.01)")
+
+
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.key)
 def test_every_variant_has_knobs_that_its_method_takes(variant):
     methods = yaml.safe_load(variant.method)
