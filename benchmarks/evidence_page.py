@@ -184,9 +184,9 @@ synthetic pictures shows is the direction in which a method pushes, and what it 
   agree in the responses of their first step, to the last digit.
 - ± is half of the 95% interval over runs (Student's t). **minus GRPO** is taken pair by pair, of runs from the same
   start with the same seed: the same weights, prompts and random numbers; p is that of the paired t-test. Means are over
-  all runs of a line, which are not from the same starts and seeds in every line: it is the differences that compare.
-  Three pairs tell little: what is no larger than its ± is not told, and of so many differences one in twenty has
-  p < 0.05 by chance.
+  all runs of a line, which are not from the same starts and seeds in every line: it is the differences that compare. A
+  curve is GRPO's mean plus the mean difference to it over pairs. Three pairs tell little: what is no larger than its ±
+  is not told, and of so many differences one in twenty has p < 0.05 by chance.
 - The second table of a task holds each method against its control, in the same way; the third is what a step costs:
   medians, the last two columns as shares of the same step. Runs were made on days when the machine was faster or
   slower; the ratios to {BASELINE} are therefore of times in units of the same step's update of the weights, which is

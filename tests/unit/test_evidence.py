@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from evidence_curves import level_with
 from evidence_page import interval, paired, write_page
-from evidence_runs import read_runs
+from evidence_runs import Run, read_runs
 from evidence_variants import ABLATIONS, PAIRS, VARIANTS
 
 from verl_plugins.methods import METHODS
@@ -75,6 +76,16 @@ def test_runs_from_other_weights_are_not_paired(tmp_path):
     write_page(tmp_path, tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
     assert "| GRPO | 2 | – | 0.500 ± " in page and "| VEPO, score D | 1 | 1 | 1.000 | +0.250 |" in page
+
+
+def test_a_curve_is_the_baselines_and_the_difference_over_pairs():
+    """GRPO at 1 from one start and at 5 from another, a run from the second at 7: 2 above its counterpart, so 3 + 2."""
+    run = {value: Run({}, {1: {"reward": value}}) for value in (1.0, 5.0, 7.0)}
+    grpo = {("beef", 1): run[1.0], ("cafe", 1): run[5.0]}
+    steps, values = level_with(grpo, {("cafe", 1): run[7.0]}, lambda run: run.series("reward"))
+    assert steps == [1] and values.tolist() == [5.0]
+    assert level_with(grpo, grpo, lambda run: run.series("reward"))[1].tolist() == [3.0]
+    assert level_with(grpo, {("cafe", 2): run[7.0]}, lambda run: run.series("reward"))[0] == []
 
 
 def test_kept_runs_that_are_paired_began_alike():
