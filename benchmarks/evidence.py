@@ -6,7 +6,7 @@
 Runs of the demo (real verl + FSDP2 + vLLM on the CPU, two to five minutes each on two cores), 8 prompts x 8 responses a
 step, one after the other. Runs of one seed see the same prompts and draw the same random numbers for each response. A
 run whose metrics are kept in docs/evidence is not made again, so this can be stopped and started. The demo's warm-up
-ends in other weights on another kind of processor: runs from them are kept beside, and compared among themselves.
+may end in other weights on another machine: runs from them are kept beside, and compared among themselves.
 """
 
 from __future__ import annotations

@@ -179,9 +179,9 @@ synthetic pictures shows is the direction in which a method pushes, and what it 
   last {WINDOW} steps. **validation**: mean IoU, or share of right words, of 64 images that are not trained on, after
   the last step. **sampled with**: the entropy of the distributions that the responses were drawn from, which SaEI's
   attack is to raise; on clean images alone it is the policy's.
-- The warm-up of the model rounds differently on other processors, and so ends in other weights, a **start**: the first
-  digits of its SHA-256 (those of the first day were not written down, and are called so). Runs from one start with one
-  seed have the same reward in their first step, which a test holds.
+- The warm-up of the model, of the same code and seed, has ended in other weights on another machine: a **start**, here
+  the first digits of its SHA-256 (those of the first day were not written down, and are called so). Runs from one start
+  with one seed have the same reward in their first step, which a test holds.
 - ± is half of the 95% interval over runs (Student's t). **minus GRPO** is taken pair by pair, of runs from the same
   start with the same seed: the same weights, prompts and random numbers; p is that of the paired t-test. Means are over
   all runs of a line, which are not from the same starts and seeds in every line: it is the differences that compare. A
