@@ -7,13 +7,13 @@ import signal
 import sys
 from pathlib import Path
 
-from verl_plugins.evaluate import command
-
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; returns the exit code (0 good, 1 a problem was found, 2 bad usage)."""
     parser = argparse.ArgumentParser(
-        prog="verl-plugins", description="Entropy-aware visual RL as a plugin for unmodified verl."
+        prog="verl-plugins",
+        description="Entropy-aware visual RL as a plugin for unmodified verl.",
+        epilog="Data: python -m data_prep --help. Evaluation: python -m verl_plugins.evaluate --help.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -64,18 +64,6 @@ def main(argv: list[str] | None = None) -> int:
     demo.add_argument("--steps", type=int, default=30, help="training steps (default: %(default)s)")
     demo.add_argument("overrides", nargs="*", help="further Hydra overrides: algorithm.ecvgpo.r0=-50 ...")
 
-    evaluate = commands.add_parser(
-        "evaluate",
-        help="score a model's answers to parquet files, with confidence intervals and a page",
-        description=command.DESCRIPTION,
-    )
-    command.add_arguments(evaluate)
-
-    compare = commands.add_parser(
-        "compare", help="two evaluations side by side", description="Differences with intervals, paired tests, changes."
-    )
-    command.add_compare_arguments(compare)
-
     report = commands.add_parser(
         "report",
         help="write the report of a run, at any time",
@@ -98,10 +86,6 @@ def main(argv: list[str] | None = None) -> int:
         from verl_plugins.doctor import run_doctor
 
         return run_doctor(arguments.overrides, with_ray=not arguments.no_ray)
-    if arguments.command == "evaluate":
-        return command.run(arguments)
-    if arguments.command == "compare":
-        return command.run_compare(arguments)
     if arguments.command == "compose":
         from verl_plugins.compose import print_run
 

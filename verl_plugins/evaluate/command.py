@@ -12,8 +12,7 @@ per-row results, a summary with 95% confidence intervals, and a page of wins and
 after an interruption and it goes on. `compare DIR_A DIR_B` puts two finished evaluations side by side."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of an evaluation."""
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", type=Path, required=True, help="folder with config.json and weights, or a checkpoint"
     )
@@ -59,8 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--judge-sources", nargs="+", default=[], metavar="NAME", help="data sources to judge (all)")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run what `add_arguments` parsed; returns the exit code."""
+def _run(arguments: argparse.Namespace) -> int:
     from verl_plugins.evaluate.device import default_dtype
     from verl_plugins.evaluate.judge import Judge
     from verl_plugins.evaluate.run import Job, run_evaluation
@@ -125,28 +123,23 @@ def parse_values(option: str, assignments: list[str]) -> dict[str, Any]:
     return values
 
 
-def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `compare`."""
-    parser.add_argument("runs", type=Path, nargs=2, metavar="DIR", help="results folders, the baseline first")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for comparison.json and comparison.html")
+def main(argv: list[str]) -> int:
+    """`python -m verl_plugins.evaluate`; returns the exit code."""
+    if argv[:1] == ["compare"]:
+        return _compare(argv[1:])
+    parser = argparse.ArgumentParser(prog="python -m verl_plugins.evaluate", description=DESCRIPTION)
+    _add_arguments(parser)
+    return _run(parser.parse_args(argv))
 
 
-def run_compare(arguments: argparse.Namespace) -> int:
-    """Run what `add_compare_arguments` parsed; returns the exit code."""
+def _compare(argv: list[str]) -> int:
     from verl_plugins.evaluate.compare import compare_runs
 
-    return compare_runs(arguments.runs[0], arguments.runs[1], arguments.out)
-
-
-def main(argv: list[str]) -> int:
-    """`python -m verl_plugins.evaluate`."""
-    if argv[:1] == ["compare"]:
-        parser = argparse.ArgumentParser(
-            prog="python -m verl_plugins.evaluate compare",
-            description="Two evaluations side by side: differences with intervals, paired tests, what changed.",
-        )
-        add_compare_arguments(parser)
-        return run_compare(parser.parse_args(argv[1:]))
-    parser = argparse.ArgumentParser(prog="python -m verl_plugins.evaluate", description=DESCRIPTION)
-    add_arguments(parser)
-    return run(parser.parse_args(argv))
+    parser = argparse.ArgumentParser(
+        prog="python -m verl_plugins.evaluate compare",
+        description="Two evaluations side by side: differences with intervals, paired tests, what changed.",
+    )
+    parser.add_argument("runs", type=Path, nargs=2, metavar="DIR", help="results folders, the baseline first")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for comparison.json and comparison.html")
+    arguments = parser.parse_args(argv)
+    return compare_runs(*arguments.runs, arguments.out)
