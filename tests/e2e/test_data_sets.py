@@ -1,4 +1,4 @@
-"""Rows of every converter and form, in one run: verl validates on them and trains a step on all of them."""
+"""Rows of every converter and form, in one run: verl validates on them, and SaEI attacks and trains on all of them."""
 
 import distinct_characters
 import pyarrow.parquet as pq
@@ -33,14 +33,17 @@ def test_every_data_sets_rows_are_validated_and_trained_on(train, tmp_path):
     listed = f"[{','.join(map(str, files))}]"
     metrics = train(
         "run",
-        "grpo",
+        "saei",
         1,
         f"data.train_files={listed}",
         f"data.val_files={listed}",
         f"data.train_batch_size={rows}",
         "data.max_prompt_length=768",
         "data.max_response_length=16",
+        "algorithm.saei.n1=1",
+        "algorithm.saei.n2=1",
         "actor_rollout_ref.rollout.n=2",
+        "actor_rollout_ref.rollout.calculate_log_probs=true",
         "actor_rollout_ref.rollout.max_model_len=1024",
         f"actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu={rows}",
         f"actor_rollout_ref.actor.ppo_mini_batch_size={rows}",
@@ -52,3 +55,6 @@ def test_every_data_sets_rows_are_validated_and_trained_on(train, tmp_path):
     assert sources <= validated
     assert metrics[1]["prompt_length/max"] < 768  # no row was cut
     assert metrics[1]["actor/grad_norm"] > 0.0
+    assert metrics[1]["saei/prompts_without_image"] == 0
+    # Conditioned on the clean image, the adversarial responses are off-policy, and the log says by how much.
+    assert metrics[1]["saei/log_prob_mismatch_adversarial"] > 100 * metrics[1]["saei/log_prob_mismatch_clean"]

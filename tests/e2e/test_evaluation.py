@@ -11,12 +11,6 @@ from verl_plugins.reward_metrics import FAILURES
 
 pytestmark = pytest.mark.slow
 
-GREEDY = [
-    "trainer.val_before_train=true",
-    "actor_rollout_ref.rollout.val_kwargs.temperature=0",
-    "actor_rollout_ref.rollout.val_kwargs.do_sample=false",
-]
-
 
 def evaluate(model, data, out, *options):
     command = [sys.executable, "-m", "verl_plugins.evaluate", f"--model={model}", f"--data={data}", f"--out={out}"]
@@ -27,17 +21,20 @@ def evaluate(model, data, out, *options):
 
 
 def test_before_training_it_says_what_the_validation_says_and_after_it_takes_the_checkpoint(
-    train, demo_assets, tmp_path
+    demo_run, demo_assets, tmp_path
 ):
     model, data = demo_assets[0], demo_assets[1] / "val.parquet"
-    metrics = train("run", "grpo", 8, *GREEDY, "trainer.save_freq=8")
-    checkpoint = tmp_path / "run" / "checkpoints" / "global_step_8" / "actor"
+    run_dir = demo_run.run_dir
+    metrics = [json.loads(line)["data"] for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    checkpoint = run_dir / "checkpoints" / f"global_step_{demo_run.steps}" / "actor"
 
-    counted = [metrics[step][f"reward/shapes_grounding/{status}"] for step in (1, 8) for status in FAILURES]
+    counted = [
+        metrics[step][f"reward/shapes_grounding/{status}"] for step in (1, demo_run.steps) for status in FAILURES
+    ]
     assert sum(counted) > 0 and all(0 <= count <= 64 for count in counted)
 
     lines, told = evaluate(model, data, tmp_path / "before")
-    validation = [json.loads(line) for line in (tmp_path / "run" / "validation" / "0.jsonl").read_text().splitlines()]
+    validation = [json.loads(line) for line in (run_dir / "validation" / "0.jsonl").read_text().splitlines()]
     assert len(lines) == len(validation) == 64
     for line in lines:  # no two rows share question and answer
         (verls,) = [each for each in validation if line["question"] in each["input"] and each["gts"] == line["gold"]]

@@ -1,9 +1,9 @@
-"""Five steps of each method, against the metrics in the repository, to a checkpoint that transformers loads.
+"""Five steps of each method, against the metrics in the repository, and a checkpoint that transformers loads.
 
 `make golden` renews the metrics, after a change that was meant to change them. They are held within 5%, because
 another processor rounds otherwise and may, once in thousands, draw another token. The model is a random one, which is
 the same on any machine; the demo's was trained there. Runs of one machine are held to the last bit in
-test_second_sampling.py and by benchmarks/chaos.py.
+test_composed.py and by benchmarks/chaos.py.
 """
 
 import json
@@ -47,8 +47,9 @@ def test_five_steps(method, demo_assets, tmp_path, request):
         allowed = 0.05 * max(map(abs, expected)) + 1e-4
         assert kept(found)[name] == pytest.approx(expected, rel=0, abs=allowed, nan_ok=True), name
 
-    actor = tmp_path / "run" / "checkpoints" / f"global_step_{STEPS}" / "actor"
-    assert_merges_and_loads(actor, tmp_path / "model", tmp_path / "merged")
+    if method == METHODS[0]:  # what is saved does not depend on the method
+        actor = tmp_path / "run" / "checkpoints" / f"global_step_{STEPS}" / "actor"
+        assert_merges_and_loads(actor, tmp_path / "model", tmp_path / "merged")
 
 
 def kept(steps):

@@ -4,8 +4,9 @@ import pytest
 import torch
 from tensordict import TensorDict
 from verl.utils.tensordict_utils import index_select_tensor_dict, maybe_fix_3d_position_ids
+from verl.workers.engine_workers import TrainingWorker
 
-from verl_plugins.worker import mend_position_ids
+from verl_plugins.worker import EntropyTrainingWorker, mend_position_ids
 
 
 def batch(lengths):
@@ -39,3 +40,11 @@ def test_other_batches_are_left_alone():
     data = TensorDict({"position_ids": flat}, batch_size=[2])
     assert mend_position_ids(data)["position_ids"] is flat
     assert "position_ids" not in mend_position_ids(TensorDict({"input_ids": flat}, batch_size=[2]))
+
+
+@pytest.mark.parametrize("method", ["infer_batch", "train_mini_batch"])
+def test_the_worker_mends_what_verls_gets(method, monkeypatch):
+    monkeypatch.setattr(TrainingWorker, method, lambda _, data: selected(data, [2, 1, 0]))
+    rows, data = batch([7, 7, 7])
+    got = getattr(object.__new__(EntropyTrainingWorker), method)(data)
+    assert [row.tolist() for row in got] == [row.tolist() for row in rows[::-1]]

@@ -1,0 +1,50 @@
+"""The demo, run once for the tests that look at it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from verl_plugins.watchdog import marked_processes
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """A demo that was killed in the middle and started again, to its end."""
+
+    command: list[str]
+    run_dir: Path
+    steps: int
+    told: str
+    """What the second start printed."""
+    first_mark: str
+    """Of the processes of the first start."""
+
+
+@pytest.fixture(scope="session")
+def demo_run(demo_assets, tmp_path_factory):
+    run_dir, cache, steps = tmp_path_factory.mktemp("demo") / "run", demo_assets[0].parent.parent, 6
+    command = [sys.executable, "-m", "verl_plugins.cli", "demo", f"--out={run_dir}", f"--cache={cache}"]
+    command += [f"--steps={steps}", "trainer.save_freq=2", "algorithm.ecvgpo.delta=0.5"]
+    sampling = "actor_rollout_ref.rollout.val_kwargs"
+    command += [f"{sampling}.temperature=0", f"{sampling}.do_sample=false"]
+    latest = run_dir / "checkpoints" / "latest_checkpointed_iteration.txt"
+
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 400
+    while not latest.is_file() and time.monotonic() < deadline and first.poll() is None:
+        time.sleep(0.2)
+    assert latest.is_file(), (run_dir / "train.log").read_text()[-3000:]
+    os.kill(first.pid, signal.SIGKILL)  # nothing cleans up: the trainer and its workers are orphans now
+    first.wait()
+    mark = (run_dir / "processes.txt").read_text()
+    assert marked_processes(mark)
+
+    second = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert second.returncode == 0, second.stdout[-3000:] + second.stderr[-3000:]
+    return DemoRun(command, run_dir, steps, second.stdout, mark)
