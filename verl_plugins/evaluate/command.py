@@ -142,4 +142,5 @@ def _compare(argv: list[str]) -> int:
     parser.add_argument("runs", type=Path, nargs=2, metavar="DIR", help="results folders, the baseline first")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for comparison.json and comparison.html")
     arguments = parser.parse_args(argv)
-    return compare_runs(*arguments.runs, arguments.out)
+    baseline, other = arguments.runs
+    return compare_runs(baseline, other, arguments.out)
