@@ -15,11 +15,6 @@ EVERY = "[ecvgpo,vepo,saei]"
 SAME = ("critic/score/mean", "actor/entropy", "actor/pg_loss", "actor/grad_norm", "response_length/mean")
 
 
-def images(folder, step):
-    lines = (folder / "adversarial" / f"{step}.jsonl").read_text().splitlines()
-    return [(record["prompt"], record["picture"], record["adversarial_picture"]) for record in map(json.loads, lines)]
-
-
 def test_on_one_node_on_two_of_which_one_is_lost_and_resumed(train, tmp_path):
     save = ["trainer.save_freq=1", "trainer.max_actor_ckpt_to_keep=100"]
     save += ["actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra]"]
@@ -54,7 +49,6 @@ def test_on_one_node_on_two_of_which_one_is_lost_and_resumed(train, tmp_path):
     with two_nodes() as (on_both, _):
         resumed = train("resumed", EVERY, 3, *settings, f"trainer.default_local_dir={checkpoints}", *on_both)
     assert list(resumed) == [3]
-    assert images(tmp_path / "resumed", 3) == images(tmp_path / "two_nodes", 3)
     for name in of_the_methods(two[3]):
         if "self_information_" in name or "mismatch" in name:  # of the rollout engine, whose batches differ
             assert resumed[3][name] == pytest.approx(two[3][name], rel=1e-6, abs=1e-6), name

@@ -96,6 +96,7 @@ def token_scores(
     kl: Tensor | None = None,
 ) -> Tensor:
     """Scores (B, T) in [0, 1], 0 outside the mask (module docstring).
+
     Args: all (B, T); signals in nats, their values outside the 0/1 ``response_mask`` ignored; ``kl`` for score "H".
 
     Raises:
