@@ -45,6 +45,9 @@ def main() -> None:
     arguments = parser.parse_args()
     cache = arguments.cache.resolve()
     wanted = [v for v in VARIANTS if any(text in f"{v.part}/{v.key}" for text in arguments.only)]
+    if not wanted:
+        known = ", ".join(f"{v.part}/{v.key}" for v in VARIANTS)
+        parser.error(f"--only: got {' '.join(arguments.only)}, expected a part of one of {known}")
     runs = sorted((seed, number) for number, v in enumerate(wanted) for seed in arguments.seeds or v.seeds)
     for seed, number in [] if arguments.tables else runs:
         variant = wanted[number]

@@ -6,6 +6,7 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 
+import evidence
 import pytest
 import yaml
 from evidence_curves import level_with
@@ -147,3 +148,10 @@ def _keep(folder, task, name, steps, seed=1, start="beef", quality=(1.0,)):
 
 def test_each_variant_has_files_of_its_own():
     assert len({variant.key for variant in VARIANTS}) == len(VARIANTS)
+
+
+def test_a_part_that_is_not_there_is_answered_with_those_that_are(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["evidence.py", "--only", "nothing"])
+    with pytest.raises(SystemExit):
+        evidence.main()
+    assert "--only: got nothing, expected a part of one of methods/grounding_grpo, " in capsys.readouterr().err
