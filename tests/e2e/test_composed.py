@@ -36,6 +36,8 @@ def test_on_one_node_on_two_of_which_one_is_lost_and_resumed(train, tmp_path):
         assert 0.2 <= metrics["vepo/selected_tokens"] < 0.3
         assert metrics["vepo/jsd_kept"] > metrics["vepo/jsd_dropped"] > 0
         assert metrics["vepo/kept_missed_by_entropy"] > 0
+        # What verl trains on is what the methods wrote: GRPO gives none of eight responses more than 7 / sqrt(8).
+        assert metrics["critic/advantages/max"] > 7 / 8**0.5
 
     # Two FSDP ranks on two Ray nodes: statistics are taken over the global batch, so the methods' numbers are the same.
     two = lose_a_node(train, tmp_path / "two_nodes", settings)
