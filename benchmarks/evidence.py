@@ -3,7 +3,7 @@
     python benchmarks/evidence.py [--only TEXT ...] [--seeds 1 2] [--steps 30] [--out DIR]    train, then write
     python benchmarks/evidence.py --tables                                                      write
 
-Runs of the demo (real verl + FSDP2 + vLLM on the CPU, two to five minutes each on two cores), 8 prompts x 8 responses a
+Runs of the demo (real verl, FSDP2, vLLM on the CPU, four to nine minutes each on two cores), 8 prompts x 8 responses a
 step, one after the other. Runs of one seed see the same prompts and draw the same random numbers for each response. A
 run whose metrics are kept in docs/evidence is not made again, so this can be stopped and started. The demo's warm-up
 may end in other weights on another machine: runs from them are kept beside, and compared among themselves.
