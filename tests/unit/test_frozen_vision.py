@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from torch import nn
 
-HERE = Path(__file__).parent
-
-
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("frozen")
-    env = {**os.environ, "VERL_PLATFORM": "cpu", "VERL_ENGINE_DEVICE": "cuda"}
-    env["PYTHONPATH"] = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
-    command = [sys.executable, HERE / "frozen_vision_run.py", folder]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    gloo_engine_process.run("frozen_vision_run.py", folder)
     return json.loads((folder / "report.json").read_text())
 
 
