@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
+import gloo_engine_process
 import pytest
 from torch import nn
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):

@@ -1,4 +1,4 @@
-"""FSDP2 in verl's default precision, bf16 with gradients reduced in float32: the methods' requests leave updates alone."""
+"""FSDP2 in verl's default precision, bf16 with gradients reduced in float32: no method's request changes an update."""
 
 from __future__ import annotations
 
