@@ -206,6 +206,7 @@ def _noise(request: Adversarial, data: TensorDict, rows: list[int]) -> Tensor:
 @contextmanager
 def only_pixels_take_gradient(engine: Any) -> Iterator[None]:
     """No parameter takes gradient; activations are checkpointed where training's are, without training's dropout."""
+    fix_gradient_dtypes(engine.module)
     reshard(engine.module)
     trained = [parameter for parameter in engine.module.parameters() if parameter.requires_grad]
     training = [module for module in engine.module.modules() if module.training]
@@ -225,6 +226,16 @@ def only_pixels_take_gradient(engine: Any) -> Iterator[None]:
         engine.module.eval()
         for module in training:
             module.training = True
+
+
+def fix_gradient_dtypes(module: nn.Module) -> None:
+    """Let FSDP2 choose the dtypes in which it reduces gradients while the parameters still take one.
+
+    It does so once, in a module's first forward, and for frozen parameters it chooses none: were the attack that first
+    forward, an update in bf16 mixed precision would find gradients in bf16 for weights in float32, and raise.
+    """
+    if isinstance(module, FSDPModule):
+        module._get_fsdp_state()._lazy_init()
 
 
 def reshard(module: nn.Module) -> None:

@@ -25,6 +25,18 @@ class EntropyEngine(FSDPEngineWithLMHead):
         model_config.model_type = "language_model"  # to verl, which looked this engine up under its own name
         super().__init__(model_config, *args, **kwargs)
 
+    def _build_module(self):
+        """verl's, without what gradient checkpointing and LoRA add in Transformers: ``enable_input_require_grads``.
+
+        It makes the output of each embedding require gradient, that of the vision tower's patches too, and a tower
+        that is not trained then runs a whole backward for nothing. Only reentrant checkpointing needs it, and verl's
+        is not reentrant.
+        """
+        module = super()._build_module()
+        module.disable_input_require_grads()
+        module.enable_input_require_grads = lambda: None
+        return module
+
     def forward_backward_batch(self, data: TensorDict, loss_function: Callable, forward_only: bool = False):
         request: Any = tu.get_non_tensor_data(data, ADVERSARIAL, None)
         if request is None:
