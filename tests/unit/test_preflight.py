@@ -71,6 +71,10 @@ def test_a_good_run_with_a_second_sampling_passes(data, method, platform):
         ("algorithm.saei.epsilon=1", "algorithm.saei.epsilon: got 1, expected 0, or a whole number >= alpha"),
         ("algorithm.saei.band=[0.8,0.2]", "algorithm.saei.band: got [0.8, 0.2]"),
         ("actor_rollout_ref.actor.strategy=fsdp", "actor_rollout_ref.actor.strategy: got fsdp, expected fsdp2 (saei"),
+        (
+            "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size=2",
+            "actor.fsdp_config.ulysses_sequence_parallel_size: got 2, expected 1",
+        ),
         ("actor_rollout_ref.rollout.agent.default_agent_loop=tool_agent", "agent_loop: got tool_agent, expected"),
         ("skip.rollout_tq.enable=true", "skip.rollout_tq.enable: got true, expected false"),
         ("algorithm.filter_groups.enable=true", "algorithm.filter_groups.enable: got true, expected false"),
@@ -133,6 +137,10 @@ def test_each_bad_override_is_one_line_that_names_the_key(data, override, messag
             "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2",
             "ulysses_sequence_parallel_size: got 2, expected 1",
         ),
+        (
+            "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size=2",
+            "actor.fsdp_config.ulysses_sequence_parallel_size: got 2, expected 1",
+        ),
         ("actor_rollout_ref.model.use_fused_kernels=true", "use_fused_kernels: got True, expected false"),
         ("actor_rollout_ref.actor.strategy=megatron", "strategy: got megatron, expected fsdp or fsdp2"),
     ],
@@ -166,10 +174,56 @@ def test_the_callback_ends_the_driver_with_the_message(data):
         Preflight().on_job_start(config)
 
 
+@pytest.mark.parametrize("engine", ["megatron", "veomni", "torchtitan"])
+@pytest.mark.parametrize(("method", "refused"), [("ecvgpo", 0), ("vepo", 1), ("saei", 1)])
+def test_another_engine_is_refused_by_the_methods_that_reach_into_the_model(data, engine, method, refused):
+    rollout = "actor_rollout_ref.rollout.n=12"
+    found = problems([f"+method={method}", f"model_engine={engine}", *data, rollout])
+    assert [f"actor_rollout_ref.actor.strategy: got {engine}, expected" in problem for problem in found] == (
+        [True] * refused
+    )
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path, data):
+    whole = (tmp_path / "rows.parquet").read_bytes()
+    for name, content in (("cut.parquet", whole[: len(whole) // 2]), ("empty.parquet", b"")):
+        (tmp_path / name).write_bytes(content)
+        (found,) = problems(["+method=ecvgpo", *data, f"data.train_files={tmp_path / name}"])
+        assert f"data.train_files: got {tmp_path / name}, which cannot be read as parquet" in found
+        assert "set data.train_files" in found
+
+
+def test_a_check_that_fails_itself_is_a_problem_beside_the_others(data, monkeypatch):
+    from verl_plugins import preflight
+
+    def fail(config):
+        raise KeyError("gone")
+
+    monkeypatch.setattr(preflight, "check_model", fail)
+    found = problems(["+method=ecvgpo", *data, "algorithm.ecvgpo.r0=0"])
+    assert len(found) == 2 and "algorithm.ecvgpo.r0" in found[0]
+    assert found[1].startswith("the check itself failed: fail: KeyError: 'gone'")
+
+
+def test_no_exception_of_a_callback_lets_the_run_start(tmp_path, data):
+    """Hydra would make a warning of it and go on."""
+    (tmp_path / "reward_fns").mkdir()
+    (tmp_path / "reward_fns" / "__init__.py").touch()  # the user's own, which stands before the package's
+    done = main_ppo("+method=ecvgpo", *data, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "verl-plugins: this run cannot start:\n  reward_fns: got " in done.stderr, done.stderr[-2000:]
+    assert str(tmp_path / "reward_fns") in done.stderr and "rename" in done.stderr
+    broken = "import verl, verl_plugins; import sys; sys.modules['verl_plugins.preflight'] = None\n"
+    done = main_ppo("+method=ecvgpo", *data, cwd=tmp_path, code=broken + "from verl.trainer.main_ppo import main; main()")
+    assert done.returncode == 1
+    assert "verl-plugins: the check itself failed, and the run does not start: ModuleNotFoundError" in done.stderr
+    assert "ray init" not in done.stdout
+
+
 def main_ppo(*overrides, cwd, code="from verl.trainer.main_ppo import main; main()", **env):
     import os
 
-    command = [sys.executable, "-c", code, *overrides]
+    command = [sys.executable, "-c", code, *overrides]  # like python -m, with the working directory first on the path
     return subprocess.run(
         command, cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, **env}, check=False
     )

@@ -12,6 +12,7 @@ import torch
 from tensordict import TensorDict
 from torch import Tensor, nn
 from verl.utils import tensordict_utils as tu
+from verl.utils.device import get_device_id
 from verl.utils.model import extract_multi_modal_inputs
 
 from verl_plugins.engine import hidden_states
@@ -68,6 +69,7 @@ def counterfactual_forward(engine: Any, micro_batch: TensorDict, counterfactual:
 def _perturbed_images(engine: Any, micro_batch: TensorDict, counterfactual: Counterfactual) -> dict[str, Any]:
     """The model's multi-modal inputs with every image perturbed, one draw for all responses to a prompt's image.
 
+    The processor's output stays on the host in verl; the noise is drawn, and added, on the model's device.
     A prompt can have two: saei with ``update=adversarial`` trains some of its responses on another image.
     """
     layout = layout_of(engine.model_config.processor)
@@ -83,7 +85,8 @@ def _perturbed_images(engine: Any, micro_batch: TensorDict, counterfactual: Coun
             found = next((other for clean, other in images if torch.equal(clean, inputs["pixel_values"])), None)
             if found is None:
                 key = (counterfactual.seed, counterfactual.step, str(index))
-                found = perturb(inputs, layout, counterfactual.kind, counterfactual.strength, key)
+                moved = {**inputs, "pixel_values": inputs["pixel_values"].to(get_device_id())}
+                found = perturb(moved, layout, counterfactual.kind, counterfactual.strength, key)
                 images.append((inputs["pixel_values"], found))
             inputs = found
         samples.append(inputs)

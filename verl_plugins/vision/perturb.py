@@ -3,7 +3,8 @@
 Strengths in circulation for VEPO (arXiv 2606.03937): noise of sigma 2 on normalised pixels in the released code (the
 default here), diffusion noise at step 500 in the paper. PAPO and VPPO black patches out; NoisyRollout anneals
 diffusion noise. Noise is keyed by (seed, step, row of the data set, image), so that the responses of one prompt share
-one perturbed image, and a resumed or re-sharded run on the same kind of device repeats it.
+one perturbed image, and a resumed or re-sharded run repeats it on whatever device. It is drawn on the device of the
+pixels: for one image of a megapixel the host takes 100 ms, a GPU less than one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from verl_plugins.seeds import seed_of
+from verl_plugins.vision import noise
 from verl_plugins.vision.layout import PixelLayout
 
 Grid = list[int] | None
@@ -77,31 +79,29 @@ def perturb(
     grids = None if layout.tiled else torch.as_tensor(inputs["image_grid_thw"]).reshape(-1, 3).tolist()
     perturbed = torch.empty_like(pixel_values)
     for number, rows in enumerate(layout.images(inputs)):
-        generator = torch.Generator(pixel_values.device).manual_seed(seed_of(*key, number))
         grid = None if grids is None else grids[number]
-        perturbed[rows] = PERTURBATIONS[kind].apply(pixel_values[rows], grid, layout, strength, generator)
+        perturbed[rows] = PERTURBATIONS[kind].apply(pixel_values[rows], grid, layout, strength, seed_of(*key, number))
     return {**inputs, "pixel_values": perturbed}
 
 
-def gaussian(patches: Tensor, grid: Grid, layout: PixelLayout, sigma: float, generator: torch.Generator) -> Tensor:
+def gaussian(patches: Tensor, grid: Grid, layout: PixelLayout, sigma: float, seed: int) -> Tensor:
     """Normalised pixels + N(0, sigma^2)."""
-    noise = torch.randn(patches.shape, generator=generator, device=patches.device)
-    return patches.float() + sigma * noise
+    return patches.float() + sigma * noise.normal(seed, patches.shape, patches.device)
 
 
-def zero(patches: Tensor, grid: Grid, layout: PixelLayout, strength: float, generator: torch.Generator) -> Tensor:
+def zero(patches: Tensor, grid: Grid, layout: PixelLayout, strength: float, seed: int) -> Tensor:
     """No image: every normalised pixel 0, the mean colour."""
     return torch.zeros_like(patches)
 
 
-def diffusion(patches: Tensor, grid: Grid, layout: PixelLayout, step: float, generator: torch.Generator) -> Tensor:
+def diffusion(patches: Tensor, grid: Grid, layout: PixelLayout, step: float, seed: int) -> Tensor:
     """The forward process of a 1,000-step diffusion at ``step``, on pixels in [0, 1], cut off to that range."""
     pictures = layout.to_pictures(patches, grid)
     signal, sigma = diffusion_at(step)
     still = 1 if layout.tiled else layout.temporal_patch_size  # the copies of a still frame get the same noise
     shape = (pictures.shape[0] // still, *pictures.shape[1:])
-    noise = torch.randn(shape, generator=generator, device=patches.device).repeat_interleave(still, dim=0)
-    return layout.to_patches((signal * pictures + sigma * noise).clamp(0, 1), grid)
+    drawn = noise.normal(seed, shape, patches.device).repeat_interleave(still, dim=0)
+    return layout.to_patches((signal * pictures + sigma * drawn).clamp(0, 1), grid)
 
 
 def diffusion_at(step: float) -> tuple[float, float]:
@@ -111,17 +111,17 @@ def diffusion_at(step: float) -> tuple[float, float]:
     return math.sqrt(kept), math.sqrt(1 - kept)
 
 
-def patch(patches: Tensor, grid: Grid, layout: PixelLayout, p: float, generator: torch.Generator) -> Tensor:
+def patch(patches: Tensor, grid: Grid, layout: PixelLayout, p: float, seed: int) -> Tensor:
     """Each vision patch black with probability ``p``."""
     pictures = layout.to_pictures(patches, grid)
     size = layout.patch_size
     cells = [math.ceil(side / size) for side in pictures.shape[2:]]
-    black = torch.rand(cells, generator=generator, device=patches.device) < p
+    black = noise.uniform(seed, cells, patches.device) < p
     black = black.repeat_interleave(size, 0)[: pictures.shape[2]].repeat_interleave(size, 1)[:, : pictures.shape[3]]
     return layout.to_patches(pictures.masked_fill(black, 0.0), grid)
 
 
-def blur(patches: Tensor, grid: Grid, layout: PixelLayout, sigma: float, generator: torch.Generator) -> Tensor:
+def blur(patches: Tensor, grid: Grid, layout: PixelLayout, sigma: float, seed: int) -> Tensor:
     """Gaussian blur of standard deviation ``sigma`` pixels; the border is repeated."""
     pictures = layout.to_pictures(patches, grid)
     radius = math.ceil(3 * sigma)
@@ -135,7 +135,7 @@ def blur(patches: Tensor, grid: Grid, layout: PixelLayout, sigma: float, generat
     return layout.to_patches(pictures, grid)
 
 
-def grey(patches: Tensor, grid: Grid, layout: PixelLayout, share: float, generator: torch.Generator) -> Tensor:
+def grey(patches: Tensor, grid: Grid, layout: PixelLayout, share: float, seed: int) -> Tensor:
     """Colours mixed with their luma (ITU-R BT.601): 0 is the image, 1 its greyscale."""
     pictures = layout.to_pictures(patches, grid)
     luma = (pictures * torch.tensor([0.299, 0.587, 0.114], device=patches.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
@@ -146,7 +146,7 @@ def grey(patches: Tensor, grid: Grid, layout: PixelLayout, share: float, generat
 class Kind:
     """A perturbation of one image's rows, with its default strength, the range of it, and its unit."""
 
-    apply: Callable[[Tensor, Grid, PixelLayout, float, torch.Generator], Tensor]
+    apply: Callable[[Tensor, Grid, PixelLayout, float, int], Tensor]
     default: float
     range: tuple[float, float]
     unit: str
