@@ -28,7 +28,9 @@ ACTOR=(
     actor_rollout_ref.actor.strategy=fsdp2
     actor_rollout_ref.actor.use_dynamic_bsz=true
     actor_rollout_ref.actor.ppo_max_token_len_per_gpu="$MAX_TOKENS"
-    actor_rollout_ref.actor.entropy_from_logits_with_chunking=true
+    # Compiled as a whole, once. In chunks, torch.compile compiles for each number of tokens, until it gives up and the
+    # update of a 3B needs twice the memory.
+    actor_rollout_ref.actor.entropy_from_logits_with_chunking=false
     actor_rollout_ref.actor.optim.lr=1e-6 # all three papers'
 )
 ROLLOUT=(
@@ -36,6 +38,10 @@ ROLLOUT=(
     actor_rollout_ref.rollout.temperature=1.0
     actor_rollout_ref.rollout.tensor_model_parallel_size="$TP"
     actor_rollout_ref.rollout.gpu_memory_utilization="${GPU_MEMORY_UTILIZATION:-0.6}"
+    +actor_rollout_ref.rollout.engine_kwargs.vllm.limit_mm_per_prompt="{video:0}" # else vLLM encodes a dummy video when it starts
+    # GiB of processed images in each of a server's two processes; 4 by default, 64 on a machine with 8 servers. An image
+    # comes back only while its prompt's responses are sampled.
+    +actor_rollout_ref.rollout.engine_kwargs.vllm.mm_processor_cache_gb=1
 )
 TRAINER=(
     trainer.nnodes="$NNODES"
@@ -71,6 +77,15 @@ internvl3() { # MODEL_PATH
     TILE=$((448 * 448)) # images are cut into such tiles, 256 tokens each, and a thumbnail
 }
 
+lengths() { # PROMPT RESPONSE, in tokens, images included
+    DATA+=(
+        data.max_prompt_length="$1"
+        data.max_response_length="$2"
+    )
+    # vLLM starts only if its cache holds one request of this length: 262,144 tokens by default for Qwen3-VL
+    ROLLOUT+=(actor_rollout_ref.rollout.max_model_len=$(($1 + $2)))
+}
+
 image_pixels() { # MIN MAX: the processor scales images to that many pixels, in training and in vLLM
     DATA+=(data.image_patch_size="$PATCH_SIZE")
     if [[ -n "${TILE:-}" ]]; then
@@ -90,9 +105,8 @@ refcoco() { # ECVGPO, arXiv 2512.06726; [choice]: the paper's settings as we hav
         data.val_files="${VAL_FILES:-[$DATA_DIR/refcoco/val.parquet,$DATA_DIR/lisa_grounding/test.parquet]}"
         data.val_max_samples=2000   # drawn with seed 42, as VLM-R1 evaluates
         data.train_batch_size=32    # the paper: 4, which we read as 4 prompts on each of 8 GPUs [choice]
-        data.max_prompt_length=2048 # [choice]
-        data.max_response_length=512 # [choice]
     )
+    lengths 2048 512 # [choice]
     local min_pixels=3136 max_pixels=1003520 # 4 to 1280 tokens in Qwen2.5-VL: RefCOCO's images keep their size [choice]
     image_pixels "$min_pixels" "$max_pixels"
     local settings="preset:ecvgpo,box_space:$BOX_SPACE" # IoU + 0.5 for the format
@@ -166,9 +180,8 @@ mm_eureka() { # SaEI, as for Geometry3K; MM-Eureka has no validation rows of its
 
 reasoning() { # what the data sets of questions share
     image_pixels 262144 1000000
+    lengths 2048 2048
     DATA+=(
-        data.max_prompt_length=2048
-        data.max_response_length=2048
         reward.custom_reward_function.path=pkg://reward_fns.math
         +reward.custom_reward_function.reward_kwargs="{preset:vepo}" # 0.9 accuracy + 0.1 format
     )

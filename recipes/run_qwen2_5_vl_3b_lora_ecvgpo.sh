@@ -29,7 +29,6 @@ ACTOR+=(
 )
 ROLLOUT+=(
     actor_rollout_ref.rollout.load_format=safetensors # vLLM reads the base weights itself, and gets the adapters only
-    actor_rollout_ref.rollout.max_model_len=2560
     actor_rollout_ref.rollout.max_num_seqs=64
     actor_rollout_ref.rollout.enforce_eager=true # no memory for CUDA graphs
 )

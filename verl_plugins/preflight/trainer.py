@@ -7,6 +7,10 @@ from omegaconf import DictConfig, OmegaConf
 from verl_plugins.config import TRAINER_MODE
 from verl_plugins.methods import METHODS
 
+ULYSSES = (  # verl's key for FSDP, and the deprecated one, which overwrites it where it is more than 1
+    "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size",
+    "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
+)
 MODEL_HOOKS = {  # methods that reach into the model: the strategies of verl's engine that they can, and why
     "vepo": (("fsdp", "fsdp2"), "reads the hidden states of verl's FSDP engine"),
     "saei": (("fsdp2",), "takes gradients to the images alone, through verl's FSDP2 engine"),
@@ -36,8 +40,12 @@ def check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
     readers = {name: hook for name, hook in MODEL_HOOKS.items() if name in methods}
     for name, (strategies, hook) in readers.items():
         actor, reads = "actor_rollout_ref.actor", f"({name} {hook})"
+        if config.get("model_engine", "dp") != "dp":  # the other engines' actors have other keys
+            expect("model_engine", lambda got: False, f"dp {reads}")
+            continue
         expect(f"{actor}.strategy", strategies.__contains__, f"{' or '.join(strategies)} {reads}")
-        expect(f"{actor}.ulysses_sequence_parallel_size", lambda got: got == 1, f"1 {reads}")
+        for key in ULYSSES:
+            expect(key, lambda got: got in (None, 1), f"1 {reads}")
         expect("actor_rollout_ref.model.use_fused_kernels", lambda got: not got, f"false {reads}")
     if config.actor_rollout_ref.actor.get("freeze_vision_tower"):
         why = "(the vision tower is frozen weight by weight, which FSDP2 alone shards)"
@@ -51,9 +59,15 @@ def check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
 
 
 def check_micro_batches(config: DictConfig) -> list[str]:
-    """Fixed micro-batches must divide what a rank is given; verl asserts it in the middle of the first step."""
+    """Fixed micro-batches must divide what a rank is given; verl asserts it in the middle of the first step.
+
+    Other engines than FSDP divide the GPUs in ways of their own, which this does not know.
+    """
     models, problems = config.actor_rollout_ref, []
-    ranks = config.trainer.nnodes * config.trainer.n_gpus_per_node // models.actor.ulysses_sequence_parallel_size
+    if config.get("model_engine", "dp") != "dp":
+        return []
+    ulysses = max(OmegaConf.select(config, key) or 1 for key in ULYSSES)
+    ranks = config.trainer.nnodes * config.trainer.n_gpus_per_node // ulysses
     prompts = {
         "rollout.log_prob_micro_batch_size_per_gpu": config.data.get("gen_batch_size") or config.data.train_batch_size,
         "actor.ppo_micro_batch_size_per_gpu": models.actor.ppo_mini_batch_size,

@@ -1,0 +1,38 @@
+"""The settings of this package's own rewards, which would else be an error of every response."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+import reward_fns
+
+
+def check_reward(config: DictConfig) -> list[str]:
+    """Whether the reward of this package that the run names takes the run's settings."""
+    try:
+        from reward_fns import auto
+    except ImportError:
+        (folder,) = reward_fns.__path__
+        return [
+            f"reward_fns: got {folder}, which stands before the rewards of verl-plugins on Python's path, expected "
+            "theirs; rename that folder, or start the run from another one"
+        ]
+    custom = OmegaConf.select(config, "reward.custom_reward_function")
+    if custom is None or not custom.path or custom.name != "compute_score":
+        return []
+    path = str(custom.path)
+    rewards = [auto, *auto.REWARDS.values()]
+    known = {f"pkg://{module.__name__}": module for module in rewards}
+    module = known.get(path) or next(
+        (each for each in rewards if Path(str(each.__file__)) == Path(path).resolve()), None
+    )
+    if module is None:
+        return []
+    settings = OmegaConf.to_container(custom.get("reward_kwargs") or OmegaConf.create(), resolve=True)
+    try:
+        module.settings_of(**settings)  # pyright: ignore[reportCallIssue]
+    except ValueError as problem:
+        return [str(problem)]
+    return []

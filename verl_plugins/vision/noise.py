@@ -1,0 +1,50 @@
+"""Random numbers that are the same on every device, so that noise can be drawn where the pixels are.
+
+torch's generators give other numbers on a GPU than on a CPU, and on a GPU others for another number of
+multiprocessors. A run's noise depends on its key alone (``verl_plugins.seeds``), whoever draws it: a worker on its GPU,
+another after a resume, or the driver for the report. So the bits are SplitMix64's (Steele, Lea and Flood 2014; a hash
+of a counter that passes BigCrush), by integer operations that every device has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+WORD = 1 << 64
+INCREMENT = 0x9E3779B97F4A7C15
+
+
+def bits(seed: int, count: int, device: torch.device | str) -> Tensor:
+    """(count,) int64: the first outputs of SplitMix64 from ``seed``, as signed numbers."""
+    state = torch.arange(1, count + 1, device=device).mul_(_signed(INCREMENT)).add_(_signed(seed))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state.bitwise_xor_(_shift_right(state, shift)).mul_(_signed(factor))
+    return state.bitwise_xor_(_shift_right(state, 31))
+
+
+def uniform(seed: int, shape: Sequence[int], device: torch.device | str) -> Tensor:
+    """Float32 in [0, 1), multiples of 2^-24."""
+    return _shift_right(bits(seed, math.prod(shape), device), 40).float().mul_(2.0**-24).view(*shape)
+
+
+def normal(seed: int, shape: Sequence[int], device: torch.device | str) -> Tensor:
+    """Float32 from N(0, 1), by Box and Muller: 32 bits for the radius (at most 6.7), 32 for the angle of each pair."""
+    count = math.prod(shape)
+    drawn = bits(seed, (count + 1) // 2, device)
+    radius = _shift_right(drawn, 32).add_(1).float().mul_(2.0**-32).log_().mul_(-2.0).sqrt_()
+    angle = drawn.bitwise_and_(0xFFFFFFFF).float().mul_(2.0 * math.pi * 2.0**-32)
+    return torch.cat([radius * angle.cos(), radius.mul_(angle.sin_())])[:count].view(*shape)
+
+
+def _shift_right(words: Tensor, by: int) -> Tensor:
+    """Logical, where torch's own shift repeats the sign."""
+    return (words >> by).bitwise_and_((1 << (64 - by)) - 1)
+
+
+def _signed(word: int) -> int:
+    word %= WORD
+    return word - WORD if word >= WORD // 2 else word
