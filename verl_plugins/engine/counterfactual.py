@@ -98,6 +98,9 @@ def project_and_compare(
 ) -> tuple[Tensor, Divergence]:
     """Log-probabilities of the labels under the clean distribution, and the divergences, chunk by chunk.
 
+    The logits are divided by the temperature as verl does, in their own dtype and with the temperature rounded to it:
+    in bf16 the log-probabilities would else differ from those of the update, and its first ratio from 1.
+
     Args:
         head: projects (n, hidden size) to (n, V).
         clean, perturbed: (N, hidden size).
@@ -108,12 +111,17 @@ def project_and_compare(
         (N,) float32, nats, and the divergences, (N,) each.
     """
     size = max(1, hidden_states.CHUNK // head.out_features)
+    is_unscaled = bool((temperature == 1).all())
     log_probs, parts = [], []
-    for states, others, label, heat in zip(
+    for states, others, label, scale in zip(
         *(tensor.split(size) for tensor in (clean, perturbed, labels, temperature)), strict=True
     ):
-        logits = head.forward(states)  # not head(...): the hook is for the model's own call
-        part = divergence(logits, head.forward(others), heat)
-        log_probs.append(logits.gather(1, label.unsqueeze(1)).squeeze(1).float() / heat - part.log_z)
+        # not head(...): the hook is for the model's own call
+        logits, perturbed_logits = head.forward(states), head.forward(others)
+        if not is_unscaled:
+            scale = scale.clamp(min=1e-8).to(logits.dtype).unsqueeze(1)
+            logits, perturbed_logits = logits / scale, perturbed_logits / scale
+        part = divergence(logits, perturbed_logits)
+        log_probs.append(logits.gather(1, label.unsqueeze(1)).squeeze(1).float() - part.log_z)
         parts.append(part)
     return torch.cat(log_probs), Divergence(*(torch.cat(field) for field in zip(*parts, strict=True)))

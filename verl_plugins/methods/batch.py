@@ -13,6 +13,9 @@ from torch import Tensor
 class AdvantageBatch:
     """One global batch after verl has computed its advantages. B responses, T response tokens.
 
+    verl's forward returns the entropy, and where it does not pack rows the log-probabilities too, in the precision that
+    it computes in: what is bf16 or fp16 becomes float32 here, so that thresholds, quantiles and means are taken in it.
+
     Args:
         advantages: (B, T) float, broadcast over the tokens of a response and zero outside ``response_mask``.
         response_mask: (B, T) 0/1.
@@ -39,6 +42,11 @@ class AdvantageBatch:
     perturbed_entropy: Tensor | None = None
     adversarial: Tensor | None = None
     rollout_log_probs: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in list(vars(self).items()):
+            if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16):
+                object.__setattr__(self, name, value.float())
 
     def with_advantages(self, advantages: Tensor) -> AdvantageBatch:
         """The same batch with other advantages (B, T), for the next method in line."""

@@ -9,6 +9,8 @@ from omegaconf import DictConfig
 
 from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP, INTERNVL_CONFIG
 
+FAMILIES = ("internvl", "qwen2_5_vl", "qwen2_vl", "qwen3_vl")  # Transformers' names of model types
+
 
 def check_model(config: DictConfig) -> list[str]:
     """What InternVL needs of this package, and settings of the image processor that would go unheard."""
@@ -35,8 +37,9 @@ def check_model(config: DictConfig) -> list[str]:
 
 
 def model_type(path: str) -> str:
-    """Of a folder by its config, of a name on the Hub by the name."""
+    """Of a folder by its config, of a name on the Hub by the name; "" where neither says."""
     config = Path(path).expanduser() / "config.json"
     if config.is_file():
         return json.loads(config.read_text()).get("model_type", "")
-    return "internvl" if "internvl" in path.lower() else ""
+    name = path.lower().replace("-", "_").replace(".", "_")
+    return next((family for family in FAMILIES if family in name), "")
