@@ -1,4 +1,4 @@
-"""The demo, run once for the tests that look at it."""
+"""The demo in bf16 mixed precision, run once for the tests that look at it."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from precision import BF16
 
 from verl_plugins.watchdog import marked_processes
 
@@ -30,7 +31,7 @@ class DemoRun:
 def demo_run(demo_assets, tmp_path_factory):
     run_dir, cache, steps = tmp_path_factory.mktemp("demo") / "run", demo_assets[0].parent.parent, 6
     command = [sys.executable, "-m", "verl_plugins.cli", "demo", f"--out={run_dir}", f"--cache={cache}"]
-    command += [f"--steps={steps}", "trainer.save_freq=2", "algorithm.ecvgpo.delta=0.5"]
+    command += [f"--steps={steps}", *BF16, "trainer.save_freq=2", "algorithm.ecvgpo.delta=0.5"]
     sampling = "actor_rollout_ref.rollout.val_kwargs"
     command += [f"{sampling}.temperature=0", f"{sampling}.do_sample=false"]
     latest = run_dir / "checkpoints" / "latest_checkpointed_iteration.txt"

@@ -1,10 +1,11 @@
-"""Rows of every converter and form, in one run: verl validates on them, and SaEI attacks and trains on all of them."""
+"""Rows of every converter and form, in one run in bf16: verl validates on them, VEPO and SaEI train on all of them."""
 
 import distinct_characters
 import pyarrow.parquet as pq
 import pytest
 from data_fixtures import diagram, encoded
 from data_sources import GROUNDING, MATHS
+from precision import BF16, BF16_DISTANCE
 
 from data_prep.__main__ import main
 
@@ -33,8 +34,9 @@ def test_every_data_sets_rows_are_validated_and_trained_on(train, tmp_path):
     listed = f"[{','.join(map(str, files))}]"
     metrics = train(
         "run",
-        "saei",
-        1,
+        "[vepo,saei]",
+        2,
+        *BF16,
         f"data.train_files={listed}",
         f"data.val_files={listed}",
         f"data.train_batch_size={rows}",
@@ -53,8 +55,11 @@ def test_every_data_sets_rows_are_validated_and_trained_on(train, tmp_path):
     )
     validated = {name.split("/")[1] for name in metrics[0] if name.startswith("val-")}
     assert sources <= validated
-    assert metrics[1]["prompt_length/max"] < 768  # no row was cut
-    assert metrics[1]["actor/grad_norm"] > 0.0
-    assert metrics[1]["saei/prompts_without_image"] == 0
-    # Conditioned on the clean image, the adversarial responses are off-policy, and the log says by how much.
-    assert metrics[1]["saei/log_prob_mismatch_adversarial"] > 100 * metrics[1]["saei/log_prob_mismatch_clean"]
+    for step in (1, 2):
+        assert metrics[step]["prompt_length/max"] < 768  # no row was cut
+        assert metrics[step]["actor/grad_norm"] > 0.0
+        assert metrics[step]["saei/prompts_without_image"] == metrics[step]["vepo/rows_without_image"] == 0
+        assert metrics[step]["vepo/jsd"] > 0.0 and metrics[step]["saei/pixel_change"] > 1.0
+        # Conditioned on the clean image, the adversarial responses are off-policy, and the log says by how much.
+        clean, adversarial = (metrics[step][f"saei/log_prob_mismatch_{half}"] for half in ("clean", "adversarial"))
+        assert clean < BF16_DISTANCE and adversarial > 2 * clean

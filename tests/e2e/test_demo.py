@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import pytest
+from precision import BF16_DISTANCE
 
 from verl_plugins.watchdog import marked_processes
 
@@ -23,7 +24,8 @@ def test_killed_in_the_middle_it_goes_on_from_the_last_checkpoint(demo_run):
     assert "val-aux/shapes_grounding/iou/mean@1" in steps[-1]["data"]
     for row in steps[1:]:
         assert {"ecvgpo/gated_groups", "ecvgpo/self_information", "actor/entropy"} <= row["data"].keys()
-        assert row["data"]["training/rollout_probs_diff_mean"] < 0.02  # vLLM and the FSDP actor are one policy
+        # vLLM in float32 and the FSDP actor in bf16 are one policy
+        assert 0 < row["data"]["training/rollout_probs_diff_mean"] < BF16_DISTANCE
     assert sum(row["data"].get("ecvgpo/reshaped_tokens", 0) for row in steps) > 0
 
     # The report shows the run, and the table in the terminal is that of the report.

@@ -1,7 +1,11 @@
-"""Every method at once with knobs that ask nothing of it: GRPO with as many responses, bit for bit."""
+"""Every method at once with knobs that ask nothing of it: GRPO with as many responses, bit for bit, in bf16.
+
+SaEI's attack is the first forward of the actor there, so that FSDP2 must not take its gradients' dtypes from it.
+"""
 
 import pytest
 import torch
+from precision import BF16
 
 pytestmark = pytest.mark.slow
 
@@ -30,8 +34,8 @@ SAME = (
 
 
 def test_neutral_knobs_are_grpo(train, tmp_path):
-    grpo = train("grpo", "grpo", 2, *WEIGHTS)
-    neutral = train("neutral", "[ecvgpo,vepo,saei]", 2, *WEIGHTS, *NEUTRAL)
+    grpo = train("grpo", "grpo", 2, *BF16, *WEIGHTS)
+    neutral = train("neutral", "[ecvgpo,vepo,saei]", 2, *BF16, *WEIGHTS, *NEUTRAL)
     for step in (1, 2):
         for name in SAME:
             assert neutral[step][name] == grpo[step][name], (step, name)

