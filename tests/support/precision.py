@@ -6,5 +6,5 @@ BF16 = [  # weights and optimizer states in float32, computation in bf16, gradie
     *(f"{FSDP.format(role=role)}.dtype=bfloat16" for role in ("actor", "ref")),
 ]
 # The rollout engine computes in float32 there, the actor in bf16: the mean distance of the sampled tokens'
-# log-probabilities in nats, and of their probabilities, is below this. Measured with the demo's model: up to 0.004 each.
+# log-probabilities in nats, and of their probabilities, is below this. Measured with the demo's model: at most 0.004.
 BF16_DISTANCE = 0.01
