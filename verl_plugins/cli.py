@@ -36,15 +36,16 @@ def main(argv: list[str] | None = None) -> int:
 
     plan = commands.add_parser(
         "plan",
-        help="estimate what a recipe needs of each GPU's memory, and what to turn down",
-        description="Estimates the memory of each GPU by phase of a step, from the config that the recipe composes. "
-        "Exit code 0 if it fits, 1 if not.",
+        help="estimate what a recipe needs of each GPU's and each machine's memory, and what to turn down",
+        description="Estimates the memory of each GPU and of each machine by phase of a step, from the config that the "
+        "recipe composes. Exit code 0 if it fits, 1 if not.",
     )
     plan.add_argument("recipe", type=Path, help="recipes/run_*.sh")
     plan.add_argument("overrides", nargs="*", help="what you would pass to the recipe")
     plan.add_argument("--gpus", type=int, default=8, help="of each machine (default: %(default)s)")
     plan.add_argument("--nodes", type=int, default=1, help="machines (default: %(default)s)")
     plan.add_argument("--memory", type=float, default=80, metavar="GIB", help="of a GPU (default: %(default)s)")
+    plan.add_argument("--host-memory", type=float, metavar="GIB", help="of a machine (default: not compared)")
 
     demo = commands.add_parser(
         "demo",
@@ -93,7 +94,8 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.command == "plan":
         from verl_plugins.plan.command import run_plan
 
-        return run_plan(arguments.recipe, arguments.gpus, arguments.nodes, arguments.memory, arguments.overrides)
+        memory = arguments.memory, arguments.host_memory
+        return run_plan(arguments.recipe, arguments.gpus, arguments.nodes, *memory, arguments.overrides)
     if arguments.command == "report":
         return _report(arguments.run_dir, arguments.val_file, arguments.out)
     from verl_plugins.demo.run import run_demo

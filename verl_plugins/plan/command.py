@@ -9,13 +9,16 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from verl_plugins.plan.advice import advice, fits
-from verl_plugins.plan.memory import GIB, Plan, plan
-from verl_plugins.plan.shape import shape_of
-from verl_plugins.plan.workload import workload_of
+from verl_plugins.plan.advice import Machines, advice, fits
+from verl_plugins.plan.host import Phase, pixel_bytes
+from verl_plugins.plan.memory import Plan, plan
+from verl_plugins.plan.shape import Shape, shape_of
+from verl_plugins.plan.workload import GIB, Workload, workload_of
 
 
-def run_plan(recipe: Path, gpus: int, nodes: int, memory_gib: float, overrides: Sequence[str]) -> int:
+def run_plan(
+    recipe: Path, gpus: int, nodes: int, memory_gib: float, host_memory_gib: float | None, overrides: Sequence[str]
+) -> int:
     """Print the plan of a recipe on ``nodes`` machines of ``gpus`` GPUs; 0 if it fits, else 1."""
     try:
         config = composed_by(recipe, gpus, nodes, overrides)
@@ -24,26 +27,64 @@ def run_plan(recipe: Path, gpus: int, nodes: int, memory_gib: float, overrides: 
     except ValueError as error:
         print(f"verl-plugins: {error}")
         return 1
-    load, memory = workload_of(config), int(memory_gib * GIB)
-    found = plan(shape, load, memory)
+    load = workload_of(config)
+    machines = Machines(int(memory_gib * GIB), None if host_memory_gib is None else int(host_memory_gib * GIB))
+    found = plan(shape, load, machines.gpu)
     print(f"{model}: {shape.parameters / 1e9:.2f} billion parameters, {load.gpus} GPUs of {memory_gib:g} GiB")
     print(f"estimated GiB of each GPU; {recipe.name} was not run for it\n")
-    print(table(found))
-    row = load.prompt + load.response
-    print(f"\nimage: at most {found.image_tokens} of a prompt's {load.prompt} tokens")
-    if found.image_tokens > load.prompt:
-        print("  LONGER THAN THE PROMPT: such rows are filtered out; set data.max_prompt_length or fewer pixels")
-    held = max(0, found.cache_tokens) // row
-    print(f"vLLM's KV cache: {max(0, found.cache_tokens):,} tokens, {held} rows of {row}")
-    print(f"memory of a machine: {found.host / GIB:.0f} GiB for weights on the host, beside Ray, vLLM and the data")
-    if fits(found, memory):
-        print(f"\nfits: the largest phase takes {found.peak / GIB:.1f} of {memory_gib:g} GiB")
+    print(table(found.phases))
+    print(f"\n{_limits(shape, load, found)}")
+    print("\nestimated GiB of a machine's own memory, beside Python, Ray and the data set\n")
+    print(table(found.host))
+    print(f"\n{_images(shape, load)}\n")
+    if fits(found, machines):
+        print(f"fits: {_largest(found, machines)}")
         return 0
-    changes, after = advice(shape, load, memory)
-    print(f"\ndoes not fit: the largest phase takes {found.peak / GIB:.1f} of {memory_gib:g} GiB")
-    verdict = "it fits" if fits(after, memory) else "it still does not; take more or larger GPUs, or LoRA"
-    print(f"turn down, and {verdict} ({after.peak / GIB:.1f} GiB):", *(f"  {change}" for change in changes), sep="\n")
+    overrides, after = advice(shape, load, machines)
+    print(f"does not fit: {_largest(found, machines)}")
+    if found.cache_lack:
+        needed = found.request_tokens * found.cached_token
+        print(f"vLLM would not start: it needs {needed / GIB:.1f} GiB of KV cache for its longest request")
+    verdict = "it fits" if fits(after, machines) else f"it still does not; {_last_resort(after, machines)}"
+    print(f"turn down, and {verdict} ({_largest(after, machines)}):", *(f"  {key}" for key in overrides), sep="\n")
     return 1
+
+
+def _limits(shape: Shape, load: Workload, found: Plan) -> str:
+    """What a prompt and vLLM's cache hold, against what they must."""
+    row = load.prompt + load.response
+    lines = [f"image: at most {found.image_tokens} of a prompt's {load.prompt} tokens"]
+    if found.image_tokens > load.prompt:
+        lines.append("  LONGER THAN THE PROMPT: such rows are filtered out; set data.max_prompt_length or fewer pixels")
+    longest = load.max_model_len or shape.longest
+    source = "rollout.max_model_len" if load.max_model_len else "the model's own, as rollout.max_model_len is not set"
+    held = f"{found.cache_tokens:,} tokens, {found.cache_tokens // row} rows of {row}"
+    lines.append(f"vLLM's KV cache: {held}; it must hold one request of {longest:,} ({source})")
+    if longest < row:
+        lines.append(f"  SHORTER THAN A ROW: responses are cut; set rollout.max_model_len to prompt + response, {row}")
+    return "\n".join(lines)
+
+
+def _images(shape: Shape, load: Workload) -> str:
+    """What of a machine's memory the numbers of rows are."""
+    size = pixel_bytes(shape, load) / 2**20
+    lines = [f"images: {load.rows:,} rows in a step, {size:.1f} MiB of pixel_values each at the most pixels"]
+    if load.validation_prompts is None:
+        lines.append("  validation's rows are not counted: neither data.val_batch_size nor data.val_max_samples is set")
+    return "\n".join(lines)
+
+
+def _largest(found: Plan, machines: Machines) -> str:
+    text = f"the largest phase takes {found.peak / GIB:.1f} of {machines.gpu / GIB:g} GiB"
+    if machines.host is None:
+        return text
+    return f"{text}, and of a machine {found.host_peak / GIB:.0f} of {machines.host / GIB:g}"
+
+
+def _last_resort(after: Plan, machines: Machines) -> str:
+    if machines.host is not None and after.host_peak > machines.host:
+        return "take a smaller data.train_batch_size, fewer pixels, or more machines"
+    return "take more or larger GPUs, or LoRA"
 
 
 def composed_by(recipe: Path, gpus: int, nodes: int, overrides: Sequence[str]) -> DictConfig:
@@ -64,12 +105,12 @@ def composed_by(recipe: Path, gpus: int, nodes: int, overrides: Sequence[str]) -
     return config
 
 
-def table(found: Plan) -> str:
-    """Parts by phase, in GiB."""
-    parts = list(dict.fromkeys(part for phase in found.phases.values() for part in phase))
-    rows = [["", *found.phases]]
-    rows += [[part, *(_gib(phase.get(part)) for phase in found.phases.values())] for part in parts]
-    rows.append(["sum", *(_gib(sum(phase.values())) for phase in found.phases.values())])
+def table(phases: dict[str, Phase]) -> str:
+    """Parts by phase, in GiB; without parts of which there is nothing."""
+    parts = list(dict.fromkeys(part for phase in phases.values() for part, size in phase.items() if size))
+    rows = [["", *phases]]
+    rows += [[part, *(_gib(phase.get(part)) for phase in phases.values())] for part in parts]
+    rows.append(["sum", *(_gib(sum(phase.values())) for phase in phases.values())])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)

@@ -21,6 +21,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "text_config": {
                 "hidden_size": 2048, "num_hidden_layers": 36, "intermediate_size": 11008, "num_attention_heads": 16,
                 "num_key_value_heads": 2, "vocab_size": 151936, "tie_word_embeddings": True,
+                "max_position_embeddings": 128000,
             },
             "vision_config": {**_QWEN2_5_VISION, "out_hidden_size": 2048},
         },
@@ -32,6 +33,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "text_config": {
                 "hidden_size": 3584, "num_hidden_layers": 28, "intermediate_size": 18944, "num_attention_heads": 28,
                 "num_key_value_heads": 4, "vocab_size": 152064, "tie_word_embeddings": False,
+                "max_position_embeddings": 128000,
             },
             "vision_config": {**_QWEN2_5_VISION, "out_hidden_size": 3584},
         },
@@ -43,6 +45,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "text_config": {
                 "hidden_size": 2560, "num_hidden_layers": 36, "intermediate_size": 9728, "num_attention_heads": 32,
                 "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936, "tie_word_embeddings": True,
+                "max_position_embeddings": 262144,
             },
             "vision_config": {
                 **_QWEN3_VISION, "depth": 24, "hidden_size": 1024, "intermediate_size": 4096, "out_hidden_size": 2560,
@@ -57,6 +60,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "text_config": {
                 "hidden_size": 4096, "num_hidden_layers": 36, "intermediate_size": 12288, "num_attention_heads": 32,
                 "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936, "tie_word_embeddings": False,
+                "max_position_embeddings": 262144,
             },
             "vision_config": {
                 **_QWEN3_VISION, "depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "out_hidden_size": 4096,
@@ -73,6 +77,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "text_config": {
                 "model_type": "qwen2", "hidden_size": 3584, "num_hidden_layers": 28, "intermediate_size": 18944,
                 "num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 151674, "tie_word_embeddings": False,
+                "max_position_embeddings": 32768,
             },
             "vision_config": {
                 "model_type": "internvl_vision", "hidden_size": 1024, "num_hidden_layers": 24,

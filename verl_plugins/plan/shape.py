@@ -19,8 +19,11 @@ class Layers:
         count: of the layers.
         hidden, intermediate: widths of the residual stream and of the feed-forward.
         query, key: widths of all query heads and of all key heads together.
-        is_gated: whether the feed-forward has a gate (SwiGLU).
+        key_heads: how many of the latter.
+        is_gated: whether the feed-forward has a gate (SwiGLU), and the norms are RMSNorms; else they are LayerNorms.
         has_head_norms: whether queries and keys are normalised head by head.
+        has_one_projection: whether queries, keys and values are one projection, which the values are a view of.
+        repeats_keys: whether verl's forward repeats keys and values for every query head before attention.
         parameters: of one layer.
     """
 
@@ -29,8 +32,11 @@ class Layers:
     intermediate: int
     query: int
     key: int
+    key_heads: int
     is_gated: bool
     has_head_norms: bool
+    has_one_projection: bool
+    repeats_keys: bool
     parameters: int
 
 
@@ -43,8 +49,11 @@ class Shape:
         vocabulary: rows of the output projection.
         is_tied: whether the embedding is the output projection, too.
         parameters, vision_parameters: of the whole model, and of its vision tower.
+        longest: tokens of the longest sequence that the model is made for.
         patch: side of a vision patch in pixels.
+        frames: that the processor makes of one image, each of them in pixel_values.
         patches_per_token: vision patches that make one token of the language model.
+        mergers: networks that turn the tower's states into those tokens: one, and one for each deepstack layer.
         tile_tokens: tokens of an image tile, for models that cut images into tiles; else 0.
         adapted_sides: sum over the linear layers of the language model of inputs + outputs, which is the parameters of
             a LoRA adapter of rank 1.
@@ -56,8 +65,11 @@ class Shape:
     is_tied: bool
     parameters: int
     vision_parameters: int
+    longest: int
     patch: int
+    frames: int
     patches_per_token: int
+    mergers: int
     tile_tokens: int
     adapted_sides: int
 
@@ -102,8 +114,11 @@ def shape_of_config(config: Any) -> Shape:
         is_tied=bool(config.tie_word_embeddings),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         vision_parameters=sum(parameter.numel() for parameter in towers),
+        longest=getattr(config, "max_position_embeddings", None) or text.max_position_embeddings,
         patch=vision.patch_size if merge else vision.patch_size[0],
+        frames=getattr(vision, "temporal_patch_size", 1),
         patches_per_token=merge**2 if merge else round(config.downsample_ratio**-2),
+        mergers=1 + len(getattr(vision, "deepstack_visual_indexes", ())),
         tile_tokens=0 if merge else config.image_seq_length,
         adapted_sides=sum(linear.in_features + linear.out_features for linear in linears),
     )
@@ -117,13 +132,17 @@ def _layers(config: Any, model: Any, is_vision: bool) -> Layers:
     stacks = (m for name, m in model.named_modules() if name.rpartition(".")[2] in names and len(list(m)) == count)
     layer = next(stacks)[0]
     found = {name.rpartition(".")[2]: type(module).__name__ for name, module in layer.named_modules()}
+    key_heads = getattr(config, "num_key_value_heads", None) or heads
     return Layers(
         count=count,
         hidden=config.hidden_size,
         intermediate=config.intermediate_size,
         query=heads * head,
-        key=(getattr(config, "num_key_value_heads", None) or heads) * head,
+        key=key_heads * head,
+        key_heads=key_heads,
         is_gated="gate_proj" in found,
         has_head_norms=found.get("q_norm", "Identity") != "Identity",
+        has_one_projection="qkv" in found,
+        repeats_keys="qwen2_5_vl" in config.model_type,  # verl/models/transformers/qwen2_vl.py
         parameters=sum(parameter.numel() for parameter in layer.parameters()),
     )

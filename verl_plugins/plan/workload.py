@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 BYTES = {"fp32": 4, "float32": 4, "bf16": 2, "bfloat16": 2, "fp16": 2, "float16": 2}
 TEXT_OF_A_ROW = 256  # tokens beside the image's, of the shortest rows that a micro-batch is planned for
+GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,19 @@ class Workload:
         is_checkpointed: activations are recomputed layer by layer.
         is_vision_frozen: the vision tower is not trained.
         lora_rank: 0 if all weights are trained.
-        has_entropy_loss: the loss has the entropy in it; ``is_entropy_recomputed`` in its backward.
+        has_entropy_loss: the loss has the entropy in it.
+        is_entropy_compiled, is_entropy_chunked, is_entropy_recomputed: how verl computes it: by torch.compile, in
+            chunks, and again in the backward.
         offloads_weights, offloads_optimizer: to the host while they are not used.
         has_reference: a reference policy, on the host but for the layer at work.
         reference_bytes: of its stored weights.
         vllm_share: of a GPU's memory, for vLLM.
         vllm_gpus: that share one copy of the model there.
-        sequences: that vLLM works on at once.
+        max_model_len: tokens of the longest request to vLLM; None: of the model.
+        rows: responses of a step.
+        validation_prompts: of a validation batch; None: as many as the data files have.
+        validation_responses: to each of them.
+        image_cache: bytes of processed images that a vLLM server keeps.
         fused_kernels: FlashAttention's attention and cross-entropy, as on a GPU; else torch's own.
     """
 
@@ -50,6 +57,8 @@ class Workload:
     is_vision_frozen: bool = False
     lora_rank: int = 0
     has_entropy_loss: bool = False
+    is_entropy_compiled: bool = True
+    is_entropy_chunked: bool = False
     is_entropy_recomputed: bool = False
     offloads_weights: bool = False
     offloads_optimizer: bool = False
@@ -57,7 +66,11 @@ class Workload:
     reference_bytes: int = 4
     vllm_share: float = 0.5
     vllm_gpus: int = 1
-    sequences: int = 256
+    max_model_len: int | None = None
+    rows: int = 0
+    validation_prompts: int | None = 0
+    validation_responses: int = 1
+    image_cache: int = 4 * GIB
     fused_kernels: bool = True
 
 
@@ -89,7 +102,9 @@ def workload_of(config: DictConfig) -> Workload:
         is_vision_frozen=bool(actor.freeze_vision_tower) or run.model.lora_rank > 0,
         lora_rank=run.model.lora_rank,
         has_entropy_loss=actor.entropy_coeff != 0 or bool(actor.calculate_entropy),
-        is_entropy_recomputed=actor.entropy_checkpointing,
+        is_entropy_compiled=bool(run.model.use_remove_padding and fsdp.use_torch_compile),
+        is_entropy_chunked=bool(run.model.use_remove_padding and fsdp.entropy_from_logits_with_chunking),
+        is_entropy_recomputed=fsdp.entropy_checkpointing,
         offloads_weights=fsdp.param_offload,
         offloads_optimizer=fsdp.optimizer_offload,
         has_reference=run.model.lora_rank == 0
@@ -97,8 +112,20 @@ def workload_of(config: DictConfig) -> Workload:
         reference_bytes=BYTES[run.ref.fsdp_config.model_dtype],
         vllm_share=rollout.gpu_memory_utilization,
         vllm_gpus=rollout.tensor_model_parallel_size,
-        sequences=rollout.max_num_seqs,
+        max_model_len=rollout.max_model_len,
+        rows=data.train_batch_size * rollout.n,
+        validation_prompts=_validation_prompts(config),
+        validation_responses=rollout.val_kwargs.n,
+        image_cache=int(GIB * OmegaConf.select(rollout, "engine_kwargs.vllm.mm_processor_cache_gb", default=4)),
     )
+
+
+def _validation_prompts(config: DictConfig) -> int | None:
+    data = config.data
+    if config.trainer.test_freq <= 0 and not config.trainer.val_before_train:
+        return 0
+    limits = [limit for limit in (data.val_batch_size, data.val_max_samples) if limit and limit > 0]
+    return min(limits) if limits else None
 
 
 def _image_pixels(kwargs: Any) -> int:
