@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-BLOCK = 4096
+BLOCK = 2048
 
 
 def divergence_triton(logits: Tensor, perturbed_logits: Tensor, scale: Tensor, floor: float) -> Tensor:
@@ -89,7 +89,7 @@ def _kernel(
         s = q / twice_m
         u = tl.where(inside, 4.0 * r * s, 1.0)
         x_ = r - s
-        phi = tl.log(u) + x_ * d + ((1.0 - u) - x_ * x_) * u
+        phi = tl.log(u) + x_ * d + ((1.0 - u) - x_ * x_)
         jsd += tl.where(inside, 0.25 * twice_m * phi, 0.0)
         kl += tl.where(inside, p * d - (p - q), 0.0)
         entropy -= p * log_p
