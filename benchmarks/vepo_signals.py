@@ -2,7 +2,8 @@
 
     python benchmarks/vepo_signals.py [--tokens 1024] [--vocabulary 151936] [--rounds 5]
 
-On a GPU, also the share of the copy bandwidth measured in the same run. Prints a Markdown table.
+Prints Markdown tables. On a CPU also the times with one thread, and with a core kept busy by another process; on a GPU
+also the share of the copy bandwidth measured in the same run.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import median
 
 import torch
@@ -33,12 +36,7 @@ def main() -> None:
         print(extra_memory(arguments.memory_of, logits, perturbed))
         return
 
-    times = {name: [] for name in VERSIONS}
-    for version in VERSIONS.values():
-        version(logits[:8], perturbed[:8])  # warm up
-    for _ in range(arguments.rounds):  # interleaved, so that a noisy machine hits both
-        for name, version in VERSIONS.items():
-            times[name].append(timed(version, logits, perturbed))
+    times = interleaved_times(arguments.rounds, logits, perturbed)
     reference = exact_jsd(logits[:64], perturbed[:64])
     print(f"{arguments.tokens} tokens x {arguments.vocabulary} vocabulary, bf16, {hardware(device)}\n")
     print("| version | seconds (median) | times faster | extra memory, MiB | relative error of the JSD, at most |")
@@ -47,10 +45,20 @@ def main() -> None:
         error = ((version(logits[:64], perturbed[:64])[0].double() - reference).abs() / reference).max().item()
         own = [sys.executable, __file__, f"--tokens={arguments.tokens}", f"--vocabulary={arguments.vocabulary}"]
         memory = float(subprocess.run([*own, f"--memory-of={name}"], capture_output=True, text=True, check=True).stdout)
-        ratio = median(a / b for a, b in zip(times["straightforward"], times[name], strict=True))
-        print(f"| {name} | {median(times[name]):.3f} | {ratio:.1f} | {memory:.0f} | {error:.1e} |")
+        print(f"| {name} | {median(times[name]):.3f} | {ratio(times, name):.1f} | {memory:.0f} | {error:.1e} |")
     if device == "cuda":
         print(f"\nshare of the measured copy bandwidth: {bandwidth_share(logits, median(times['chunked'])):.0%}")
+        return
+
+    print("\n| setting | straightforward, seconds (median) | chunked, seconds (median) | times faster |")
+    print("|---|---|---|---|")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    print_setting("one thread", interleaved_times(arguments.rounds, logits, perturbed))
+    torch.set_num_threads(threads)
+    print_setting(f"{threads} threads", times)
+    with busy_process():
+        print_setting(f"{threads} threads, a busy process", interleaved_times(arguments.rounds, logits, perturbed))
 
 
 def inputs(tokens: int, vocabulary: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,6 +88,38 @@ def chunked(logits: torch.Tensor, perturbed: torch.Tensor) -> tuple[torch.Tensor
 
 
 VERSIONS = {"straightforward": straightforward, "chunked": chunked}
+
+
+def interleaved_times(rounds: int, logits: torch.Tensor, perturbed: torch.Tensor) -> dict[str, list[float]]:
+    """Seconds of every version in every round; interleaved, so that a noisy machine hits all of them."""
+    for version in VERSIONS.values():
+        version(logits[:8], perturbed[:8])  # warm up
+    times = {name: [] for name in VERSIONS}
+    for _ in range(rounds):
+        for name, version in VERSIONS.items():
+            times[name].append(timed(version, logits, perturbed))
+    return times
+
+
+def ratio(times: dict[str, list[float]], name: str) -> float:
+    """How many times faster than the straightforward version of the same round; the median."""
+    return median(a / b for a, b in zip(times["straightforward"], times[name], strict=True))
+
+
+def print_setting(setting: str, times: dict[str, list[float]]) -> None:
+    straightforward, chunked = median(times["straightforward"]), median(times["chunked"])
+    print(f"| {setting} | {straightforward:.3f} | {chunked:.3f} | {ratio(times, 'chunked'):.1f} |", flush=True)
+
+
+@contextmanager
+def busy_process() -> Iterator[None]:
+    """Another process that computes without pause."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def timed(version, *arguments) -> float:

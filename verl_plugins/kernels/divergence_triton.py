@@ -1,5 +1,11 @@
 """The divergences of ``divergence.py`` as one Triton kernel: a program a token, logits read twice, nothing written but
-the five results. Imported on CUDA only."""
+the five results. Imported on CUDA only.
+
+Logits are read in loads of 128 bits if the vocabulary, and with it the distance of two rows, is a multiple of 16, as
+Qwen's is. InternVL3's 151,674 is not: 16-bit loads. By the compiled code, an H100 then issues 132 instructions for an
+element instead of 120: 1.04 clocks of an SM instead of 0.94, where memory needs 0.55 to read both bf16 logits twice.
+Starting every row at the 16-byte boundary before it makes the loads wide, but its masks cost as many instructions.
+"""
 
 from __future__ import annotations
 
