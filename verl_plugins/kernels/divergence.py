@@ -49,7 +49,9 @@ def divergence(logits: Tensor, perturbed_logits: Tensor, temperature: float | Te
     if logits.shape != perturbed_logits.shape or logits.dim() != 2:
         shapes = tuple(logits.shape), tuple(perturbed_logits.shape)
         raise ValueError(f"logits, perturbed_logits: got shapes {shapes}, expected one shape (tokens, vocabulary)")
-    scale = 1.0 / torch.as_tensor(temperature, dtype=torch.float32, device=logits.device).expand(len(logits))
+    if not isinstance(temperature, Tensor):  # filled in on the device: as_tensor would copy from the host and wait
+        temperature = torch.full((len(logits),), temperature, dtype=torch.float32, device=logits.device)
+    scale = 1.0 / temperature
     with torch.no_grad():
         if logits.is_cuda:
             from verl_plugins.kernels.divergence_triton import divergence_triton
