@@ -135,9 +135,8 @@ def _forward(
             entropy = torch.zeros(mask.shape, device=states.device)
             entropy[at.rows, at.within] = entropy_and_gradient(head, states.detach(), at.temperature)[0]
             selected = select_tokens(entropy, mask, config, noise)
-        chosen = (
-            selected[at.rows, at.within].nonzero().squeeze(1)
-        )  # once: a boolean index waits for the device each time
+        # positions and not a mask, which would wait for the device at each use
+        chosen = selected[at.rows, at.within].nonzero().squeeze(1)
         rows, weight = at.rows[chosen], 1.0 / selected.sum(dim=1).clamp_min(1)
         entropy, gradient = entropy_and_gradient(
             head, states[chosen].detach(), at.temperature[chosen], weight[rows] if with_gradient else None
