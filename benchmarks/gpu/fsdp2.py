@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import torch
 import torch.distributed as dist
@@ -15,11 +14,10 @@ from verl.utils.fsdp_utils import apply_fsdp2, fsdp2_load_full_state_dict
 
 from gpu.device import verl_works_on
 from gpu.line import Line, not_run
-from gpu.tiny import build_engine, micro_batch
+from gpu.tiny import build_engine, freeze_vision_tower, micro_batch
 from verl_plugins.engine import STATISTICS
 from verl_plugins.engine.adversarial import Adversarial, adversarial_images
-from verl_plugins.engine.frozen_vision import FrozenVisionEngine, vision_tower
-from verl_plugins.engine.fsdp import EntropyEngine
+from verl_plugins.engine.frozen_vision import vision_tower
 from verl_plugins.methods.saei import SaEIConfig
 
 SHARPNESS = 4  # as in hooks.py
@@ -56,7 +54,7 @@ def case(name: str, device: str, is_frozen: bool = False, is_offloaded: bool = F
         return Line(name, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", expected, is_ok=False)
     before, after, _ = statistics["model_output"][STATISTICS].mean(dim=0).tolist()
     shared = found.keys() & float32.keys()
-    pair = (torch.cat([gradients[key].flatten() for key in sorted(shared)]) for gradients in (found, float32))
+    pair = (torch.cat([gradients[key].flatten() for key in sorted(shared)]).double() for gradients in (found, float32))
     cosine = torch.cosine_similarity(*pair, dim=0).item()
     is_ok = found.keys() == float32.keys() and cosine >= LEAST_COSINE and not (is_frozen and vision_blocks)
     figure = f"{len(found)} of {len(float32)} weights have one, cosine {cosine:.4f}"
@@ -66,14 +64,12 @@ def case(name: str, device: str, is_frozen: bool = False, is_offloaded: bool = F
 
 
 def plain_engine(is_frozen: bool) -> Any:
-    """The tiny model in float32 on the CPU, checkpointed, built as the package's engine builds verl's."""
+    """The tiny model in float32 on the CPU, checkpointed."""
     engine = build_engine(SHARPNESS)
     engine.module.gradient_checkpointing_enable({"use_reentrant": False})
     engine.model_config.enable_gradient_checkpointing = True
     if is_frozen:
-        engine.__class__ = FrozenVisionEngine
-        with mock.patch.object(EntropyEngine, "_build_module", lambda _: engine.module):
-            engine._build_module()
+        freeze_vision_tower(engine)
     return engine
 
 

@@ -38,7 +38,7 @@ class Stage:
 
 STAGES = (
     Stage("kernel", "VEPO's Triton kernel: numbers against float64, offsets beyond 2^31, bytes a second", 120),
-    Stage("hooks", "The counterfactual and the attack of a tiny model, against the CPU's float32", 150),
+    Stage("hooks", "VEPO's counterfactual and SaEI's attack of a tiny model, against the CPU's float32", 150),
     Stage("fsdp2", "FSDP2 with bf16 mixed precision: the attack is the first forward, then an update", 150),
     Stage("true_size", "Qwen2.5-VL-3B's sizes, random weights: time and memory beside the plan", 180),
     Stage("entropy", "verl's entropy under torch.compile: compilations, time, memory", 150),

@@ -19,7 +19,17 @@ from gpu import ROOT
 sys.path.append(str(ROOT / "tests" / "unit"))
 from tiny_engine import build_engine, micro_batch, pack_as_verl_does
 
-__all__ = ["build_engine", "micro_batch", "packed_rows"]
+from verl_plugins.engine.frozen_vision import FrozenVisionEngine
+from verl_plugins.engine.fsdp import EntropyEngine
+
+__all__ = ["build_engine", "freeze_vision_tower", "micro_batch", "packed_rows"]
+
+
+def freeze_vision_tower(engine: Any) -> None:
+    """Do to the engine's model what ``FrozenVisionEngine`` does to the one that verl builds."""
+    engine.__class__ = FrozenVisionEngine
+    with mock.patch.object(EntropyEngine, "_build_module", lambda engine: engine.module):
+        engine._build_module()
 
 
 @contextmanager

@@ -19,13 +19,12 @@ from verl.utils import tensordict_utils as tu
 
 from gpu.device import GIB, Cost, measured, move_inputs, verl_works_on
 from gpu.line import Line
-from gpu.tiny import packed_rows
+from gpu.tiny import freeze_vision_tower, packed_rows
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_config, build_processor
 from verl_plugins.engine.adversarial import Adversarial, adversarial_images
 from verl_plugins.engine.bare import Row, bare_engine, worker_batch
 from verl_plugins.engine.counterfactual import COUNTERFACTUAL, Counterfactual, _perturbed_images
-from verl_plugins.engine.frozen_vision import vision_tower
 from verl_plugins.methods.saei import SaEIConfig
 from verl_plugins.plan import memory
 from verl_plugins.plan.models import CONFIGS
@@ -33,8 +32,9 @@ from verl_plugins.plan.shape import shape_of_config
 from verl_plugins.plan.workload import Workload
 
 MODEL = "Qwen/Qwen2.5-VL-3B-Instruct"
-HEIGHT, WIDTH = 980, 1008  # 0.99 megapixels, 1,260 tokens
-ROWS, RESPONSE = 8, 250  # with about 15 tokens of text, 12,200 in all: a micro-batch of the recipes
+# Height and width of the images, rows, tokens of a response. On a GPU 0.99 megapixels and 1,260 tokens an image, 12,200
+# tokens in all: a micro-batch of the recipes.
+SIZES = {"cuda": (980, 1008, 8, 250), "cpu": (112, 84, 2, 6)}
 OVER_PLAN = 1.2  # a peak so much above the plan fails: the planner's tolerance, benchmarks/plan.py
 NOISE_SHARE = 0.1  # of VEPO's forwards, for drawing the noise
 
@@ -53,13 +53,12 @@ class TrueSize:
 
     def __init__(self, device: str):
         self.device = device
-        is_small = device == "cpu"
-        height, width, rows, response = (112, 84, 2, 6) if is_small else (HEIGHT, WIDTH, ROWS, RESPONSE)
+        height, width, rows, response = SIZES[device]
         processor = build_processor(TASKS["grounding"])
         processor.image_processor = Qwen2VLImageProcessor(
             patch_size=14, merge_size=2, min_pixels=3136, max_pixels=1_000_000
         )
-        config: Any = build_config(processor.tokenizer) if is_small else true_config(processor.tokenizer)
+        config: Any = (true_config if device == "cuda" else build_config)(processor.tokenizer)
         with torch.device(device):
             self.model = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16).eval()
         move_inputs(self.model, device, torch.bfloat16)
@@ -115,8 +114,7 @@ class TrueSize:
     def update(self) -> Line:
         """Forward and backward of the log-probabilities, vision tower frozen; gradients exist from the first call."""
         self.checkpointed()
-        vision_tower(self.model).requires_grad_(False)
-        self.model.disable_input_require_grads()
+        freeze_vision_tower(self.engine)
         self.model.train()
 
         def loss(model_output: dict[str, Tensor], data: TensorDict, dp_group: Any) -> tuple[Tensor, dict]:
