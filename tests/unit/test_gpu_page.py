@@ -20,7 +20,13 @@ FAKES = {
     "good": "def measure(device):\n    yield Line('speed', '3 | 4 ms', '< 5', True, raw={'seconds': 3e-3})",
     "crashing": "def measure(device):\n    yield Line('first', '1')\n    raise ValueError('no such device')",
     "aborting": "import os\ndef measure(device):\n    yield Line('first', '1')\n    os.abort()",
-    "hanging": "import time\ndef measure(device):\n    yield Line('first', device)\n    time.sleep(60)",
+    "hanging": (
+        "import subprocess, time\n"
+        "def measure(device):\n"
+        "    child = subprocess.Popen(['sleep', '60'])\n"
+        "    yield Line('first', device, raw={'child': child.pid})\n"
+        "    time.sleep(60)"
+    ),
     "false": "def measure(device):\n    yield Line('error', '2', '< 1', False)",
 }
 
@@ -47,8 +53,11 @@ def test_a_failing_and_a_hanging_stage_leave_the_others(stages, tmp_path, monkey
     assert "killed after 2 s, its limit; its log: hanging.log" in text
     assert "| error | 2 | < 1 | **FAIL** |" in text
     assert text.count("| first | 1 |  |  |") == 2 and "| first | cpu |  |  |" in text  # written before the end
-    (good,) = [stage for stage in json.loads((tmp_path / "page.json").read_text())["stages"] if stage["name"] == "good"]
-    assert good["lines"][0]["raw"] == {"seconds": 3e-3} and good["failure"] == ""
+    found = {stage["name"]: stage for stage in json.loads((tmp_path / "page.json").read_text())["stages"]}
+    assert found["good"]["lines"][0]["raw"] == {"seconds": 3e-3} and found["good"]["failure"] == ""
+    assert found["hanging"]["seconds"] < 20
+    child = Path(f"/proc/{found['hanging']['lines'][0]['raw']['child']}/stat")
+    assert not child.exists() or child.read_text().split()[2] == "Z"  # killed with its parent
 
 
 def test_all_is_well_where_nothing_failed(stages, tmp_path, monkeypatch):
