@@ -98,7 +98,7 @@ class TrueSize:
         yield Line(
             f"VEPO's gaussian noise of {len(self.data)} images",
             f"{noise.seconds * 1e3:.0f} ms, {noise.seconds / forwards.seconds:.1%} of the forwards",
-            f"<= {NOISE_SHARE:.0%} of the forwards",
+            f"<= {NOISE_SHARE:.0%} of the forwards" if self.device == "cuda" else "",
             noise.seconds <= NOISE_SHARE * forwards.seconds if self.device == "cuda" else None,
             raw={"seconds": noise.seconds},
         )

@@ -76,6 +76,15 @@ def test_a_stage_without_time_left_is_not_started_and_fails(stages, tmp_path):
     assert "- good: no time was left of the 2 s\n" in page("cpu", FACTS, outcomes)
 
 
+@pytest.mark.slow  # takes a minute: three processes that import verl
+def test_the_stages_with_the_packages_engine_run_to_their_end_on_a_cpu(tmp_path):
+    """That their lines hold is for tests of their own, and for a GPU."""
+    chosen = [stage for stage in STAGES if stage.name in ("hooks", "fsdp2", "true_size")]
+    outcomes = run_stages(chosen, "cpu", tmp_path)
+    assert [(outcome.failure, outcome.not_run) for outcome in outcomes] == [("", "")] * 3
+    assert all(outcome.lines for outcome in outcomes)
+
+
 def test_the_head_says_whose_figures_they_are():
     assert page("cpu", FACTS, []).startswith("# Rehearsed on a CPU: no figure here is a GPU's\n")
     assert page("cuda", FACTS, []).startswith("# Run on a GPU: the machine\n")
