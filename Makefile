@@ -19,7 +19,7 @@ lint: $(INSTALLED)
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 unit: $(INSTALLED)
-	$(BIN)/pytest -n 2 -m "not slow" tests/unit
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow" tests/unit # two processes on two cores: more threads would wait
 
 e2e: $(INSTALLED)
 	$(BIN)/pytest -m slow --durations=0 --durations-min=10 tests
