@@ -14,10 +14,11 @@ from verl.utils.fsdp_utils import apply_fsdp2, fsdp2_load_full_state_dict
 
 from gpu.device import verl_works_on
 from gpu.line import Line, not_run
-from gpu.tiny import build_engine, freeze_vision_tower, micro_batch
+from gpu.tiny import as_built, build_engine, micro_batch
 from verl_plugins.engine import STATISTICS
 from verl_plugins.engine.adversarial import Adversarial, adversarial_images
-from verl_plugins.engine.frozen_vision import vision_tower
+from verl_plugins.engine.frozen_vision import FrozenVisionEngine, vision_tower
+from verl_plugins.engine.fsdp import EntropyEngine
 from verl_plugins.methods.saei import SaEIConfig
 
 SHARPNESS = 4  # as in hooks.py
@@ -68,8 +69,7 @@ def plain_engine(is_frozen: bool) -> Any:
     engine = build_engine(SHARPNESS)
     engine.module.gradient_checkpointing_enable({"use_reentrant": False})
     engine.model_config.enable_gradient_checkpointing = True
-    if is_frozen:
-        freeze_vision_tower(engine)
+    as_built(engine, FrozenVisionEngine if is_frozen else EntropyEngine)
     return engine
 
 

@@ -62,18 +62,22 @@ class Hooks:
         return (self.statistics[:, 1] - self.statistics[:, 0]).mean().item()
 
 
-# Largest difference of a signal in nats, and smallest share of equal pixels. The attack takes the sign of a gradient:
-# where that is near zero, rounding decides, so pixels differ in single places and with bf16 in more.
-LIMITS = {"float32": (5e-3, 0.98), "bfloat16": (0.5, 0.75)}
+# Largest error of a signal, as the norm of the difference to that of the signal over all tokens; and smallest share of
+# equal pixels. The attack takes the sign of a gradient: near zero rounding decides, so pixels differ in single places,
+# with bf16 in more. On a CPU bf16 is 4.2% off, and 86% of its pixels are equal.
+LIMITS = {"float32": (1e-3, 0.98), "bfloat16": (0.1, 0.75)}
 
 
 def compare(found: Hooks, reference: Hooks, name: str) -> Iterator[Line]:
     limit, least = LIMITS[name.rpartition(" ")[2]]
-    off = {key: (found.signals[key] - reference.signals[key]).abs().max().item() for key in reference.signals}
-    worst = max(off, key=off.__getitem__)
-    is_ok = max(off.values()) < limit and all(signal.isfinite().all().item() for signal in found.signals.values())
-    figure = f"at most {off[worst]:.1e} nats off ({worst})"
-    yield Line(f"counterfactual, {name}", figure, f"< {limit:g}", is_ok, raw={f"off_{k}": v for k, v in off.items()})
+    errors = {
+        key: ((found.signals[key] - expected).norm() / expected.norm()).item()
+        for key, expected in reference.signals.items()
+    }
+    is_ok = all(error < limit for error in errors.values())  # nan is not
+    raw = {f"error_{key}": error for key, error in errors.items()}
+    worst = max(errors, key=errors.__getitem__)
+    yield Line(f"counterfactual, {name}", f"off by {errors[worst]:.2%} ({worst})", f"< {limit:.1%}", is_ok, raw=raw)
     same = (found.pixels == reference.pixels).float().mean().item()
     rise, rise_on_cpu = found.rise(), reference.rise()
     yield Line(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
@@ -10,25 +9,21 @@ from typing import Any
 from unittest import mock
 
 import torch
+from tiny_engine import build_engine, micro_batch, pack_as_verl_does
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from verl.models.transformers import qwen2_vl
+from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
-from gpu import ROOT
-
-sys.path.append(str(ROOT / "tests" / "unit"))
-from tiny_engine import build_engine, micro_batch, pack_as_verl_does
-
-from verl_plugins.engine.frozen_vision import FrozenVisionEngine
 from verl_plugins.engine.fsdp import EntropyEngine
 
-__all__ = ["build_engine", "freeze_vision_tower", "micro_batch", "packed_rows"]
+__all__ = ["as_built", "build_engine", "micro_batch", "packed_rows"]
 
 
-def freeze_vision_tower(engine: Any) -> None:
-    """Do to the engine's model what ``FrozenVisionEngine`` does to the one that verl builds."""
-    engine.__class__ = FrozenVisionEngine
-    with mock.patch.object(EntropyEngine, "_build_module", lambda engine: engine.module):
+def as_built(engine: Any, engine_class: type[EntropyEngine]) -> None:
+    """Do to the engine's model what ``engine_class`` does to the one that verl builds."""
+    engine.__class__ = engine_class
+    with mock.patch.object(FSDPEngineWithLMHead, "_build_module", lambda engine: engine.module):
         engine._build_module()
 
 

@@ -19,12 +19,14 @@ from verl.utils import tensordict_utils as tu
 
 from gpu.device import GIB, Cost, measured, move_inputs, verl_works_on
 from gpu.line import Line
-from gpu.tiny import freeze_vision_tower, packed_rows
+from gpu.tiny import as_built, packed_rows
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_config, build_processor
 from verl_plugins.engine.adversarial import Adversarial, adversarial_images
 from verl_plugins.engine.bare import Row, bare_engine, worker_batch
 from verl_plugins.engine.counterfactual import COUNTERFACTUAL, Counterfactual, _perturbed_images
+from verl_plugins.engine.frozen_vision import FrozenVisionEngine
+from verl_plugins.engine.fsdp import EntropyEngine
 from verl_plugins.methods.saei import SaEIConfig
 from verl_plugins.plan import memory
 from verl_plugins.plan.models import CONFIGS
@@ -105,7 +107,7 @@ class TrueSize:
 
     def saei(self) -> Line:
         """One step: forward, backward to the pixels, forward."""
-        self.checkpointed()
+        self.checkpointed(EntropyEngine)
         request = Adversarial(SaEIConfig(steps=1), seed=1, step=1)
         data = self.data.clone(recurse=False)
         cost = second_time(self.device, lambda: adversarial_images(self.engine, data, request))
@@ -113,8 +115,7 @@ class TrueSize:
 
     def update(self) -> Line:
         """Forward and backward of the log-probabilities, vision tower frozen; gradients exist from the first call."""
-        self.checkpointed()
-        freeze_vision_tower(self.engine)
+        self.checkpointed(FrozenVisionEngine)
         self.model.train()
 
         def loss(model_output: dict[str, Tensor], data: TensorDict, dp_group: Any) -> tuple[Tensor, dict]:
@@ -126,14 +127,15 @@ class TrueSize:
         cost = second_time(self.device, step)
         return self.line("update, vision tower frozen", cost, memory.update(self.shape, self.load))
 
-    def checkpointed(self) -> None:
-        """As the recipes train."""
+    def checkpointed(self, engine_class: type[EntropyEngine]) -> None:
+        """Prepare the model as the recipes do, for this engine."""
         self.engine.model_config.enable_gradient_checkpointing = True
         self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        as_built(self.engine, engine_class)
 
     def line(self, what: str, cost: Cost, planned: memory.Phase) -> Line:
-        """Time and peak beside the plan's parts, without the weights that FSDP gathers: here is no FSDP."""
-        plan = sum(size for part, size in planned.items() if part != "gathered weights")
+        """Time and peak beside the plan's parts, but for what FSDP gathers: here is no FSDP."""
+        plan = sum(size for part, size in planned.items() if not part.startswith("gathered"))
         figure, raw = f"{cost.seconds * 1e3:.0f} ms", {"seconds": cost.seconds, "planned_bytes": float(plan)}
         if cost.peak_bytes is None:
             return Line(what, figure, raw=raw)
