@@ -39,8 +39,8 @@ ROLLOUT=(
     actor_rollout_ref.rollout.tensor_model_parallel_size="$TP"
     actor_rollout_ref.rollout.gpu_memory_utilization="${GPU_MEMORY_UTILIZATION:-0.6}"
     +actor_rollout_ref.rollout.engine_kwargs.vllm.limit_mm_per_prompt="{video:0}" # else vLLM encodes a dummy video when it starts
-    # GiB of processed images in each of a server's two processes; 4 by default, 64 on a machine with 8 servers. An image
-    # comes back only while its prompt's responses are sampled.
+    # GiB of processed images that each server keeps; 4 by default, 32 on a machine with 8 servers. An image comes back
+    # only while its prompt's responses are sampled.
     +actor_rollout_ref.rollout.engine_kwargs.vllm.mm_processor_cache_gb=1
 )
 TRAINER=(
