@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from precision import BF16
+from precision import BF16, FEW_PROMPTS
 
 from verl_plugins.watchdog import marked_processes
 
@@ -29,9 +29,9 @@ class DemoRun:
 
 @pytest.fixture(scope="session")
 def demo_run(demo_assets, tmp_path_factory):
-    run_dir, cache, steps = tmp_path_factory.mktemp("demo") / "run", demo_assets[0].parent.parent, 6
+    run_dir, cache, steps = tmp_path_factory.mktemp("demo") / "run", demo_assets[0].parent.parent, 4
     command = [sys.executable, "-m", "verl_plugins.cli", "demo", f"--out={run_dir}", f"--cache={cache}"]
-    command += [f"--steps={steps}", *BF16, "trainer.save_freq=2", "algorithm.ecvgpo.delta=0.5"]
+    command += [f"--steps={steps}", *BF16, *FEW_PROMPTS, "trainer.save_freq=2", "algorithm.ecvgpo.delta=0.5"]
     sampling = "actor_rollout_ref.rollout.val_kwargs"
     command += [f"{sampling}.temperature=0", f"{sampling}.do_sample=false"]
     latest = run_dir / "checkpoints" / "latest_checkpointed_iteration.txt"

@@ -5,7 +5,7 @@ SaEI's attack is the first forward of the actor there, so that FSDP2 must not ta
 
 import pytest
 import torch
-from precision import BF16
+from precision import BF16, FEW_PROMPTS
 
 pytestmark = pytest.mark.slow
 
@@ -34,8 +34,8 @@ SAME = (
 
 
 def test_neutral_knobs_are_grpo(train, tmp_path):
-    grpo = train("grpo", "grpo", 2, *BF16, *WEIGHTS)
-    neutral = train("neutral", "[ecvgpo,vepo,saei]", 2, *BF16, *WEIGHTS, *NEUTRAL)
+    grpo = train("grpo", "grpo", 2, *BF16, *FEW_PROMPTS, *WEIGHTS)
+    neutral = train("neutral", "[ecvgpo,vepo,saei]", 2, *BF16, *FEW_PROMPTS, *WEIGHTS, *NEUTRAL)
     for step in (1, 2):
         for name in SAME:
             assert neutral[step][name] == grpo[step][name], (step, name)

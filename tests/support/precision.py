@@ -5,6 +5,8 @@ BF16 = [  # weights and optimizer states in float32, computation in bf16, gradie
     *(f"{FSDP.format(role=role)}.mixed_precision.param_dtype=bf16" for role in ("actor", "ref")),
     *(f"{FSDP.format(role=role)}.dtype=bfloat16" for role in ("actor", "ref")),
 ]
+# Half the demo's prompts of a step: processors without AVX-512 compute bf16 in software, several times as long.
+FEW_PROMPTS = ["data.train_batch_size=4", "actor_rollout_ref.actor.ppo_mini_batch_size=4"]
 # The rollout engine computes in float32 there, the actor in bf16: the mean distance of the sampled tokens'
 # log-probabilities in nats, and of their probabilities, is below this. Measured with the demo's model: at most 0.004.
 BF16_DISTANCE = 0.01
