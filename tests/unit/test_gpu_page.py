@@ -77,12 +77,10 @@ def test_a_stage_without_time_left_is_not_started_and_fails(stages, tmp_path):
 
 
 @pytest.mark.slow  # takes a minute: three processes that import verl
-def test_the_stages_with_the_packages_engine_run_to_their_end_on_a_cpu(tmp_path):
-    """That their lines hold is for tests of their own, and for a GPU."""
+def test_nothing_fails_on_a_cpu_in_the_stages_with_the_packages_engine(tmp_path):
     chosen = [stage for stage in STAGES if stage.name in ("hooks", "fsdp2", "true_size")]
     outcomes = run_stages(chosen, "cpu", tmp_path)
-    assert [(outcome.failure, outcome.not_run) for outcome in outcomes] == [("", "")] * 3
-    assert all(outcome.lines for outcome in outcomes)
+    assert [outcome.stage.name for outcome in outcomes if outcome.is_failed or not outcome.lines] == []
 
 
 def test_the_head_says_whose_figures_they_are():
