@@ -5,7 +5,7 @@ of packed rows, and the entropy verl's own; what a CPU build cannot run is stood
 
 - FlashAttention saves queries, keys, values, the output and a float32 for each row and head;
 - its cross-entropy saves the logits and writes their gradient beside them, or over them;
-- verl's compiled entropy saves the logits and makes their gradient alone (``tests/unit/test_compiled_entropy.py``);
+- verl's compiled entropy saves the logits and makes their gradient alone (``tests/unit/test_entropy_memory.py``);
 - CUDA's autocast computes softmax, logsumexp and sum in float32 (``cuda_autocast``);
 - FSDP2 reduces the gradients of a layer when it has all of them, and those outside the layers at the end.
 
@@ -177,13 +177,14 @@ class TrueSize:
         """vepo's two forwards and the divergences of what they predict."""
         self.model.eval()
         hidden: list[Tensor] = []
+        ones = torch.ones(RESPONSE_TOKENS)  # temperatures, with numbers, because it is asked whether they are 1
 
         def keep(states: Tensor) -> None:
             hidden.append(states[self.at])
 
         def compare(states: Tensor) -> None:
             pair = hidden[0], states[self.at]
-            counterfactual.project_and_compare(self.model.lm_head, *pair, self.at, self.temperature)
+            counterfactual.project_and_compare(self.model.lm_head, *pair, self.at, ones)
 
         with self._counting() as alive, torch.no_grad(), cuda_autocast():
             for visit in (keep, compare):
