@@ -284,7 +284,7 @@ def test_a_machine_that_is_too_small_is_told(shapes):
     assert fits(found, Machines(80 * GIB)) and not fits(found, Machines(80 * GIB, 64 * GIB))
     overrides, after = advice(shape, load, Machines(80 * GIB, 64 * GIB))
     assert overrides == [
-        "+actor_rollout_ref.rollout.engine_kwargs.vllm.mm_processor_cache_gb=0", "data.val_batch_size=2000"
+        "++actor_rollout_ref.rollout.engine_kwargs.vllm.mm_processor_cache_gb=0", "data.val_batch_size=2000"
     ]  # fmt: skip
     assert after.host_peak / GIB == pytest.approx(50.4, abs=0.1)
 
@@ -349,8 +349,8 @@ def test_the_command_plans_a_recipe(capsys, tmp_path, monkeypatch):
     assert "8.29 billion parameters, 8 GPUs of 80 GiB" in out
     assert "attack" in out and "fits: the largest phase takes" in out
     assert "it must hold one request of 4,096 (rollout.max_model_len)" in out
-    # 128 prompts, 12 responses of 24,000,000 bytes: 34.3 GiB, twice, and 32 GiB of caches
-    assert "1,536 rows in a step, 22.9 MiB of pixel_values each" in out and "of a machine 101 of 500" in out
+    # 128 prompts, 12 responses of 24,000,000 bytes: 34.3 GiB, twice, and 8 caches of 1 GiB, as the recipes set it
+    assert "1,536 rows in a step, 22.9 MiB of pixel_values each" in out and "of a machine 77 of 500" in out
     assert "validation's rows are not counted" in out
     assert main(["plan", recipe, f"{length}1000", "--gpus", "4", "--memory", "40"]) == 1
     out = capsys.readouterr().out

@@ -48,7 +48,7 @@ def changes(shape: Shape, load: Workload) -> list[Change]:
     if load.has_entropy_loss and load.is_entropy_chunked and load.is_entropy_compiled:
         found.append(_change(f"{_ACTOR}.entropy_from_logits_with_chunking=false", is_entropy_chunked=False))
     if load.image_cache:
-        found.append(_change(f"+{_ROLLOUT}.engine_kwargs.vllm.mm_processor_cache_gb=0", image_cache=0))
+        found.append(_change(f"++{_ROLLOUT}.engine_kwargs.vllm.mm_processor_cache_gb=0", image_cache=0))
     prompts = (load.validation_prompts or 0) // 2
     while prompts >= FEWEST_PROMPTS:
         found.append(_change(f"data.val_batch_size={prompts}", validation_prompts=prompts))

@@ -131,7 +131,10 @@ def update(shape: Shape, load: Workload) -> Phase:
 
 
 def attack(shape: Shape, load: Workload) -> Phase:
-    """A forward and a backward to the pixels: through the vision tower even where it is frozen, without logits."""
+    """A forward and a backward to the pixels: through the vision tower even where it is frozen.
+
+    Of the logits there is a quarter of a chunk at a time, in six float32 tensors.
+    """
     patches = _patches(shape, load, load.tokens)
     text = kept_by_language_model(shape, load, is_trained=False) * load.tokens
     vision = kept_by_vision_tower(shape, load, is_trained=False) * patches
@@ -140,7 +143,7 @@ def attack(shape: Shape, load: Workload) -> Phase:
     return {
         "gathered weights": gathered(shape, load),
         "activations": text + vision,
-        "logits, or a layer": max(PROJECTED * 4, layer, vision_layer - text),
+        "logits, or a layer": max(PROJECTED // 4 * 24, layer, vision_layer - text),
     }
 
 
@@ -157,8 +160,8 @@ def forward(shape: Shape, load: Workload) -> Phase:
     rotation = ROTATION * vision.query if vision.has_one_projection else 0
     vision_layer = max(rotation, 4 * vision.hidden + width * (2 * vision.hidden + 3 * vision.intermediate))
     projected = shape.vocabulary * tokens * width
-    if "vepo" in load.methods:  # two chunks of logits, and one in float32 where there is no Triton
-        projected = PROJECTED * (2 * width + 4)
+    if "vepo" in load.methods:  # a chunk of each forward's logits; the kernel that compares them keeps none beside
+        projected = PROJECTED * 2 * width
         states *= 2
     elif not load.is_entropy_chunked:
         projected += 0 if load.is_entropy_compiled else 8 * shape.vocabulary * tokens  # softmax, product

@@ -1,6 +1,7 @@
-"""What torch.compile allocates on a GPU for verl's entropy, read from the code that inductor writes for one.
+"""What verl's entropy allocates on a GPU, which the planner counts on and benchmarks/true_size.py stands in for.
 
-The planner counts on it: no buffer as large as the logits in the forward, in the backward the gradient alone.
+Compiled: read from the code that inductor writes for a GPU. Eager: from tensors of a GPU that hold no numbers, in the
+forward, since their backward needs a GPU.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from unittest import mock
 
 import pytest
 import torch
+from alive_bytes import AliveBytes
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.device_interface import CudaInterface
 from torch._functorch.partitioners import min_cut_rematerialization_partition
@@ -21,13 +23,43 @@ from torch._inductor.debug import DebugContext
 from torch._inductor.decomposition import select_decomp_table
 from torch._inductor.graph import GraphLowering
 from torch._inductor.virtualized import V
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_map_only
-from verl.utils.torch_functional import entropy_from_logits
+from true_size import cuda_autocast
+from verl.utils.torch_functional import entropy_from_logits, entropy_from_logits_with_chunking
 
 H100 = SimpleNamespace(
     name="H100", major=9, minor=0, multi_processor_count=132, regs_per_multiprocessor=65536, warp_size=32,
     max_threads_per_multi_processor=2048, max_threads_per_block=1024, shared_memory_per_block_optin=232448,
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("entropy", [entropy_from_logits, entropy_from_logits_with_chunking])
+def test_the_stand_in_for_autocast_allocates_what_cudas_does(entropy):
+    torch._C._ensureCUDADeviceGuardSet()
+    torch.set_autocast_enabled("cuda", True)  # torch.autocast would not, without a GPU
+    try:
+        with FakeTensorMode():
+            real = _forward_bytes(entropy, "cuda")
+    finally:
+        torch.set_autocast_enabled("cuda", False)
+    with cuda_autocast():
+        stand_in = _forward_bytes(entropy, "meta")
+    assert stand_in == real
+    # Whole: softmax and logsumexp's input in float32 are kept, 8 bytes a logit, and the product is made beside them.
+    if entropy is entropy_from_logits:
+        assert real == pytest.approx((8 * 4096 * 1000, 12 * 4096 * 1000), rel=0.01)
+
+
+def _forward_bytes(entropy, device):
+    """Bytes that the entropy of (4096, 1000) logits keeps for its backward, and the most at once."""
+    logits = torch.empty(4096, 1000, dtype=torch.bfloat16, device=device, requires_grad=True)
+    alive = AliveBytes()
+    alive.leave_out(logits)
+    with alive:
+        result = entropy(logits)
+    assert result.dtype == torch.float32
+    return alive.now, alive.peak
 
 
 def entropy_under_cuda_autocast(logits):
