@@ -141,7 +141,6 @@ geometry3k_mmk12() { # VEPO, arXiv 2606.03937
     ACTOR+=(
         actor_rollout_ref.actor.freeze_vision_tower=true
         actor_rollout_ref.actor.entropy_coeff=1e-3
-        actor_rollout_ref.actor.entropy_checkpointing=true
     )
     TRAINER+=(
         trainer.total_epochs="${EPOCHS:-15}" # EasyR1's default [choice]
