@@ -13,6 +13,7 @@ from verl_plugins.compose import compose_run
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
 from verl_plugins.doctor_rows import Reader
+from verl_plugins.preflight.installation import WITHOUT_FLASH_ATTN
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def good_rows(count):
 def run_on(model, path, *overrides):
     run = ["+method=grpo", "actor_rollout_ref.rollout.n=2", f"actor_rollout_ref.model.path={model}"]
     run += [f"data.train_files={path}", f"data.val_files={path}", "data.image_patch_size=14"]
-    run += ["+actor_rollout_ref.model.override_config.attn_implementation=sdpa", "data.max_prompt_length=200"]
+    run += [*WITHOUT_FLASH_ATTN.split(), "data.max_prompt_length=200"]
     run += ["actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=1", "actor_rollout_ref.rollout.name=vllm"]
     run += ["actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=1", "data.train_batch_size=256"]
     return [*run, *overrides]

@@ -15,6 +15,7 @@ from verl_plugins.groups import group_metrics
 from verl_plugins.health.checks import ALARMS, CHECKS, NO_HISTORY, look, measures, watched
 from verl_plugins.health.config import HealthConfig, health_from_node
 from verl_plugins.health.watch import RunStopped, Watch
+from verl_plugins.preflight.installation import WITHOUT_FLASH_ATTN
 
 HEALTHY = sorted((Path(__file__).parent / "healthy").glob("*.jsonl"))  # recorded: 25 to 40 steps of the demo
 RESPONSES = 64
@@ -212,7 +213,8 @@ def test_verls_own_entry_point_ends_with_the_message_and_exit_code_1(tmp_path):
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"prompt": ["?"]}), path)
     files = [f"data.train_files={path}", f"data.val_files={path}", "data.require_images=false"]
-    command = [sys.executable, "-c", code, "+method=grpo", "actor_rollout_ref.rollout.n=8", *files]
+    method = ["+method=grpo", "actor_rollout_ref.rollout.n=8", *WITHOUT_FLASH_ATTN.split()]
+    command = [sys.executable, "-c", code, *method, *files]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "verl-plugins: stopped at step 2"
