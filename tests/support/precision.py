@@ -8,5 +8,6 @@ BF16 = [  # weights and optimizer states in float32, computation in bf16, gradie
 # Half the demo's prompts of a step: processors without AVX-512 compute bf16 in software, several times as long.
 FEW_PROMPTS = ["data.train_batch_size=4", "actor_rollout_ref.actor.ppo_mini_batch_size=4"]
 # The rollout engine computes in float32 there, the actor in bf16: the mean distance of the sampled tokens'
-# log-probabilities in nats, and of their probabilities, is below this. Measured with the demo's model: at most 0.004.
-BF16_DISTANCE = 0.01
+# log-probabilities in nats, and of their probabilities, is below this. Measured with the demo's model: 0.0015 to 0.004
+# on its own task, 0.008 to 0.011 on rows of real data sets' forms.
+BF16_DISTANCE = 0.02
