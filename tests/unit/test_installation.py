@@ -89,7 +89,7 @@ def gpu_install(monkeypatch):
         (
             None,
             None,
-            "FAIL  flash-attn: got not installed, expected 2.8.3; pip install --no-build-isolation flash-attn",
+            "FAIL  flash-attn: got not installed, expected 2.8.3; pip install ninja",
         ),
         ("2.8.3", types.ModuleType("flash_attn"), "ok    flash-attn: 2.8.3"),
         ("2.8.3.post2", types.ModuleType("flash_attn"), "ok    flash-attn: 2.8.3.post2"),

@@ -9,7 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 from verl_plugins.preflight.model import model_type
 
 FLASH_ATTN = "2.8.3"  # what verl 0.9.1 pins for torch 2.11 and CUDA 13; 2.8.3.post2 builds the same with its repairs
-INSTALL_FLASH_ATTN = "pip install --no-build-isolation flash-attn==2.8.3.post2"
+INSTALL_FLASH_ATTN = (  # without isolation it builds against the torch that is there, with tools that must be, too
+    "pip install ninja packaging psutil setuptools wheel && pip install --no-build-isolation flash-attn==2.8.3.post2"
+)
 ATTENTION = "actor_rollout_ref.model.override_config.attn_implementation"
 WITHOUT_FLASH_ATTN = f"+{ATTENTION}=sdpa actor_rollout_ref.model.use_remove_padding=false"
 
