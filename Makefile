@@ -22,7 +22,8 @@ unit: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow" tests/unit # two processes on two cores: more threads would wait
 
 e2e: $(INSTALLED)
-	$(BIN)/pytest -m slow --durations=0 --durations-min=10 tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m slow --durations=0 --durations-min=10 tests/unit
+	$(BIN)/pytest -m slow --durations=0 --durations-min=10 tests/e2e
 
 # After a change that is meant to change what is trained: writes tests/golden anew.
 golden: $(INSTALLED)
