@@ -7,6 +7,8 @@ import json
 import gloo_engine_process
 import pytest
 
+pytestmark = pytest.mark.slow  # trains in processes of its own
+
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):

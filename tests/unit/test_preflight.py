@@ -212,13 +212,14 @@ def test_no_exception_of_a_callback_lets_the_run_start(tmp_path, data):
     assert done.returncode == 1
     assert "verl-plugins: this run cannot start:\n  reward_fns: got " in done.stderr, done.stderr[-2000:]
     assert str(tmp_path / "reward_fns") in done.stderr and "rename" in done.stderr
-    broken = "import verl, verl_plugins; import sys; sys.modules['verl_plugins.preflight'] = None\n"
-    done = main_ppo(
-        "+method=ecvgpo", *data, cwd=tmp_path, code=broken + "from verl.trainer.main_ppo import main; main()"
-    )
-    assert done.returncode == 1
-    assert "verl-plugins: the check itself failed, and the run does not start: ModuleNotFoundError" in done.stderr
     assert "ray init" not in done.stdout
+
+
+def test_a_preflight_that_cannot_be_imported_ends_the_run(data, monkeypatch):
+    config = compose_run(["+method=ecvgpo", *data])
+    monkeypatch.setitem(sys.modules, "verl_plugins.preflight", None)
+    with pytest.raises(SystemExit, match="the check itself failed, and the run does not start: ModuleNotFoundError"):
+        Preflight().on_job_start(config)
 
 
 def main_ppo(*overrides, cwd, code="from verl.trainer.main_ppo import main; main()", **env):
