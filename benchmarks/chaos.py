@@ -23,9 +23,9 @@ from pathlib import Path
 from runs import attempt, metrics_of, refuse_used
 
 from verl_plugins.demo.assets import ensure_demo_assets
-from verl_plugins.demo.command import training_command
 from verl_plugins.demo.tasks import TASKS
-from verl_plugins.watchdog import marked_processes
+from verl_plugins.demo.training_command import training_command
+from verl_plugins.demo.watchdog import marked_processes
 
 KINDS = {  # what a kind's process calls itself
     "driver": "verl.trainer.main_ppo",

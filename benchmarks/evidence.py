@@ -28,7 +28,7 @@ from runs import train
 
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS
-from verl_plugins.monitor.metrics import read_json_lines
+from verl_plugins.report.metrics import read_json_lines
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "docs" / "evidence"

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from verl_plugins.demo.assets import ensure_demo_assets
-from verl_plugins.demo.command import training_command
 from verl_plugins.demo.tasks import TASKS
-from verl_plugins.monitor.metrics import read_json_lines
-from verl_plugins.watchdog import RunFailed, run_watched
+from verl_plugins.demo.training_command import training_command
+from verl_plugins.demo.watchdog import RunFailed, run_watched
+from verl_plugins.report.metrics import read_json_lines
 
 
 def attempt(

@@ -27,12 +27,13 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.model import extract_multi_modal_inputs
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
+from verl_plugins.components.bare_engine import bare_engine, sampled_rows, worker_batch
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS
-from verl_plugins.engine import STATISTICS, adversarial
-from verl_plugins.engine.adversarial import ADVERSARIAL, Adversarial, only_pixels_take_gradient
-from verl_plugins.engine.bare import bare_engine, sampled_rows, worker_batch
-from verl_plugins.methods.saei import SaEIConfig
+from verl_plugins.methods.saei import attack as adversarial
+from verl_plugins.methods.saei.attack import ADVERSARIAL, Adversarial, only_pixels_take_gradient
+from verl_plugins.methods.saei.maths import SaEIConfig
+from verl_plugins.training import STATISTICS
 
 RESPONSES = 6
 MICRO_BATCH = 32

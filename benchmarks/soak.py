@@ -22,9 +22,9 @@ import psutil
 from runs import attempt, metrics_of, refuse_used
 
 from verl_plugins.demo.assets import ensure_demo_assets
-from verl_plugins.demo.command import training_command
 from verl_plugins.demo.tasks import TASKS
-from verl_plugins.watchdog import marked_processes
+from verl_plugins.demo.training_command import training_command
+from verl_plugins.demo.watchdog import marked_processes
 
 PERIOD_S = 5.0
 SHORT = 30  # characters of a process's title

@@ -5,7 +5,7 @@ of packed rows, and the entropy verl's own; what a CPU build cannot run is stood
 
 - FlashAttention saves queries, keys, values, the output and a float32 for each row and head;
 - its cross-entropy saves the logits and writes their gradient beside them, or over them;
-- verl's compiled entropy saves the logits and makes their gradient alone (``tests/unit/test_entropy_memory.py``);
+- verl's compiled entropy saves the logits and makes their gradient alone (``test_entropy_memory.py``);
 - CUDA's autocast computes softmax, logsumexp and sum in float32 (``cuda_autocast``);
 - FSDP2 reduces the gradients of a layer when it has all of them, and those outside the layers at the end.
 
@@ -31,9 +31,10 @@ from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen
 from verl.models.transformers import qwen2_vl
 from verl.utils import torch_functional
 
-from verl_plugins.engine import adversarial, counterfactual
-from verl_plugins.engine.hidden_states import before_projection
+from verl_plugins.components import counterfactual
+from verl_plugins.components.hidden_states import before_projection
 from verl_plugins.kernels.divergence import Divergence
+from verl_plugins.methods.saei import attack as adversarial
 from verl_plugins.plan import memory
 from verl_plugins.plan.models import CONFIGS
 from verl_plugins.plan.shape import Shape

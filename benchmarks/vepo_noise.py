@@ -19,8 +19,8 @@ import torch
 from transformers import Qwen2VLImageProcessor
 from vepo_signals import hardware
 
-from verl_plugins.engine import counterfactual
-from verl_plugins.engine.counterfactual import Counterfactual
+from verl_plugins.components import counterfactual
+from verl_plugins.components.counterfactual import Counterfactual
 from verl_plugins.vision.perturb import PERTURBATIONS
 
 SIDES = (980, 1008)  # of an image of a megapixel, multiples of 28

@@ -19,9 +19,9 @@ from runs import train
 
 from data_prep.shapes import COLOURS, KINDS
 from data_prep.shapes_reasoning import NUMBERS
-from verl_plugins.methods.scores import SCORES, top_tokens
-from verl_plugins.methods.vepo import VEPOConfig, token_scores
-from verl_plugins.monitor.metrics import read_json_lines
+from verl_plugins.methods.vepo.maths import VEPOConfig, token_scores
+from verl_plugins.methods.vepo.scores import SCORES, top_tokens
+from verl_plugins.report.metrics import read_json_lines
 
 KINDS_OF_NOISE = ("gaussian", "diffusion", "patch", "zero")  # one step each
 ASKED = {"What colour": tuple(COLOURS), "What is the": KINDS, "How many": NUMBERS}

@@ -34,9 +34,9 @@ def demo_assets(one_run_at_a_time):
 @pytest.fixture
 def train(demo_assets, tmp_path):
     """Runs a few steps through ``verl.trainer.main_ppo`` under the watchdog; returns the metrics by step."""
-    from verl_plugins.demo.command import training_command
     from verl_plugins.demo.tasks import TASKS
-    from verl_plugins.watchdog import run_watched
+    from verl_plugins.demo.training_command import training_command
+    from verl_plugins.demo.watchdog import run_watched
 
     def run(name, method, steps, *overrides, on_poll=lambda: None):
         run_dir = tmp_path / name

@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a run which is ended still cleans up
     if arguments.command == "doctor":
-        from verl_plugins.doctor import run_doctor
+        from verl_plugins.doctor.run_doctor import run_doctor
 
         return run_doctor(arguments.overrides, with_ray=not arguments.no_ray)
     if arguments.command == "compose":
@@ -92,13 +92,13 @@ def main(argv: list[str] | None = None) -> int:
 
         return print_run(arguments.overrides)
     if arguments.command == "plan":
-        from verl_plugins.plan.command import run_plan
+        from verl_plugins.plan.print_plan import run_plan
 
         memory = arguments.memory, arguments.host_memory
         return run_plan(arguments.recipe, arguments.gpus, arguments.nodes, *memory, arguments.overrides)
     if arguments.command == "report":
         return _report(arguments.run_dir, arguments.val_file, arguments.out)
-    from verl_plugins.demo.run import run_demo
+    from verl_plugins.demo.run_demo import run_demo
     from verl_plugins.demo.tasks import TASKS, task_of
 
     task = TASKS[arguments.task or task_of(arguments.method)]
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _report(run_dir: Path, val_file: Path | None, out: Path | None) -> int:
-    from verl_plugins.monitor.report import summary_table, write_report
+    from verl_plugins.report.write_report import summary_table, write_report
 
     try:
         print(summary_table(run_dir))

@@ -60,14 +60,14 @@ class LastMessage(Callback):
 
     @ends_the_run
     def on_job_start(self, config: DictConfig, **kwargs) -> None:
-        from verl_plugins.losses import LossWatch
+        from verl_plugins.training.lost_processes import LossWatch
 
         self.watch = LossWatch(config)
         self.watch.start()
 
     def on_job_end(self, config: DictConfig, job_return, **kwargs) -> None:
-        from verl_plugins import losses
         from verl_plugins.health.watch import RunStopped
+        from verl_plugins.training import lost_processes as losses
 
         self.watch.stop()
         error = job_return._return_value  # the property would raise it

@@ -31,8 +31,8 @@ def register() -> None:
 
 
 def _register_estimators(core_algos) -> None:
-    from verl_plugins.estimator import advantage_estimator
     from verl_plugins.methods import METHODS
+    from verl_plugins.training.estimator import advantage_estimator
 
     for name in METHODS:
         if name not in core_algos.ADV_ESTIMATOR_REGISTRY:
@@ -41,7 +41,7 @@ def _register_estimators(core_algos) -> None:
 
 def _register_trainer(v1) -> None:
     from verl_plugins.config import TRAINER_MODE
-    from verl_plugins.trainer import EntropyTrainer
+    from verl_plugins.training.trainer import EntropyTrainer
 
     v1.register_trainer(TRAINER_MODE)(EntropyTrainer)
 
@@ -49,9 +49,9 @@ def _register_trainer(v1) -> None:
 def _register_engine(_) -> None:
     from verl.workers.engine import EngineRegistry
 
-    from verl_plugins.engine import ENGINE, FROZEN_VISION_ENGINE
-    from verl_plugins.engine.frozen_vision import FrozenVisionEngine
-    from verl_plugins.engine.fsdp import EntropyEngine
+    from verl_plugins.training import ENGINE, FROZEN_VISION_ENGINE
+    from verl_plugins.training.engine import EntropyEngine
+    from verl_plugins.training.frozen_vision import FrozenVisionEngine
 
     for name, engine in ((ENGINE, EntropyEngine), (FROZEN_VISION_ENGINE, FrozenVisionEngine)):
         if name not in EngineRegistry._engines:
@@ -59,7 +59,7 @@ def _register_engine(_) -> None:
 
 
 def _register_agent_loop(agent_loop) -> None:
-    from verl_plugins import rollout
+    from verl_plugins.components import agent_loops as rollout
     from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP, SECOND_LOOPS
 
     register_loop = agent_loop.agent_loop.register

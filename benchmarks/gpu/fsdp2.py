@@ -15,11 +15,11 @@ from verl.utils.fsdp_utils import apply_fsdp2, fsdp2_load_full_state_dict
 from gpu.device import verl_works_on
 from gpu.line import Line, not_run
 from gpu.tiny import as_built, build_engine, micro_batch
-from verl_plugins.engine import STATISTICS
-from verl_plugins.engine.adversarial import Adversarial, adversarial_images
-from verl_plugins.engine.frozen_vision import FrozenVisionEngine, vision_tower
-from verl_plugins.engine.fsdp import EntropyEngine
-from verl_plugins.methods.saei import SaEIConfig
+from verl_plugins.methods.saei.attack import Adversarial, adversarial_images
+from verl_plugins.methods.saei.maths import SaEIConfig
+from verl_plugins.training import STATISTICS
+from verl_plugins.training.engine import EntropyEngine
+from verl_plugins.training.frozen_vision import FrozenVisionEngine, vision_tower
 
 SHARPNESS = 4  # as in hooks.py
 LENGTHS = [6, 9, 4, 2]

@@ -12,10 +12,10 @@ from verl.utils import tensordict_utils as tu
 from gpu.device import move_inputs, verl_works_on
 from gpu.line import Line
 from gpu.tiny import build_engine, micro_batch, packed_rows
-from verl_plugins.engine import PIXELS, STATISTICS
-from verl_plugins.engine.adversarial import Adversarial, adversarial_images
-from verl_plugins.engine.counterfactual import COUNTERFACTUAL, Counterfactual
-from verl_plugins.methods.saei import SaEIConfig
+from verl_plugins.components.counterfactual import COUNTERFACTUAL, Counterfactual
+from verl_plugins.methods.saei.attack import Adversarial, adversarial_images
+from verl_plugins.methods.saei.maths import SaEIConfig
+from verl_plugins.training import PIXELS, STATISTICS
 
 SHARPNESS = 4  # of the random model's projection: entropies of 2 to 5 nats
 LENGTHS = [6, 9, 4, 2]  # of the responses: two to each of two prompts

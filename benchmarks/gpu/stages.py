@@ -108,7 +108,7 @@ def run_stage(stage: Stage, device: str, folder: Path, limit_s: float) -> Outcom
 
 def environment(device: str) -> dict[str, str]:
     """Of a stage's process; on a CPU with Triton's interpreter, and one thread, as the sizes are small."""
-    folders = (ROOT / "benchmarks", ROOT, ROOT / "tests" / "unit", os.environ.get("PYTHONPATH", ""))
+    folders = (ROOT / "benchmarks", ROOT, ROOT / "tests" / "support", os.environ.get("PYTHONPATH", ""))
     path = os.pathsep.join(map(str, folders))
     inherited = {name: value for name, value in os.environ.items() if name != "VERL_PLATFORM"}
     found = {**inherited, "PYTHONPATH": path.rstrip(os.pathsep), "TOKENIZERS_PARALLELISM": "false"}

@@ -15,7 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from verl.models.transformers import qwen2_vl
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
-from verl_plugins.engine.fsdp import EntropyEngine
+from verl_plugins.training.engine import EntropyEngine
 
 __all__ = ["as_built", "build_engine", "micro_batch", "packed_rows"]
 

@@ -20,18 +20,18 @@ from verl.utils import tensordict_utils as tu
 from gpu.device import GIB, Cost, measured, move_inputs, verl_works_on
 from gpu.line import Line
 from gpu.tiny import as_built, packed_rows
+from verl_plugins.components.bare_engine import Row, bare_engine, worker_batch
+from verl_plugins.components.counterfactual import COUNTERFACTUAL, Counterfactual, _perturbed_images
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_config, build_processor
-from verl_plugins.engine.adversarial import Adversarial, adversarial_images
-from verl_plugins.engine.bare import Row, bare_engine, worker_batch
-from verl_plugins.engine.counterfactual import COUNTERFACTUAL, Counterfactual, _perturbed_images
-from verl_plugins.engine.frozen_vision import FrozenVisionEngine
-from verl_plugins.engine.fsdp import EntropyEngine
-from verl_plugins.methods.saei import SaEIConfig
+from verl_plugins.methods.saei.attack import Adversarial, adversarial_images
+from verl_plugins.methods.saei.maths import SaEIConfig
 from verl_plugins.plan import memory
 from verl_plugins.plan.models import CONFIGS
 from verl_plugins.plan.shape import shape_of_config
 from verl_plugins.plan.workload import Workload
+from verl_plugins.training.engine import EntropyEngine
+from verl_plugins.training.frozen_vision import FrozenVisionEngine
 
 MODEL = "Qwen/Qwen2.5-VL-3B-Instruct"
 # Height and width of the images, rows, tokens of a response. On a GPU 0.99 megapixels and 1,260 tokens an image, 12,200

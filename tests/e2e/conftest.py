@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from precision import BF16, FEW_PROMPTS
 
-from verl_plugins.watchdog import marked_processes
+from verl_plugins.demo.watchdog import marked_processes
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import torch
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 from verl.utils import tensordict_utils as tu
 
-from verl_plugins.engine import STATISTICS
-from verl_plugins.engine.adversarial import ADVERSARIAL, Adversarial
-from verl_plugins.engine.bare import bare_engine, sampled_rows, worker_batch
-from verl_plugins.methods.saei import SaEIConfig
+from verl_plugins.components.bare_engine import bare_engine, sampled_rows, worker_batch
+from verl_plugins.methods.saei.attack import ADVERSARIAL, Adversarial
+from verl_plugins.methods.saei.maths import SaEIConfig
+from verl_plugins.training import STATISTICS
 
 pytestmark = pytest.mark.slow
 
@@ -18,8 +18,8 @@ PROMPTS, RESPONSES = 40, 4
 
 
 def test_one_step_raises_the_entropy_of_at_least_95_in_100_prompts(demo_assets, monkeypatch):
-    for name in ("adversarial", "attacked_images"):
-        monkeypatch.setattr(sys.modules[f"verl_plugins.engine.{name}"], "get_device_id", lambda: "cpu")
+    for name in ("methods.saei.attack", "methods.saei.attacked_images"):
+        monkeypatch.setattr(sys.modules[f"verl_plugins.{name}"], "get_device_id", lambda: "cpu")
     model_dir, data_dir = demo_assets
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(model_dir, dtype=torch.float32).eval()
     processor = AutoProcessor.from_pretrained(model_dir)

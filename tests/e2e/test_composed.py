@@ -7,7 +7,7 @@ import time
 import pytest
 from two_nodes import two_nodes
 
-from verl_plugins.watchdog import RunFailed
+from verl_plugins.demo.watchdog import RunFailed
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from precision import BF16_DISTANCE
 
-from verl_plugins.watchdog import marked_processes
+from verl_plugins.demo.watchdog import marked_processes
 
 pytestmark = pytest.mark.slow
 

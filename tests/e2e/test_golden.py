@@ -16,8 +16,8 @@ from chaos import EVERY_STEP, OF_THE_SERVER, of_the_training
 from checkpoints import assert_merges_and_loads
 from runs import attempt, metrics_of
 
-from verl_plugins.demo.command import training_command
 from verl_plugins.demo.tasks import TASKS
+from verl_plugins.demo.training_command import training_command
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ TESTS = Path(__file__).parents[1]
 
 
 def run(script: str, folder: Path) -> None:
-    """Run a script of ``tests/unit``, which writes into ``folder``; it must end with exit code 0."""
+    """Run a script of ``tests/support``, which writes into ``folder``; it must end with exit code 0."""
     env = {**os.environ, "VERL_PLATFORM": "cpu", "VERL_ENGINE_DEVICE": "cuda"}
-    env["PYTHONPATH"] = os.pathsep.join(map(str, [TESTS.parent, TESTS, TESTS / "unit", TESTS / "support"]))
-    command = [sys.executable, TESTS / "unit" / script, folder]
+    env["PYTHONPATH"] = os.pathsep.join(map(str, [TESTS.parent, TESTS / "support"]))
+    command = [sys.executable, TESTS / "support" / script, folder]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from verl_plugins.evaluate.command import main
+from verl_plugins.evaluate.command_line import main
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an evaluation which is ended still cleans up

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from verl_plugins.evaluate import intervals
-from verl_plugins.evaluate.page import chosen, head, pictures, rows_of, texts, told
+from verl_plugins.evaluate.data_rows import DataFile, file_sha256
 from verl_plugins.evaluate.recognise import FORMATS
-from verl_plugins.evaluate.rows import DataFile, file_sha256
+from verl_plugins.evaluate.results_page import chosen, head, pictures, rows_of, texts, told
 from verl_plugins.evaluate.scoring import REJECTED, Line
 from verl_plugins.evaluate.store import key_of, read_facts, read_lines, write_whole
 from verl_plugins.evaluate.summary import Table, plain
-from verl_plugins.monitor.page import page
+from verl_plugins.report.page import page
 
 Pair = tuple[Line, Line]
 

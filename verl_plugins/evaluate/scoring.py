@@ -8,8 +8,8 @@ from typing import Any
 from data_prep.schema import Row
 from reward_fns import auto, grounding
 from reward_fns.plain_answers import answer_type
-from verl_plugins.evaluate.engine import Response
 from verl_plugins.evaluate.format import Format, Reject
+from verl_plugins.evaluate.responder import Response
 
 REJECTED = "rejected"  # the status of rows that are not asked and count nowhere; all others count
 Line = dict[str, Any]

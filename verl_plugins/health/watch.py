@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from verl_plugins.health.checks import NO_HISTORY, History, look, measures, watched
-from verl_plugins.health.config import KEY, HealthConfig
+from verl_plugins.health.health_config import KEY, HealthConfig
 
 
 class RunStopped(Exception):

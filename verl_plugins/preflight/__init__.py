@@ -7,12 +7,12 @@ from functools import partial
 from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.methods import METHODS
-from verl_plugins.preflight.files import check_files
-from verl_plugins.preflight.knobs import check_health, check_knobs
+from verl_plugins.methods.saei.requirements import check_saei
 from verl_plugins.preflight.model import check_model
+from verl_plugins.preflight.own_settings import check_health, check_knobs
+from verl_plugins.preflight.parquet import check_files
 from verl_plugins.preflight.reward import check_reward
-from verl_plugins.preflight.saei import check_saei
-from verl_plugins.preflight.trainer import check_micro_batches, check_trainer
+from verl_plugins.preflight.verl_run import check_micro_batches, check_trainer
 
 
 def check_run(config: DictConfig) -> list[str]:

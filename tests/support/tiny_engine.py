@@ -1,0 +1,73 @@
+"""The engine around the demo's tiny model, untrained, and rows with random responses."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from itertools import pairwise
+
+import torch
+from PIL import Image
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import Qwen2_5_VLForConditionalGeneration
+from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl
+from verl.models.transformers import qwen2_vl
+
+from data_prep.shapes import make_row
+from verl_plugins.components.bare_engine import Row, bare_engine, worker_batch
+from verl_plugins.demo.tasks import TASKS
+from verl_plugins.demo.tiny_vlm import build_config, build_processor
+
+
+def build_engine(sharpness=20):
+    processor = build_processor(TASKS["grounding"])
+    torch.manual_seed(0)
+    model = Qwen2_5_VLForConditionalGeneration(build_config(processor.tokenizer)).float().eval()
+    with torch.no_grad():
+        model.lm_head.weight.mul_(sharpness)  # a random model hardly looks at its image
+    return bare_engine(model, processor, micro_batch_size=3)
+
+
+def pack_as_verl_does(monkeypatch):
+    """From now on the model runs verl's own forward of packed rows, with flash-attn's kernel written out."""
+    monkeypatch.setattr(modeling_qwen2_5_vl.Qwen2_5_VLModel, "forward", qwen2_vl.qwen2_vl_base_forward)
+    whole = modeling_qwen2_5_vl.Qwen2_5_VLForConditionalGeneration
+    monkeypatch.setattr(whole, "forward", qwen2_vl.forward_with_normal_backend)
+    monkeypatch.setattr(modeling_qwen2_5_vl.Qwen2_5_VLAttention, "forward", qwen2_vl.qwen2_vl_attn_forward)
+    monkeypatch.setattr(qwen2_vl, "flash_attn_varlen_func", _attend_within_rows, raising=False)
+    monkeypatch.setattr(qwen2_vl, "fa_peft_integration_check", lambda *qkv, **_: qkv)  # the kernel's cast to bfloat16
+    for name in ("_flash_supports_window_size", "_flash_supports_deterministic", "_flash_use_top_left_mask"):
+        monkeypatch.setattr(qwen2_vl, name, False, raising=False)
+
+
+def _attend_within_rows(q, k, v, cu_seqlens_q, causal, **_):
+    """(total tokens, heads, head size) each."""
+    rows = [
+        scaled_dot_product_attention(*(part[start:end].transpose(0, 1) for part in (q, k, v)), is_causal=causal)
+        for start, end in pairwise(cu_seqlens_q.tolist())
+    ]
+    return torch.cat([row.transpose(0, 1) for row in rows])
+
+
+def micro_batch(processor, with_image, lengths, temperature=1.0, index=lambda number: number // 2):
+    """Two responses to each prompt, as verl's workers get them, and the same rows one by one."""
+    generator = torch.Generator().manual_seed(1)
+    responses = [torch.randint(10, 200, (length,), generator=generator) for length in lengths]
+    rows = [
+        Row(
+            f"prompt{number // 2}",
+            index(number),
+            number % 2,
+            "the red square",
+            [image(number // 2)] * seen,
+            ids,
+        )
+        for number, (seen, ids) in enumerate(zip(with_image, responses, strict=True))
+    ]
+    data = worker_batch(rows, processor, temperature)
+    parts = zip(data["input_ids"].unbind(), data["response_mask"].unbind(), strict=True)
+    single = [(ids, torch.arange(len(ids)).expand(4, -1), mask) for ids, mask in parts]
+    return data, single, list(data["multi_modal_inputs"])
+
+
+def image(number):
+    return Image.open(BytesIO(make_row(number, "val", 0)["images"][0]["bytes"])).convert("RGB")

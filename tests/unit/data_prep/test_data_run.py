@@ -1,0 +1,384 @@
+"""A whole run: the same bytes however it is divided or interrupted, one message for what cannot work, and its table."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import pyarrow.parquet as pq
+import pytest
+from data_fixtures import (
+    MMK12_SCHEMA,
+    coco_name,
+    diagram,
+    encoded,
+    eureka_row,
+    instances,
+    mmk12_row,
+    python2_pickle,
+    ref,
+    refer_folder,
+    sentence,
+    write,
+    write_table,
+    zipped,
+)
+
+from data_prep import plan
+from data_prep.__main__ import main
+from data_prep.files import Files
+from data_prep.pickles import load_plain
+from data_prep.sample import RawRow, Reject
+from data_prep.schema import ROWS_PER_GROUP, row_schema
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """60 images with 5 refs of 2 sentences each; an image of every seven is missing."""
+    root = tmp_path_factory.mktemp("refer")
+    refs, boxes = [], {}
+    for image in range(60):
+        for n in range(5):
+            id = image * 5 + n
+            boxes[id] = (image, [10.0, 20.0, 30.0, 40.0])
+            split = "val" if image % 10 == 0 else "train"
+            refs.append(ref(id, id, image, split, sentence(2 * id, f"a {id}"), sentence(2 * id + 1, f"b {id}")))
+    Random(0).shuffle(refs)
+    write(root / "refcoco" / "refs(unc).p", python2_pickle(refs, 2))
+    write(root / "refcoco" / "instances.json", json.dumps(instances(boxes)))
+    for image in range(60):
+        if image % 7 != 3:
+            write(root / "train2014" / coco_name(image), encoded(shade=image, comment=Random(image).randbytes(20_000)))
+    return root
+
+
+def command(source, out, *options) -> list[str]:
+    return ["refcoco", "--source", str(source), "--out", str(out), "--processes", "1", *options]
+
+
+def content(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def rows_of(out: Path, pattern="*.parquet") -> list[dict]:
+    return [row for path in sorted(out.glob(pattern)) for row in pq.read_table(path).to_pylist()]
+
+
+def test_all_files_have_the_schema_of_the_other_data_sets(source, tmp_path):
+    main(command(source, tmp_path))
+    assert sorted(content(tmp_path)) == ["rejects.jsonl", "report.json", "train.parquet", "val.parquet"]
+    for name in ("train", "val"):
+        schema = pq.read_schema(tmp_path / f"{name}.parquet")
+        assert schema.equals(row_schema()) and schema.metadata is None
+
+
+def test_processes_and_the_size_of_parts_do_not_change_a_row(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "PART_ROWS", 100)
+    main(command(source, tmp_path / "one"))
+    main([*command(source, tmp_path / "two"), "--processes", "2"])
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+    monkeypatch.setattr(plan, "PART_ROWS", 64)
+    main(command(source, tmp_path / "small"))
+    assert rows_of(tmp_path / "small") == rows_of(tmp_path / "one")
+    assert (tmp_path / "small" / "rejects.jsonl").read_bytes() == (tmp_path / "one" / "rejects.jsonl").read_bytes()
+
+
+def test_shards_hold_the_same_rows_in_the_same_order(source, tmp_path):
+    main(command(source, tmp_path / "one"))
+    main(command(source, tmp_path / "three", "--shards", "3"))
+    names = [f"train-{n:05d}-of-00003.parquet" for n in range(3)]
+    assert [path.name for path in sorted((tmp_path / "three").glob("train*"))] == names
+    assert rows_of(tmp_path / "three", "train*") == rows_of(tmp_path / "one", "train*")
+
+
+def test_the_seed_orders_images_and_draws_rows(source, tmp_path):
+    for name, options in {"a": [], "b": ["--seed", "1"], "c": ["--max-rows", "40"], "d": ["--max-rows", "40"]}.items():
+        main(command(source, tmp_path / name, *options))
+    a, b, c, d = (rows_of(tmp_path / name, "train*") for name in "abcd")
+    by_id = {row["extra_info"]["id"]: row for row in a}
+    assert a != b and by_id == {row["extra_info"]["id"]: row for row in b}
+    assert c == d and 25 < len(c) <= 40  # a seventh of the images is missing
+    assert all(by_id[row["extra_info"]["id"]] == row for row in c)
+    assert len({row["extra_info"]["image_sha256"] for row in c}) > 15  # drawn from all rows, not from the first images
+
+
+def test_rows_of_one_image_stand_together_and_its_bytes_stand_once_in_a_row_group(source, tmp_path):
+    main(command(source, tmp_path))
+    path = tmp_path / "train.parquet"
+    rows = rows_of(tmp_path, "train*")
+    hashes = [row["extra_info"]["image_sha256"] for row in rows]
+    changes = sum(a != b for a, b in zip(hashes, hashes[1:], strict=False))
+    assert changes == len(set(hashes)) - 1
+    distinct = {row["extra_info"]["image_sha256"]: len(row["images"][0]["bytes"]) for row in rows}
+    assert len(rows) == 10 * len(distinct)
+    metadata = pq.read_metadata(path)
+    groups = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+    assert groups == [ROWS_PER_GROUP] * (len(rows) // ROWS_PER_GROUP) + [len(rows) % ROWS_PER_GROUP]
+    assert path.stat().st_size < 1.3 * sum(distinct.values())
+
+
+def test_images_of_one_row_group_end_it_early_when_they_are_large(source, tmp_path, monkeypatch):
+    import data_prep.parquet_groups
+
+    monkeypatch.setattr(data_prep.parquet_groups, "GROUP_BYTES", 1_000_000)
+    main(command(source, tmp_path))
+    metadata = pq.read_metadata(tmp_path / "train.parquet")
+    rows = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+    assert max(rows) < 60  # 1,000,000 bytes of 20,000 each are at most 50 rows
+
+
+def test_a_run_stopped_between_parts_goes_on_and_ends_with_the_same_bytes(source, tmp_path, monkeypatch):
+    import data_prep.run
+
+    monkeypatch.setattr(plan, "PART_ROWS", 50)
+    main(command(source, tmp_path / "whole"))
+    made, write_part = [], data_prep.run.write_part
+
+    def stop_after_three(job, part):
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        made.append(part.key)
+        return write_part(job, part)
+
+    monkeypatch.setattr(data_prep.run, "write_part", stop_after_three)
+    with pytest.raises(KeyboardInterrupt):
+        main(command(source, tmp_path / "out"))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".parts"]
+    again = []
+    monkeypatch.setattr(data_prep.run, "write_part", lambda job, part: again.append(part.key) or write_part(job, part))
+    main(command(source, tmp_path / "out"))
+    assert again and not set(again) & set(made)  # finished parts are kept
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_kept_parts_are_not_taken_for_those_of_other_options(source, tmp_path, monkeypatch):
+    import data_prep.run
+
+    monkeypatch.setattr(plan, "PART_ROWS", 50)
+    monkeypatch.setattr(data_prep.run, "_join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        main(command(source, tmp_path / "out"))
+    monkeypatch.undo()
+    monkeypatch.setattr(plan, "PART_ROWS", 50)
+    main(command(source, tmp_path / "out", "--template", "boxed"))
+    assert all("\\boxed" in row["prompt"][0]["content"] for row in rows_of(tmp_path / "out"))
+
+
+def test_a_finished_run_is_not_done_again_but_a_damaged_one_is(source, tmp_path, monkeypatch):
+
+    main(command(source, tmp_path))
+    before, stamp = content(tmp_path), (tmp_path / "train.parquet").stat().st_mtime_ns
+    main(command(source, tmp_path))
+    assert (tmp_path / "train.parquet").stat().st_mtime_ns == stamp
+    (tmp_path / "train.parquet").write_bytes(before["train.parquet"][:-1])
+    main(command(source, tmp_path))
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_at_a_random_moment_and_started_again(source, tmp_path, seed, monkeypatch):
+    code = "from data_prep import plan; plan.PART_ROWS = 20\nfrom data_prep.__main__ import main; main()"
+    argv = [sys.executable, "-c", code, *command(source, tmp_path / "out")]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, **quiet)
+    rng, until = Random(seed), time.monotonic() + 20
+    parts = rng.randrange(30)  # of 30; then anywhere in the next part, or in the joining
+    while len(list((tmp_path / "out").glob(".parts/*.parquet"))) < parts and process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.001)
+    time.sleep(rng.random() * 0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for path in (tmp_path / "out").glob("*.parquet"):
+        pq.read_table(path)  # whole, or not there
+    monkeypatch.setattr(plan, "PART_ROWS", 20)
+    main(command(source, tmp_path / "out"))
+    main(command(source, tmp_path / "whole"))
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_the_table_and_the_reject_report(source, tmp_path, capsys):
+    main(command(source, tmp_path))
+    printed = capsys.readouterr().out
+    # 60 images, 10 rows each; val: images 0, 10, ..., 50; missing: 3, 10, 17, 24, 31, 38, 45, 52, 59
+    words = [line.split() for line in printed.splitlines()]
+    assert ["train", "540", "460", "80", "46"] in [line[:5] for line in words]  # 54 images, 8 of the missing
+    assert ["val", "60", "50", "10", "5"] in [line[:5] for line in words]
+    assert ["rejected", "90", "image_missing:"] in [line[:3] for line in words]
+    assert "OF 120624 PUBLISHED" in printed and "testA     not in the source; 5657 rows are published" in printed
+    rejects = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    assert len(rejects) == 90 and {reject["reason"] for reject in rejects} == {"image_missing"}
+    assert rejects[0]["source"].startswith("refs(unc).p#") and "COCO_train2014_" in rejects[0]["detail"]
+
+
+def test_a_full_split_is_told_from_an_incomplete_one(tmp_path, capsys, monkeypatch):
+    from data_prep import refcoco
+
+    monkeypatch.setitem(refcoco.DATA_SET.published, "refer/unc", {"train": 4, "val": 2})
+    main(command(refer_folder(tmp_path / "refer"), tmp_path / "out"))
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line[:1].isalpha()}
+    assert lines["train"].endswith("as published") and lines["val"].endswith("OF 2 PUBLISHED")
+
+
+def test_paths_instead_of_bytes(tmp_path):
+    rows = [eureka_row(n, f"<image>{n}?", "1", name) for n, name in enumerate(["K12/a.jpg", "K12/b.png", "Z/c.jpg"])]
+    write(tmp_path / "raw" / "dataset.jsonl", "\n".join(map(json.dumps, rows)))
+    plain = write(tmp_path / "raw" / "K12" / "a.jpg", encoded())
+    write(tmp_path / "raw" / "K12" / "b.png", diagram())
+    zipped(tmp_path / "raw" / "Z.zip", {"Z/c.jpg": encoded(shade=9)})
+    main(["mm-eureka", "--source", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--images", "path"])
+    images = {row["extra_info"]["id"]: row["images"][0] for row in rows_of(tmp_path / "out")}
+    assert all(image["bytes"] is None for image in images.values())
+    assert images["0"]["path"] == str(plain)  # usable as it is
+    assert Path(images["1"]["path"]).parent == tmp_path / "out" / "images"  # was transparent
+    assert Path(images["2"]["path"]).read_bytes() == encoded(shade=9)  # was in an archive
+
+
+def test_an_image_budget_keeps_boxes_in_original_pixels(source, tmp_path):
+    main(command(source, tmp_path, "--image-budget", "3000"))
+    row = rows_of(tmp_path)[0]
+    assert row["reward_model"]["ground_truth"] == "[10, 20, 40, 60]"
+    assert (row["extra_info"]["orig_w"], row["extra_info"]["orig_h"]) == (120, 90)
+    assert len(row["images"][0]["bytes"]) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "message"),
+    [
+        ({}, [], "has none of the expected forms"),
+        ({"refcoco_train.json": "[]"}, [], "no rows in the form vlm-r1"),
+        ({"refcoco_train.json": "{}"}, [], "expected a list of rows"),
+        ({"refcoco_train.json": "[{}]"}, ["--format", "refer"], "refs"),
+        ({"refcoco_train.json": "[{}]"}, [], "were rejected"),
+        ({"refcoco_train.json": "[]", "refcoco/refs(unc).p": "x"}, [], "several forms"),
+        ({"refcoco/refs(unc).p": "x"}, [], "expected a pickle"),
+        ({"a.parquet": "x"}, [], "expected a parquet file"),
+        ({"a.zip": "x"}, [], "cannot read the archive"),
+        ({"refcoco_train.json": "[{}]"}, ["--template", "absent"], "--template"),
+    ],
+)
+def test_what_cannot_work_ends_with_one_message(tmp_path, files, options, message):
+    (tmp_path / "raw").mkdir()
+    for name, text in files.items():
+        write(tmp_path / "raw" / name, text)
+    with pytest.raises(SystemExit, match=message):
+        main(command(tmp_path / "raw", tmp_path / "out", *options))
+    assert not list((tmp_path / "out").glob("*.parquet"))
+
+
+def test_a_source_that_does_not_exist(tmp_path):
+    with pytest.raises(SystemExit, match="set --source"):
+        main(command(tmp_path / "absent", tmp_path / "out"))
+
+
+def test_an_unreadable_folder_is_named(tmp_path, monkeypatch):
+    (tmp_path / "raw" / "closed").mkdir(parents=True)
+    listed = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)  # tests may run as root, who may read everything
+    with pytest.raises(SystemExit, match="cannot list .*closed: Permission denied"):
+        main(command(tmp_path / "raw", tmp_path / "out"))
+
+
+def test_a_full_disk_ends_with_one_message_and_no_file_that_looks_whole(source, tmp_path, monkeypatch):
+    import data_prep.parquet_groups
+
+    def full(self, row):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(data_prep.parquet_groups.RowGroups, "add", full)
+    with pytest.raises(SystemExit, match="No space left on device; make room or choose another --out"):
+        main(command(source, tmp_path / "out"))
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+def test_an_error_that_no_rule_foresaw_costs_one_row(source, tmp_path, monkeypatch):
+    import data_prep.parts
+
+    make_row = data_prep.parts.make_row
+
+    def stumble(sample, *arguments):
+        return 1 / 0 if sample.answer == "a 0" else make_row(sample, *arguments)
+
+    monkeypatch.setattr(data_prep.parts, "make_row", stumble)
+    main(command(source, tmp_path))
+    rejects = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    (other,) = [reject for reject in rejects if reject["reason"] != "image_missing"]
+    assert other["reason"] == "unexpected_error" and "ZeroDivisionError" in other["detail"]
+
+
+def test_blocks_and_groups_stay_together_in_any_order():
+    rows = [RawRow("train", str(n), b"{}", group=str(n % 3), block=str(n % 2)) for n in range(60)]
+    ordered = plan.in_order(rows, seed=3, max_rows=None)
+    keys = [(row.block, row.group) for _, row in ordered]
+    assert sorted(index for index, _ in ordered) == list(range(60))
+    assert sum(a != b for a, b in zip(keys, keys[1:], strict=False)) == 5  # six runs of one block and group
+    assert sum(a[0] != b[0] for a, b in zip(keys, keys[1:], strict=False)) == 1
+
+
+def test_a_parquet_source_is_read_block_by_block(tmp_path, monkeypatch):
+    from data_prep import raw_parquet
+
+    image = {"bytes": encoded(), "path": None}
+    rows = [mmk12_row(f"k{n}", f"{n}?", "1", image) for n in range(12)]
+    write_table(tmp_path / "raw" / "train.parquet", rows, MMK12_SCHEMA, row_group_size=4)
+    raw_parquet._column.cache_clear()
+    main(["mmk12", "--source", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--processes", "1"])
+    assert raw_parquet._column.cache_info().misses == 3
+    assert len(rows_of(tmp_path / "out")) == 12
+
+
+def test_files_are_found_under_foreign_roots(tmp_path):
+    write(tmp_path / "data" / "K12" / "a.png", b"plain")
+    write(tmp_path / "data" / "other" / "x.png", b"1")
+    write(tmp_path / "data" / "another" / "x.png", b"22")
+    zipped(
+        tmp_path / "data" / "K12.zip", {"home/me/K12/a.png": b"packed", "home/me/K12/b.png": b"packed", "c.png": b"c"}
+    )
+    files = Files([tmp_path / "data"])
+    plain = str(tmp_path / "data" / "K12" / "a.png")
+    packed = [str(tmp_path / "data" / "K12.zip"), "home/me/K12/b.png"]
+    assert files.find("K12/a.png") == files.find("file:///mnt/K12/a.png") == files.find("a.png") == plain
+    assert files.find("K12\\b.png") == files.find("./K12/b.png") == files.find("/gone/K12/b.png") == packed
+    assert files.find("K12/c.png") == [packed[0], "c.png"]  # the archive's name counts as a folder
+    assert files.find(plain) == plain
+    for wanted in ("Z/a.png", "K12/z.png", "", "../..", "/etc/nothing"):
+        assert files.find(wanted).reason == "image_missing", wanted
+    assert files.find("x.png").reason == "image_ambiguous"
+    assert not isinstance(files.find("other/x.png"), Reject)
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.system, ("true",))
+
+
+def test_a_pickle_cannot_run_anything(tmp_path):
+    import pickle
+
+    path = write(tmp_path / "refs.p", pickle.dumps([Evil()], protocol=2))
+    with pytest.raises(SystemExit, match="it asks for posix.system"):
+        load_plain(path)
+    path.write_bytes(python2_pickle([{"a": "caf\u00e9", "b": [1, None, 2.5]}], 0))
+    assert load_plain(path) == [{"a": "caf\u00e9", "b": [1, None, 2.5]}]
+
+
+def test_a_row_of_two_splits_is_kept_in_both(tmp_path):
+    row = mmk12_row("k0", "1?", "1", {"bytes": encoded(), "path": None})
+    for split in ("train", "test"):
+        write_table(tmp_path / "raw" / f"{split}.parquet", [row, row], MMK12_SCHEMA)
+    main(["mmk12", "--source", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--processes", "1"])
+    rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
+    assert [(r["split"], r["reason"]) for r in rejects] == [("test", "duplicate"), ("train", "duplicate")]
+    assert [row["extra_info"]["split"] for row in rows_of(tmp_path / "out")] == ["test", "train"]

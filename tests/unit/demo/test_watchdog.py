@@ -1,0 +1,80 @@
+"""A watched command always ends, and leaves nothing running."""
+
+import os
+import sys
+import time
+
+import pytest
+
+from verl_plugins.demo.watchdog import RunFailed, marked_processes, run_watched
+
+# Starts a grandchild in a session of its own, as Ray does, and writes its id.
+SPAWN = (
+    "import subprocess, sys; child = subprocess.Popen(['sleep', '600'], start_new_session=True);"
+    "open(sys.argv[1], 'w').write(str(child.pid));"
+)
+
+
+def python(code, *arguments):
+    return [sys.executable, "-c", code, *map(str, arguments)]
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_output_goes_to_the_log(tmp_path):
+    polls = []
+    run_watched(python("print('hello')"), tmp_path / "log", limit_s=30, on_poll=lambda: polls.append(1))
+    assert (tmp_path / "log").read_text() == "hello\n"
+    assert polls
+
+
+def test_failure_quotes_the_log(tmp_path):
+    with pytest.raises(RunFailed, match=r"(?s)exit code 3.*the last words"):
+        run_watched(python("print('the last words'); raise SystemExit(3)"), tmp_path / "log", limit_s=30)
+
+
+def test_time_limit_ends_every_descendant(tmp_path):
+    started = time.monotonic()
+    with pytest.raises(RunFailed, match="ran longer than 2 s"):
+        code = SPAWN + "import time; time.sleep(600)"
+        run_watched(python(code, tmp_path / "pid"), tmp_path / "log", limit_s=2, mark_file=tmp_path / "mark")
+    assert time.monotonic() - started < 20
+    assert not is_running((tmp_path / "pid").read_text())
+    assert marked_processes((tmp_path / "mark").read_text()) == []
+
+
+def test_silence_ends_the_run(tmp_path):
+    with pytest.raises(RunFailed, match="wrote nothing for"):
+        run_watched(python("import time; time.sleep(600)"), tmp_path / "log", limit_s=60, silence_s=1)
+
+
+def test_a_run_that_goes_on_hours_later_is_not_silent(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("the last words of an earlier run\n")
+    os.utime(log, (0, 0))
+    run_watched(python("import time; time.sleep(1)"), log, limit_s=60, silence_s=30)
+    with pytest.raises(RunFailed, match="ended with exit code 3") as failed:
+        run_watched(python("print('mine'); raise SystemExit(3)"), log, limit_s=60)
+    assert "mine" in str(failed.value) and "earlier" not in str(failed.value)
+
+
+def test_a_good_end_cleans_up_too(tmp_path):
+    run_watched(python(SPAWN, tmp_path / "pid"), tmp_path / "log", limit_s=30)
+    assert not is_running((tmp_path / "pid").read_text())
+
+
+def test_a_watched_command_inside_a_watched_command_is_ended_with_it(tmp_path):
+    inner = (
+        "import sys, pathlib; from verl_plugins.demo.watchdog import run_watched;"
+        f"run_watched([sys.executable, '-c', {SPAWN + 'import time; time.sleep(600)'!r}, sys.argv[1]],"
+        "pathlib.Path(sys.argv[2]), limit_s=600)"
+    )
+    with pytest.raises(RunFailed, match="ran longer"):
+        run_watched(python(inner, tmp_path / "pid", tmp_path / "inner.log"), tmp_path / "log", limit_s=4)
+    assert not is_running((tmp_path / "pid").read_text())

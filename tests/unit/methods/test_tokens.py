@@ -1,0 +1,80 @@
+"""Records of what VEPO selected, and their section in the report."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+from transformers import Qwen2VLImageProcessor
+
+from verl_plugins.components.records import Recorder, picture
+from verl_plugins.methods.vepo.token_records import token_records
+from verl_plugins.report.tokens import tokens_section
+from verl_plugins.vision.layout import layout_of
+
+
+def write(folder, step, found):
+    Recorder(OmegaConf.create({"trainer": {"record_dir": str(folder), "test_freq": 2}})).write("tokens", step, found)
+
+
+class Tokenizer:
+    def decode(self, ids, **_):
+        return "".join(f"<{int(token)}>" for token in ids)
+
+
+def records():
+    signals = {
+        "score": torch.tensor([[0.0, 1.0, 0.0], [0.25, 0.5, 0.1]]),
+        "kept": torch.tensor([[0.0, 2.5, 0.0], [0.0, 2.5, 0.0]]),
+        "entropy": torch.tensor([[1.0, 0.5, 9.0], [0.1, 0.2, 0.3]]),
+        "jsd": torch.tensor([[0.0, 0.12345, 9.0], [0.0, 0.0, 0.0]]),
+        "perturbed_entropy": torch.tensor([[1.0, 0.75, 9.0], [0.1, 0.2, 0.3]]),
+    }
+    responses = [torch.tensor([5, 6]), torch.tensor([7, 8, 9])]
+    prompts = [torch.tensor([1]), torch.tensor([1])]
+    return token_records(Tokenizer(), responses, prompts, signals, torch.tensor([1.0, 0.5]), torch.tensor([0, 1]))
+
+
+def test_a_record_has_one_number_a_token():
+    first, second = records()
+    assert first["tokens"] == ["<5>", "<6>"] and first["score"] == [0.0, 1.0] and first["jsd"] == [0.0, 0.12345]
+    assert second["group"] == 1 and second["reward"] == 0.5 and second["prompt"] == "<1>"
+
+
+def test_the_picture_is_what_the_model_sees():
+    pixels = np.random.default_rng(0).integers(0, 256, (56, 84, 3), dtype=np.uint8)
+    processor = Qwen2VLImageProcessor(patch_size=14, merge_size=2, min_pixels=28 * 28)
+    inputs = dict(processor([Image.fromarray(pixels)], return_tensors="pt"))
+    encoded = picture(inputs, layout_of(processor))
+    decoded = np.array(Image.open(io.BytesIO(base64.b64decode(encoded))))
+    assert np.array_equal(decoded, pixels)
+    assert picture({}, layout_of(processor)) is None
+
+
+def test_the_section_shows_first_and_last_step_and_marks_what_was_kept(tmp_path):
+    attack = records()
+    attack[0]["tokens"][0] = "<script>"
+    attack[0] |= {"picture": "AAAA", "perturbed_picture": "BBBB"}
+    for step in (1, 2, 3, 9):
+        write(tmp_path, step, attack)
+    html = tokens_section(tmp_path, last_step=3)
+    assert "Step 1:" in html and "Step 3:" in html and "Step 2:" not in html and "Step 9:" not in html
+    assert html.count('class="token kept"') == 2 * 2 + 1  # two a step, and the legend's
+    assert "<script>" not in html and "&lt;script&gt;" in html
+    assert "score 1.000, JSD 0.1235, H 0.500, ΔH +0.250" in html or "JSD 0.1234" in html
+    assert html.count("data:image/png;base64,AAAA") == html.count("data:image/png;base64,BBBB") == 2
+
+
+def test_no_records_no_section(tmp_path):
+    assert tokens_section(tmp_path, last_step=3) == ""
+
+
+def test_records_without_a_counterfactual_are_shown_too(tmp_path):
+    record = {key: value for key, value in records()[0].items() if key not in ("jsd", "perturbed_entropy")}
+    write(tmp_path, 1, [record])
+    assert json.loads((tmp_path / "tokens" / "1.jsonl").read_text()) == record
+    html = tokens_section(tmp_path, last_step=1)
+    assert "score 1.000, H 0.500" in html and "JSD 0" not in html

@@ -1,0 +1,335 @@
+"""Every bad run is refused before training, with one message that names the key to set."""
+
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from verl_plugins.compose import compose_run
+from verl_plugins.hydra_plugin import Preflight
+from verl_plugins.preflight import check_run
+
+IMAGE = {"bytes": b"not read", "path": None}
+
+
+def write_parquet(path, images, column="images"):
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    prompts = [[{"role": "user", "content": "<image>?"}]] * len(images)
+    table = pa.table({"prompt": prompts, column: pa.array(images, type=pa.list_(struct))})
+    pq.write_table(table, path)
+    return str(path)
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = write_parquet(tmp_path / "rows.parquet", [[IMAGE]] * 3)
+    return [f"data.train_files={path}", f"data.val_files={path}", "actor_rollout_ref.rollout.n=8"]
+
+
+def problems(overrides):
+    return check_run(compose_run(overrides))
+
+
+@pytest.mark.parametrize("method", ["ecvgpo", "grpo", "vepo", "[ecvgpo,vepo]"])
+@pytest.mark.parametrize("platform", [[], ["+platform=cpu"]])
+def test_a_good_run_passes(data, method, platform):
+    assert problems([f"+method={method}", *platform, *data]) == []
+
+
+def test_micro_batches_that_do_not_divide_a_ranks_rows_are_refused(data):
+    sizes = ["data.train_batch_size=30", "actor_rollout_ref.actor.ppo_mini_batch_size=15", "trainer.n_gpus_per_node=2"]
+    micro = ["actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8"]
+    micro += ["actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=8"]
+    (found,) = problems(["+method=grpo", *data, *sizes, *micro])
+    # 30 prompts x 8 responses on 2 ranks are 120 rows, which 8 divides; 15 x 8 / 2 = 60 rows, which it does not
+    assert (
+        "ppo_micro_batch_size_per_gpu: got 8, expected a divisor of 60 (15 prompts x 8 responses on 2 ranks)" in found
+    )
+    dynamic = "actor_rollout_ref.actor.use_dynamic_bsz=true"
+    assert problems(["+method=grpo", *data, *sizes, *micro, dynamic]) == []
+
+
+@pytest.mark.parametrize("method", ["saei", "[saei,ecvgpo,vepo]"])
+@pytest.mark.parametrize("platform", [[], ["+platform=cpu"]])
+def test_a_good_run_with_a_second_sampling_passes(data, method, platform):
+    assert problems([f"+method={method}", *platform, *data[:2]]) == []
+    halves = ["algorithm.saei.n1=3", "algorithm.saei.n2=5", "algorithm.saei.band=[0.2,0.8]"]
+    assert problems([f"+method={method}", *platform, *data, *halves]) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("algorithm.saei.n1=0", "algorithm.saei.n1: got 0, expected a whole number >= 1"),
+        ("algorithm.saei.n1=six", "algorithm.saei.n1: got 'six', expected a whole number >= 1"),
+        ("algorithm.saei.n2=7", "algorithm.saei.n1 + n2: got 6 + 7, expected actor_rollout_ref.rollout.n = 12"),
+        ("actor_rollout_ref.rollout.n=8", "saei.n1 + n2: got 6 + 6, expected actor_rollout_ref.rollout.n = 8"),
+        ("algorithm.saei.alpha=0", "algorithm.saei.alpha: got 0, which changes no image"),
+        ("algorithm.saei.alpha=0.0078", "algorithm.saei.alpha: got 0.0078, expected a whole number of 8-bit levels"),
+        ("algorithm.saei.epsilon=1", "algorithm.saei.epsilon: got 1, expected 0, or a whole number >= alpha"),
+        ("algorithm.saei.band=[0.8,0.2]", "algorithm.saei.band: got [0.8, 0.2]"),
+        ("actor_rollout_ref.actor.strategy=fsdp", "actor_rollout_ref.actor.strategy: got fsdp, expected fsdp2 (saei"),
+        (
+            "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size=2",
+            "actor.fsdp_config.ulysses_sequence_parallel_size: got 2, expected 1",
+        ),
+        ("actor_rollout_ref.rollout.agent.default_agent_loop=tool_agent", "agent_loop: got tool_agent, expected"),
+        ("skip.rollout_tq.enable=true", "skip.rollout_tq.enable: got true, expected false"),
+        ("algorithm.filter_groups.enable=true", "algorithm.filter_groups.enable: got true, expected false"),
+    ],
+)  # fmt: skip
+def test_what_saei_cannot_work_with_is_named(data, override, message):
+    found = problems(["+method=saei", *data[:2], override])
+    assert any(message in problem for problem in found), found
+    assert len(found) == 1, found
+
+
+def test_rows_with_a_video_are_named_for_saei_alone(tmp_path, data):
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pq.read_table(data[0].partition("=")[2])
+    videos = pa.array([[], [{"bytes": b"not read", "path": None}], None], type=pa.list_(struct))
+    path = tmp_path / "videos.parquet"
+    pq.write_table(table.append_column("videos", videos), path)
+    (found,) = problems(["+method=saei", *data[:2], f"data.train_files={path}"])
+    assert "data.train_files" in found and "got 1 of 3 rows with a video (rows 1)" in found
+    assert problems(["+method=ecvgpo", *data, f"data.train_files={path}"]) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("algorithm.ecvgpo.r0=0", r"ecvgpo.r0: got 0, expected a number other than 0 .*; set algorithm.ecvgpo.r0"),
+        ("algorithm.ecvgpo.r0=ten", r"algorithm.ecvgpo.r0: got 'ten'"),
+        ("algorithm.ecvgpo.delta=-0.1", r"algorithm.ecvgpo.delta: got -0.1, expected a number >= 0"),
+        ("algorithm.ecvgpo.l0=0", r"algorithm.ecvgpo.l0: got 0, expected a number >= 1"),
+        ("algorithm.ecvgpo.gate=beside", r"algorithm.ecvgpo.gate: got 'beside', expected 'below' or 'above'"),
+        ("+algorithm.ecvgpo.r_0=10", r"algorithm.ecvgpo.r_0: unknown setting, expected one of r0, l0"),
+        ("algorithm.rollout_correction.bypass_mode=true", r"bypass_mode: got True, expected false"),
+        ("trainer.v1.trainer_mode=separate_async", r"trainer_mode: got separate_async, expected verl_plugins_sync"),
+        ("trainer.use_v1=false", r"trainer.use_v1: got False, expected true"),
+        ("algorithm.adv_estimator=gae", r"algorithm.adv_estimator: got gae, expected grpo or ecvgpo, vepo, saei"),
+        ("actor_rollout_ref.rollout.n=1", r"rollout.n: got 1, expected >= 2"),
+        ("data.train_files=/nowhere/x.parquet", r"train_files: got /nowhere/x.parquet, expected a file that exists"),
+        ("data.image_key=pictures", r"expected a column 'pictures'; set data.image_key"),
+    ],
+)  # fmt: skip
+def test_each_bad_override_is_one_line_that_names_the_key(data, override, message):
+    import re
+
+    found = problems(["+method=ecvgpo", *data, override])
+    keys = {"image_key": 2}  # train and val file
+    assert len(found) == next((n for key, n in keys.items() if key in override), 1), found
+    assert re.search(message, found[0]), found
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("algorithm.vepo.fraction=0", "algorithm.vepo.fraction: got 0, expected a number in (0, 1]"),
+        ("algorithm.vepo.perturbation=fog", "algorithm.vepo.perturbation: got 'fog', expected one of gaussian"),
+        (
+            "actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean",
+            "loss_agg_mode: got seq-mean-token-mean, expected",
+        ),
+        (
+            "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2",
+            "ulysses_sequence_parallel_size: got 2, expected 1",
+        ),
+        (
+            "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size=2",
+            "actor.fsdp_config.ulysses_sequence_parallel_size: got 2, expected 1",
+        ),
+        ("actor_rollout_ref.model.use_fused_kernels=true", "use_fused_kernels: got True, expected false"),
+        ("actor_rollout_ref.actor.strategy=megatron", "strategy: got megatron, expected fsdp or fsdp2"),
+    ],
+)
+def test_what_vepo_cannot_work_with_is_one_line(data, override, message):
+    (problem,) = problems(["+method=vepo", *data, override])
+    assert message in problem and problem.rpartition("set ")[2] in override
+
+
+def test_an_estimator_without_its_settings_asks_for_the_method(data):
+    found = problems(["+method=grpo", *data, "algorithm.adv_estimator=ecvgpo"])
+    assert found == ["algorithm.ecvgpo: got nothing, expected its settings; start the run with +method=ecvgpo"]
+
+
+def test_rows_without_an_image_are_named(tmp_path, data):
+    path = write_parquet(tmp_path / "holes.parquet", [[IMAGE], [], None, [IMAGE]])
+    (found,) = problems(["+method=ecvgpo", *data, f"data.train_files={path}"])
+    assert "got 2 of 4 rows without an image (rows 1, 2)" in found
+    assert "data.require_images=false" in found
+    assert problems(["+method=ecvgpo", *data, f"data.train_files={path}", "data.require_images=false"]) == []
+
+
+def test_several_problems_are_told_at_once(data):
+    found = problems(["+method=ecvgpo", *data, "algorithm.ecvgpo.r0=0", "trainer.use_v1=false"])
+    assert len(found) == 2
+
+
+def test_the_callback_ends_the_driver_with_the_message(data):
+    config = compose_run(["+method=ecvgpo", *data, "algorithm.ecvgpo.r0=0"])
+    with pytest.raises(SystemExit, match=r"this run cannot start:\n  algorithm.ecvgpo.r0: got 0"):
+        Preflight().on_job_start(config)
+
+
+@pytest.mark.parametrize("engine", ["megatron", "veomni", "torchtitan"])
+@pytest.mark.parametrize(("method", "refused"), [("ecvgpo", 0), ("vepo", 1), ("saei", 1)])
+def test_another_engine_is_refused_by_the_methods_that_reach_into_the_model(data, engine, method, refused):
+    rollout = "actor_rollout_ref.rollout.n=12"
+    found = problems([f"+method={method}", f"model_engine={engine}", *data, rollout])
+    assert len(found) == refused
+    assert all(problem.startswith(f"model_engine: got {engine}, expected dp ({method}") for problem in found), found
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path, data):
+    whole = (tmp_path / "rows.parquet").read_bytes()
+    for name, content in (("cut.parquet", whole[: len(whole) // 2]), ("empty.parquet", b"")):
+        (tmp_path / name).write_bytes(content)
+        (found,) = problems(["+method=ecvgpo", *data, f"data.train_files={tmp_path / name}"])
+        assert f"data.train_files: got {tmp_path / name}, which cannot be read as parquet" in found
+        assert "set data.train_files" in found
+
+
+def test_a_check_that_fails_itself_is_a_problem_beside_the_others(data, monkeypatch):
+    from verl_plugins import preflight
+
+    def fail(config):
+        raise KeyError("gone")
+
+    monkeypatch.setattr(preflight, "check_model", fail)
+    found = problems(["+method=ecvgpo", *data, "algorithm.ecvgpo.r0=0"])
+    assert len(found) == 2 and "algorithm.ecvgpo.r0" in found[0]
+    assert found[1].startswith("the check itself failed: fail: KeyError: 'gone'")
+
+
+def test_no_exception_of_a_callback_lets_the_run_start(tmp_path, data):
+    """Hydra would make a warning of it and go on."""
+    (tmp_path / "reward_fns").mkdir()
+    (tmp_path / "reward_fns" / "__init__.py").touch()  # the user's own, which stands before the package's
+    done = main_ppo("+method=ecvgpo", *data, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "verl-plugins: this run cannot start:\n  reward_fns: got " in done.stderr, done.stderr[-2000:]
+    assert str(tmp_path / "reward_fns") in done.stderr and "rename" in done.stderr
+    assert "ray init" not in done.stdout
+
+
+def test_a_preflight_that_cannot_be_imported_ends_the_run(data, monkeypatch):
+    config = compose_run(["+method=ecvgpo", *data])
+    monkeypatch.setitem(sys.modules, "verl_plugins.preflight", None)
+    with pytest.raises(SystemExit, match="the check itself failed, and the run does not start: ModuleNotFoundError"):
+        Preflight().on_job_start(config)
+
+
+def main_ppo(*overrides, cwd, code="from verl.trainer.main_ppo import main; main()", **env):
+    import os
+
+    command = [sys.executable, "-c", code, *overrides]  # like python -m, with the working directory first on the path
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, **env}, check=False
+    )
+
+
+def test_verls_own_entry_point_refuses_before_ray_starts(tmp_path, data):
+    done = main_ppo("+method=ecvgpo", "algorithm.ecvgpo.r0=0", *data, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "verl-plugins: this run cannot start:\n  algorithm.ecvgpo.r0: got 0" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "ray init" not in done.stdout
+
+
+def test_an_unknown_method_is_answered_with_the_known_ones(tmp_path):
+    done = main_ppo("+method=ecvpgo", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Could not find 'method/ecvpgo'" in done.stderr
+    assert "ecvgpo" in done.stderr.split("Available options")[1]
+
+
+def test_a_broken_plugin_is_not_silent(tmp_path):
+    # verl itself logs a plugin that fails to import at DEBUG.
+    code = "import sys, types; sys.modules['wrapt'] = None\nfrom verl.trainer.main_ppo import main; main()"
+    done = main_ppo("+method=ecvgpo", cwd=tmp_path, code=code)
+    assert done.returncode == 1
+    assert "verl-plugins: not loaded into verl: ModuleNotFoundError" in done.stderr
+    assert "run `verl-plugins doctor`" in done.stderr
+
+
+def test_the_readmes_training_line_is_one_that_verl_accepts(data):
+    import shlex
+    from pathlib import Path
+
+    from verl.trainer.ppo.utils import need_critic, need_reference_policy
+    from verl.utils.config import validate_config
+
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    (line,) = [block for block in readme.split("\n\n") if "python -m verl.trainer.main_ppo +method=ecvgpo" in block]
+    arguments = shlex.split(line.replace("\\\n", " "))
+    assert arguments[:3] == ["python", "-m", "verl.trainer.main_ppo"]
+    overrides = [a for a in arguments[3:] if not a.startswith(("data.train_files", "data.val_files"))] + data
+    assert problems(overrides) == []
+    config = compose_run(overrides)
+    validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+
+
+@pytest.mark.parametrize(
+    ("reward", "settings", "message"),
+    [
+        ("grounding", ["preset=vlm_r1", "iou_threshold=0.5"], None),
+        ("auto", ["math.preset=mm_eureka", "routes.mine=math", "grounding.box_space=0-1000"], None),
+        ("math", ["timeout_s=3"], None),
+        ("grounding", ["form=anwser"], "form: got 'anwser', expected one of answer, think_answer"),
+        ("grounding", ["fromat_weight=1"], "reward_kwargs: got fromat_weight, expected some of preset, format_weight"),
+        ("grounding", ["format_weight=half"], "format_weight: got 'half', expected a number in [0"),
+        ("grounding", ["box_space=processed"], "patch_size: got none, expected the patch size"),
+        ("math", ["preset=ecvgpo"], "preset: got 'ecvgpo', expected one of vepo, mm_eureka"),
+        ("boxed", ["format_weight=2"], "format_weight: got 2, expected a number in [0, 1]"),
+        ("auto", ["maths.preset=vepo"], "reward_kwargs: got maths, expected some of preset, grounding, math"),
+        (
+            "auto",
+            ["math.preset=r1"],
+            "expected one of vepo, mm_eureka; set reward.custom_reward_function.reward_kwargs.math.",
+        ),
+        ("auto", ["routes.mine=maths"], "routes.mine: got 'maths', expected one of grounding, math, boxed"),
+        ("auto", ["grounding=ecvgpo"], "grounding: got 'ecvgpo', expected settings by name"),
+    ],
+)
+def test_a_rewards_settings_are_checked_before_ray_starts(data, reward, settings, message):
+    key = "reward.custom_reward_function"
+    for path in (f"pkg://reward_fns.{reward}", f"reward_fns/{reward}.py"):
+        overrides = [f"+{key}.reward_kwargs.{setting}" for setting in settings]
+        found = problems(["+method=grpo", *data, f"{key}.path={path}", *overrides])
+        assert len(found) == (message is not None) and (message or "") in "".join(found), found
+
+
+def test_another_reward_is_left_alone(data):
+    key = "reward.custom_reward_function"
+    assert problems(["+method=grpo", *data, f"{key}.path=mine/grounding.py", f"+{key}.reward_kwargs.a=1"]) == []
+
+
+INTERNVL = [
+    "actor_rollout_ref.model.path=OpenGVLab/InternVL3-8B-hf",
+    "actor_rollout_ref.model._target_=verl_plugins.internvl.InternVLModelConfig",
+    "actor_rollout_ref.rollout.agent.default_agent_loop=image_single_turn_agent",
+]
+
+
+def test_internvl_needs_its_model_config_and_loop(data, tmp_path):
+    assert problems(["+method=grpo", *data, *INTERNVL]) == []
+    (tmp_path / "config.json").write_text('{"model_type": "internvl"}')
+    bare = problems(["+method=grpo", *data, f"actor_rollout_ref.model.path={tmp_path}"])
+    assert "model._target_: got verl.workers.config.HFModelConfig, expected verl_plugins.internvl" in bare[0]
+    assert "default_agent_loop: got single_turn_agent, expected image_single_turn_agent" in bare[1]
+    assert len(bare) == 2
+
+
+def test_saei_takes_internvls_images_whole(data):
+    run = ["+method=saei", *data[:2], *INTERNVL]
+    (found,) = problems(run)
+    assert "data.mm_processor_kwargs.crop_to_patches: got true, InternVL's default, expected false" in found
+    assert problems([*run, "+data.mm_processor_kwargs.crop_to_patches=false"]) == []
+
+
+def test_one_limit_of_the_pixels_alone_is_refused(data):
+    (found,) = problems(["+method=grpo", *data, "+data.mm_processor_kwargs.max_pixels=1000"])
+    assert "data.mm_processor_kwargs: got max_pixels alone, expected min_pixels and max_pixels" in found

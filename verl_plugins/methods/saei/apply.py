@@ -1,0 +1,41 @@
+"""What a global batch of SaEI shows once it is sampled: the metrics ``saei/*``. The advantages are GRPO's."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from verl_plugins.methods.batch import AdvantageBatch, group_std, one_row_per_group
+from verl_plugins.methods.saei.maths import KEY, SaEIConfig
+
+
+def apply(batch: AdvantageBatch, config: SaEIConfig) -> tuple[Tensor, dict[str, float]]:
+    """The advantages (B, T) as they are, and metrics over clean and adversarial responses.
+
+    Raises:
+        ValueError: the batch does not say which responses were sampled on an adversarial image.
+    """
+    adversarial, entropy = batch.signals(KEY, "adversarial", "entropy")
+    mask = batch.response_mask.bool()
+    real = mask.any(dim=1)  # rows that verl adds to fill a batch have no valid token
+    metrics = {"saei/adversarial_responses": adversarial[real].double().mean().item()}
+    for name, rows in (("clean", real & ~adversarial), ("adversarial", real & adversarial)):
+        if not rows.any():
+            continue
+        tokens = mask & rows.unsqueeze(1)
+        metrics[f"saei/entropy_{name}"] = entropy[tokens].double().mean().item()
+        metrics[f"saei/reward_{name}"] = batch.rewards[rows].double().mean().item()
+        metrics[f"saei/mixed_groups_{name}"] = _mixed(batch.rewards, batch.groups, rows)
+        if batch.rollout_log_probs is not None:
+            metrics[f"saei/self_information_{name}"] = -batch.rollout_log_probs[tokens].double().mean().item()
+            gap = (batch.old_log_probs - batch.rollout_log_probs)[tokens].abs()
+            metrics[f"saei/log_prob_mismatch_{name}"] = gap.double().mean().item()
+    metrics["saei/mixed_groups"] = _mixed(batch.rewards, batch.groups, real)
+    return batch.advantages, metrics
+
+
+def _mixed(rewards: Tensor, groups: Tensor, rows: Tensor) -> float:
+    """Share of the groups whose rewards over ``rows`` ((B,) bool) differ: only these have something to learn from."""
+    rewards, groups = rewards[rows], groups[rows]
+    first = one_row_per_group(groups, torch.ones_like(groups, dtype=torch.bool))
+    return (group_std(rewards, groups) > 0)[first].double().mean().item()

@@ -1,0 +1,247 @@
+"""Adversarial images: the gradient of the responses' selective entropy with respect to the pixels of their image.
+
+Nothing is computed for the parameters: they take no gradient meanwhile, and autograd is asked for the pixels alone. The
+vocabulary is projected in chunks; the gradient of the entropy with respect to the hidden states is taken chunk by chunk
+in the projection's hook, and the model's "logits" are then a number whose gradient at the hidden states is that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from verl.utils import tensordict_utils as tu
+from verl.utils.device import get_device_id
+from verl.utils.model import extract_multi_modal_inputs
+from verl.workers.engine.utils import prepare_micro_batches
+
+from verl_plugins.components import hidden_states
+from verl_plugins.components.hidden_states import Predictions, autocast, before_projection, output_projection
+from verl_plugins.methods.saei.attacked_images import AttackedImages
+from verl_plugins.methods.saei.maths import SaEIConfig, select_tokens, token_entropy
+from verl_plugins.seeds import seed_of
+from verl_plugins.training import PIXELS, SIZES, STATISTICS
+
+ADVERSARIAL = "adversarial"  # key of the batch's meta information that asks for it
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """The attack that a batch asks for.
+
+    Args:
+        config: settings of the method.
+        seed, step: the key of its random draws.
+        processor_settings: what the run calls the model's processor with, verl's ``data.mm_processor_kwargs``.
+    """
+
+    config: SaEIConfig
+    seed: int
+    step: int
+    processor_settings: dict[str, Any] = field(default_factory=dict)
+
+
+def adversarial_images(engine: Any, data: TensorDict, request: Adversarial) -> dict[str, Any]:
+    """Attack the images of a rank's rows, several responses to a prompt each; every row has an image.
+
+    Args:
+        engine: verl's ``FSDPEngineWithLMHead``, on FSDP2.
+        data: rows as verl's workers get them. The micro-batches are those of training.
+
+    Returns:
+        What verl's ``forward_backward_batch`` does; ``model_output`` holds PIXELS and SIZES (nested; the first row of a
+        prompt has them, the others are empty) and STATISTICS (B, 3).
+    """
+    config = request.config
+    micro_batches, order = _micro_batches(engine, data)
+    uids, index, inputs = (_plain(data, name) for name in ("uid", "index", "multi_modal_inputs"))
+    processor, key = engine.model_config.processor, (request.seed, request.step)
+    images = AttackedImages(processor, request.processor_settings, uids, index, inputs, key)
+    entropy = torch.zeros(2, len(data))
+    kept: list[Tensor | None] = [None] * len(micro_batches)
+    starts = torch.tensor([0, *(len(micro_batch) for micro_batch in micro_batches)]).cumsum(0).tolist()
+    with only_pixels_take_gradient(engine), torch.enable_grad():
+        for step in range(config.steps + 1):
+            is_measure = step == config.steps
+            with_gradient = not is_measure and config.direction == "gradient"
+            if step == 0 or is_measure or with_gradient:
+                for number, micro_batch in enumerate(micro_batches):
+                    rows = order[starts[number] : starts[number + 1]]
+                    noise = _noise(request, data, rows) if config.band == "random" else None
+                    found = _forward(engine, micro_batch, images, config, kept[number], noise, with_gradient)
+                    kept[number] = found[1]
+                    if step == 0 or is_measure:
+                        entropy[int(is_measure), rows] = found[0].cpu()
+            if not is_measure:
+                images.take_step(config, step, engine.get_data_parallel_group())
+    return {"model_output": _output(uids, images, entropy), "loss": [0.0], "metrics": {}}
+
+
+def _micro_batches(engine: Any, data: TensorDict) -> tuple[list[TensorDict], list[int]]:
+    """Micro-batches as small as training's, because they have a backward; and the row of ``data`` of each of theirs."""
+    training = engine.engine_config
+    size = max(1, training.micro_batch_size_per_gpu or 1)
+    tu.assign_non_tensor(
+        data,
+        sp_size=1,
+        use_dynamic_bsz=training.use_dynamic_bsz,
+        max_token_len_per_gpu=training.max_token_len_per_gpu,
+        micro_batch_size_per_gpu=next(n for n in range(min(size, len(data)), 0, -1) if len(data) % n == 0),
+    )
+    indices: Any
+    micro_batches, indices = prepare_micro_batches(
+        data=data, dp_group=engine.get_data_parallel_group(), same_micro_num_in_dp=True
+    )
+    return micro_batches, list(range(len(data))) if indices is None else list(chain.from_iterable(indices))
+
+
+def _plain(data: TensorDict, name: str) -> list[Any]:
+    return [tu.unwrap_non_tensor_data(value) for value in data[name]]
+
+
+def _forward(
+    engine: Any,
+    micro_batch: TensorDict,
+    images: AttackedImages,
+    config: SaEIConfig,
+    kept: Tensor | None,
+    noise: Tensor | None,
+    with_gradient: bool,
+) -> tuple[Tensor, Tensor]:
+    """H_sel of each row (B,) and the tokens kept (B, T) bool; ``with_gradient``, the images' gradients grow.
+
+    ``kept`` holds what an earlier forward selected, so that entropies before and after are of the same tokens.
+    """
+    uids = _plain(micro_batch, "uid")
+    micro_batch = micro_batch.to(get_device_id())
+    model_inputs, _ = engine.prepare_model_inputs(micro_batch=micro_batch)
+    model_inputs |= extract_multi_modal_inputs([images.inputs(uid) for uid in uids])
+    pixel_values = model_inputs["pixel_values"] = model_inputs["pixel_values"].detach().requires_grad_(with_gradient)
+    at = Predictions.of(micro_batch, model_inputs)
+    mask = torch.nested.to_padded_tensor(micro_batch["response_mask"], 0).bool()
+    head = output_projection(engine.module)
+    found: list[tuple[Tensor, Tensor]] = []
+
+    def visit(states: Tensor) -> Tensor | None:
+        states = states[at.positions]
+        selected = kept
+        if selected is None:
+            entropy = torch.zeros(mask.shape, device=states.device)
+            entropy[at.rows, at.within] = entropy_and_gradient(head, states.detach(), at.temperature)[0]
+            selected = select_tokens(entropy, mask, config, noise)
+        # positions and not a mask, which would wait for the device at each use
+        chosen = selected[at.rows, at.within].nonzero().squeeze(1)
+        rows, weight = at.rows[chosen], 1.0 / selected.sum(dim=1).clamp_min(1)
+        entropy, gradient = entropy_and_gradient(
+            head, states[chosen].detach(), at.temperature[chosen], weight[rows] if with_gradient else None
+        )
+        mean = torch.zeros(len(mask), device=states.device).index_add_(0, rows, entropy * weight[rows])
+        found.append((mean, selected))
+        return None if gradient is None else (states[chosen] * gradient).sum().reshape(1, 1, 1)
+
+    with autocast(engine), before_projection(head, visit), torch.set_grad_enabled(with_gradient):
+        output = engine.module(**model_inputs, use_cache=False)
+    if with_gradient:
+        (gradient,) = torch.autograd.grad(output.logits.sum(), pixel_values)
+        images.add_gradient(uids, gradient.float().cpu())
+    return found[0]
+
+
+def entropy_and_gradient(
+    head: nn.Linear, states: Tensor, temperature: Tensor, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Entropy of the next token and, where there is a ``weight``, the gradient of sum(weight * entropy), by chunks.
+
+    Args:
+        head: projects (n, hidden size) to (n, V).
+        states: (N, hidden size), detached.
+        temperature: (N,) float32.
+        weight: (N,) float32.
+
+    Returns:
+        (N,) float32 in nats, and (N, hidden size) in the dtype of ``states``, or None.
+    """
+    size = max(1, hidden_states.CHUNK // 4 // head.out_features)  # a few float32 copies of a chunk are alive at once
+    entropies, gradients = [], []
+    for start in range(0, len(states), size):
+        part = slice(start, start + size)
+        with torch.set_grad_enabled(weight is not None):
+            leaf = states[part].detach().requires_grad_(weight is not None)
+            entropy = token_entropy(head.forward(leaf) / temperature[part, None])  # forward: the hook is the model's
+        entropies.append(entropy.detach())
+        if weight is not None:
+            gradients.append(torch.autograd.grad((entropy * weight[part]).sum(), leaf)[0])
+    empty = states.new_zeros(0, dtype=torch.float32)
+    return torch.cat([empty, *entropies]), None if weight is None else torch.cat([states[:0], *gradients])
+
+
+def _output(uids: list[str], images: AttackedImages, entropy: Tensor) -> dict[str, Tensor]:
+    nothing = torch.empty(0, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
+    first = {uid: row for row, uid in reversed(list(enumerate(uids)))}
+    rows = [images.bytes_and_sizes(uid) if first[uid] == row else nothing for row, uid in enumerate(uids)]
+    pixels, sizes = (torch.nested.as_nested_tensor(list(part), layout=torch.jagged) for part in zip(*rows, strict=True))
+    change = {uid: images.change(uid) for uid in first}
+    statistics = torch.stack([*entropy, torch.tensor([change[uid] for uid in uids])], dim=1)
+    return {PIXELS: pixels, SIZES: sizes, STATISTICS: statistics}
+
+
+def _noise(request: Adversarial, data: TensorDict, rows: list[int]) -> Tensor:
+    """(B, T) in [0, 1), the same for the same response of a resumed run."""
+    mask: Any = data["response_mask"]  # nested
+    lengths = mask.offsets().diff().tolist()
+    index, session = _plain(data, "index"), _plain(data, "session_id")
+    generator = torch.Generator()
+    noise = torch.zeros(len(rows), max(lengths[row] for row in rows))
+    for place, row in enumerate(rows):
+        generator.manual_seed(seed_of(request.seed, request.step, index[row], "tokens", session[row]))
+        noise[place, : lengths[row]] = torch.rand(lengths[row], generator=generator)
+    return noise.to(get_device_id())
+
+
+@contextmanager
+def only_pixels_take_gradient(engine: Any) -> Iterator[None]:
+    """No parameter takes gradient; activations are checkpointed where training's are, without training's dropout."""
+    fix_gradient_dtypes(engine.module)
+    reshard(engine.module)
+    trained = [parameter for parameter in engine.module.parameters() if parameter.requires_grad]
+    training = [module for module in engine.module.modules() if module.training]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    if engine.model_config.enable_gradient_checkpointing:
+        engine.module.train()
+        for module in engine.module.modules():
+            if isinstance(module, nn.Dropout):
+                module.eval()
+    try:
+        yield
+    finally:
+        reshard(engine.module)  # else FSDP2 goes on with gathered parameters that still take none
+        for parameter in trained:
+            parameter.requires_grad_(True)
+        engine.module.eval()
+        for module in training:
+            module.training = True
+
+
+def fix_gradient_dtypes(module: nn.Module) -> None:
+    """Let FSDP2 choose the dtypes in which it reduces gradients while the parameters still take one.
+
+    It does so once, in a module's first forward, and for frozen parameters it chooses none: were the attack that first
+    forward, an update in bf16 mixed precision would find gradients in bf16 for weights in float32, and raise.
+    """
+    if isinstance(module, FSDPModule):
+        module._get_fsdp_state()._lazy_init()
+
+
+def reshard(module: nn.Module) -> None:
+    """Make FSDP2's sharded parameters, those that an optimizer holds, the module's parameters again."""
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()

@@ -1,0 +1,128 @@
+"""The images of a rank's prompts while they are attacked, as 8-bit pictures and as the model's ``pixel_values``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+from verl.utils.device import get_device_id
+
+from verl_plugins.methods.saei.maths import SaEIConfig
+from verl_plugins.seeds import seed_of
+from verl_plugins.vision.attack import pgd_step
+from verl_plugins.vision.layout import layout_of
+from verl_plugins.vision.pixels import to_pixel_values, to_pixels
+
+
+@dataclass
+class _Prompt:
+    clean_inputs: dict[str, Any]  # of the processor
+    key: tuple[int | str, ...]  # of its random draws
+    clean: list[Tensor]  # (3, H, W) uint8, an image each
+    pixels: list[Tensor]  # the same, as they are now
+    pixel_values: Tensor  # of ``pixels``
+    gradient: list[Tensor] = field(default_factory=list)  # (3, H, W) float32 each, summed over responses
+
+    @property
+    def grids(self) -> list:
+        grid = self.clean_inputs.get("image_grid_thw")
+        return [None] * len(self.clean) if grid is None else torch.as_tensor(grid).reshape(-1, 3).tolist()
+
+
+class AttackedImages:
+    """The images of each prompt, by its uid; every response to a prompt adds to the gradient of the prompt's images.
+
+    Args:
+        processor: of the model.
+        settings: what the run calls it with, verl's ``data.mm_processor_kwargs``.
+        uids, indices, inputs: of each row: the prompt's uid, its row in the data set, the processor's output. Prompts
+            are told apart by uid, because where a data set has no index verl gives every row index 0.
+        key: what random draws hang on, e.g. (seed, step); index, step of PGD and number of the image are added.
+
+    Raises:
+        ValueError: a row whose ``pixel_values`` no picture gives (``to_pixels``).
+    """
+
+    def __init__(
+        self,
+        processor: Any,
+        settings: Mapping[str, Any],
+        uids: Sequence[str],
+        indices: Sequence[Any],
+        inputs: Sequence[dict[str, Any]],
+        key: tuple[int | str, ...],
+    ):
+        self.processor, self.settings = processor, settings
+        self.layout = layout_of(processor)
+        self.prompts: dict[str, _Prompt] = {}
+        for uid, index, sample in zip(uids, indices, inputs, strict=True):
+            if uid not in self.prompts:
+                clean = to_pixels(sample["pixel_values"], sample.get("image_grid_thw"), processor)
+                self.prompts[uid] = _Prompt(sample, (*key, str(index)), clean, clean, sample["pixel_values"])
+
+    def inputs(self, uid: str) -> dict[str, Any]:
+        """A prompt's multi-modal inputs with the images as they are now."""
+        prompt = self.prompts[uid]
+        return prompt.clean_inputs | {"pixel_values": prompt.pixel_values}
+
+    def add_gradient(self, uids: Sequence[str], gradient: Tensor) -> None:
+        """Add the gradient with respect to the ``pixel_values`` of rows with these uids, one after the other."""
+        parts = gradient.split([len(self.prompts[uid].pixel_values) for uid in uids])
+        for uid, part in zip(uids, parts, strict=True):
+            prompt = self.prompts[uid]
+            spans = zip(self.layout.images(prompt.clean_inputs), prompt.grids, strict=True)
+            found = [self.layout.picture_gradient(part[rows], grid) for rows, grid in spans]
+            previous = prompt.gradient or [torch.zeros_like(image) for image in found]
+            prompt.gradient = [a + b for a, b in zip(previous, found, strict=True)]
+
+    def take_step(self, config: SaEIConfig, step: int, group: Any) -> None:
+        """Move every image, along the gradient added up over the ranks of ``group`` or, as config says, at random."""
+        if config.direction == "gradient":
+            self._add_up_across_ranks(group)
+        generator = torch.Generator()
+        for prompt in self.prompts.values():
+            if config.direction == "random":
+                prompt.gradient = [
+                    torch.rand(picture.shape, generator=generator.manual_seed(seed_of(*prompt.key, step, number))) - 0.5
+                    for number, picture in enumerate(prompt.clean)
+                ]
+            prompt.pixels = [
+                pgd_step(now, gradient, clean, config.alpha, config.radius)
+                for now, gradient, clean in zip(prompt.pixels, prompt.gradient, prompt.clean, strict=True)
+            ]
+            prompt.pixel_values = to_pixel_values(prompt.pixels, self.processor, self.settings)
+            prompt.gradient = []
+
+    def _add_up_across_ranks(self, group: Any) -> None:
+        """Sum the gradients of prompts whose responses lie on several ranks, so that all of them take the same step."""
+        if group is None or torch.distributed.get_world_size(group) == 1:
+            return
+        ranks: list[dict[str, list]] = [{} for _ in range(torch.distributed.get_world_size(group))]
+        own = {uid: [tuple(part.shape) for part in prompt.gradient] for uid, prompt in self.prompts.items()}
+        torch.distributed.all_gather_object(ranks, own, group=group)
+        for uid in sorted(set(chain.from_iterable(ranks))):
+            holders = [rank[uid] for rank in ranks if uid in rank]
+            if len(holders) > 1:
+                prompt = self.prompts.get(uid)
+                parts = prompt.gradient if prompt else [torch.zeros(shape) for shape in holders[0]]
+                parts = [part.to(get_device_id()) for part in parts]
+                for part in parts:
+                    torch.distributed.all_reduce(part, group=group)
+                if prompt:
+                    prompt.gradient = [part.cpu() for part in parts]
+
+    def bytes_and_sizes(self, uid: str) -> tuple[Tensor, Tensor]:
+        """The images as they are now: (bytes,) uint8 one after the other, and (2 * images,) heights and widths."""
+        pixels = self.prompts[uid].pixels
+        sizes = [side for picture in pixels for side in picture.shape[1:]]
+        return torch.cat([picture.flatten() for picture in pixels]), torch.tensor(sizes)
+
+    def change(self, uid: str) -> float:
+        """Mean absolute change of a prompt's pixels so far, in levels."""
+        prompt = self.prompts[uid]
+        pairs = zip(prompt.pixels, prompt.clean, strict=True)
+        return torch.cat([(now.int() - clean.int()).abs().flatten() for now, clean in pairs]).float().mean().item()

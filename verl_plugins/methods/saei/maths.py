@@ -1,0 +1,150 @@
+"""SaEI: a second sampling on images perturbed to raise the entropy of moderately uncertain tokens.
+
+arXiv 2512.10414. In each of the n1 responses sampled on the clean image I, tokens are ranked by the policy's entropy
+and a band of the ranking is kept: the middle third. With H_sel the mean over responses of the mean entropy of their
+kept tokens,
+
+    I_adv = clip(I + alpha * sign(grad_I H_sel), 0, 1)
+
+once or more (PGD), inside an L-infinity ball of radius epsilon; n2 further responses are sampled on I_adv, and all
+n1 + n2 make one group of GRPO. The paper writes alpha = -2/255 for a step of descent; the entropy rises in both, and
+alpha > 0 here. The ranks are detached: gradient flows through the kept entropies to the pixels, never to the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from verl_plugins.methods.knobs import require
+
+KEY = "algorithm.saei"
+BANDS = {"middle": (1 / 3, 2 / 3), "top": (2 / 3, 1.0), "bottom": (0.0, 1 / 3), "random": (1 / 3, 2 / 3), "all": (0, 1)}
+
+
+@dataclass(frozen=True)
+class SaEIConfig:
+    """Settings of SaEI; the defaults are the paper's where it states them.
+
+    Args:
+        n1, n2: responses sampled on the clean and on the adversarial image; ``rollout.n`` is their sum.
+        alpha: size of a step in levels of 8-bit pixels: 2 is the paper's 2/255. 0 changes nothing (GRPO).
+        steps: of PGD.
+        epsilon: radius of the L-infinity ball in levels; 0 stands for steps * alpha, which is no constraint.
+        band: which tokens' entropy is raised: "middle" (the third in the middle of the ranking), the controls "top",
+            "bottom", "random" (a third at random) and "all"; or two quantiles from the lowest entropy, [0.2, 0.8].
+        direction: "gradient", or "random": signs drawn at random, the control of equal strength.
+        update: the image that conditions the update on adversarial responses, "clean" or "adversarial" (the paper
+            does not say).
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    n1: int = 6
+    n2: int = 6
+    alpha: int = 2
+    steps: int = 1
+    epsilon: int = 0
+    band: str | tuple[float, float] = "middle"
+    direction: str = "gradient"
+    update: str = "clean"
+
+    def __post_init__(self) -> None:
+        require(KEY, self, "n1", "a whole number >= 1", lambda n1: n1 >= 1)
+        require(KEY, self, "n2", "a whole number >= 1", lambda n2: n2 >= 1)
+        require(KEY, self, "alpha", "a whole number of 8-bit levels, 0 to 255", lambda alpha: 0 <= alpha <= 255)
+        require(KEY, self, "steps", "a whole number >= 1", lambda steps: steps >= 1)
+        require(
+            KEY,
+            self,
+            "epsilon",
+            "0, or a whole number >= alpha",
+            lambda epsilon: epsilon in (0, *range(self.alpha, 256)),
+        )
+        if isinstance(self.band, str):
+            require(KEY, self, "band", f"{', '.join(BANDS)} or two quantiles", lambda band: band in BANDS)
+        else:
+            object.__setattr__(self, "band", _quantiles(self.band))
+        require(KEY, self, "direction", "'gradient' or 'random'", lambda name: name in ("gradient", "random"))
+        require(KEY, self, "update", "'clean' or 'adversarial'", lambda name: name in ("clean", "adversarial"))
+
+    @property
+    def quantiles(self) -> tuple[float, float]:
+        """Where the band starts and ends in the ranking."""
+        return BANDS[self.band] if isinstance(self.band, str) else self.band
+
+    @property
+    def radius(self) -> int:
+        """Of the L-infinity ball, in levels."""
+        return self.epsilon or self.steps * self.alpha
+
+
+def _quantiles(band) -> tuple[float, float]:
+    try:
+        low, high = (float(bound) for bound in band)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if 0 <= low < high <= 1:
+        return low, high
+    raise ValueError(
+        f"{KEY}.band: got {band!r}, expected a name or [low, high] with 0 <= low < high <= 1; set {KEY}.band"
+    )
+
+
+def middle_band_mask(entropy: Tensor, response_mask: Tensor, low: float = 1 / 3, high: float = 2 / 3) -> Tensor:
+    """(B, T) bool: the tokens of each response whose entropy ranks between the quantiles ``low`` and ``high``.
+
+    Of n valid tokens, floor(n low) with the lowest and floor(n (1 - high)) with the highest entropy are dropped, so
+    that at thirds one or two tokens are all kept. Of equal entropies, the earlier token ranks lower.
+
+    Args:
+        entropy: (B, T) float; values outside the mask are ignored.
+        response_mask: (B, T) 0/1 or bool.
+    """
+    mask = response_mask.bool()
+    order = entropy.detach().masked_fill(~mask, torch.inf).argsort(dim=1, stable=True)
+    rank = order.argsort(dim=1)
+    valid = mask.sum(dim=1, keepdim=True).double()
+    first = (valid * low + 1e-9).floor()  # a third of 3 is 0.999... in floating point
+    last = valid - (valid * (1 - high) + 1e-9).floor()
+    return (rank >= first) & (rank < last) & mask
+
+
+def select_tokens(entropy: Tensor, response_mask: Tensor, config: SaEIConfig, noise: Tensor | None = None) -> Tensor:
+    """(B, T) bool: the tokens whose entropy is raised. ``noise`` (B, T) is ranked instead for the band "random".
+
+    Raises:
+        ValueError: the band is "random" and there is no ``noise``.
+    """
+    if config.band == "random":
+        if noise is None:
+            raise ValueError(f"{KEY}.band=random: got no noise (B, T) to rank the tokens by; pass noise")
+        entropy = noise
+    return middle_band_mask(entropy, response_mask, *config.quantiles)
+
+
+def selective_entropy(
+    logits: Tensor, response_mask: Tensor, config: SaEIConfig, noise: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The entropy that the attack raises, on full logits; the engine computes the same without them.
+
+    Args:
+        logits: (B, T, V) floating point, at the sampling temperature; ``-inf`` forbids a token.
+        response_mask: (B, T) 0/1 or bool.
+
+    Returns:
+        (B,) float32 in nats, with gradient: the mean entropy of each response's kept tokens, 0 where none is valid; and
+        (B, T) bool, the kept tokens.
+    """
+    entropy = token_entropy(logits)
+    kept = select_tokens(entropy, response_mask, config, noise)
+    return torch.where(kept, entropy, 0.0).sum(dim=1) / kept.sum(dim=1).clamp_min(1), kept
+
+
+def token_entropy(logits: Tensor) -> Tensor:
+    """Entropy (...) float32 in nats, with gradient, of logits (..., V)."""
+    log_p = logits.float().log_softmax(dim=-1)
+    return -(log_p.exp() * log_p.masked_fill(log_p == -torch.inf, 0.0)).sum(dim=-1)

@@ -1,0 +1,27 @@
+"""The settings that are this package's own: of the methods and of the health checks."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from verl_plugins.health.health_config import health_from_node
+from verl_plugins.methods import METHODS
+from verl_plugins.methods.knobs import config_from_node
+
+
+def check_knobs(config: DictConfig, methods: list[str]) -> list[str]:
+    problems = []
+    for name in methods:
+        try:
+            config_from_node(METHODS[name][0], config.algorithm[name], f"algorithm.{name}")
+        except ValueError as error:
+            problems.append(str(error))
+    return problems
+
+
+def check_health(config: DictConfig) -> list[str]:
+    try:
+        health_from_node(config.trainer.get("health") or {})
+    except ValueError as error:
+        return [str(error)]
+    return []
