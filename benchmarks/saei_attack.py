@@ -28,12 +28,13 @@ from verl.utils.model import extract_multi_modal_inputs
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
 from verl_plugins.components.bare_engine import bare_engine, sampled_rows, worker_batch
+from verl_plugins.components.requests import REQUEST
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.methods.saei import attack as adversarial
-from verl_plugins.methods.saei.attack import ADVERSARIAL, Adversarial, only_pixels_take_gradient
+from verl_plugins.methods.saei.attack import AttackRequest, only_pixels_take_gradient
 from verl_plugins.methods.saei.maths import SaEIConfig
-from verl_plugins.training import STATISTICS
+from verl_plugins.methods.saei.second_sampling import STATISTICS
 
 RESPONSES = 6
 MICRO_BATCH = 32
@@ -68,7 +69,7 @@ def main() -> None:
 def attack(engine: Any, data: TensorDict, **settings) -> torch.Tensor:
     """Statistics (B, 3) of an attack: entropy before and after, change of the pixels."""
     asked = data.clone(recurse=False)
-    tu.assign_non_tensor(asked, **{ADVERSARIAL: Adversarial(SaEIConfig(**settings), seed=0, step=1)})
+    tu.assign_non_tensor(asked, **{REQUEST: AttackRequest(SaEIConfig(**settings), seed=0, step=1)})
     with torch.no_grad():
         return engine.forward_backward_batch(asked, None, forward_only=True)["model_output"][STATISTICS]
 

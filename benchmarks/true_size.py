@@ -96,7 +96,7 @@ def predicted(shape: Shape, case: Case) -> Peak:
     load = Workload(
         gpus=1,
         gpus_of_a_node=1,
-        methods=("vepo",) if case.phase == "counterfactual" else (),
+        has_second_forward=case.phase == "counterfactual",
         tokens=TOKENS,
         log_prob_tokens=TOKENS,
         image_pixels=GRID[0] * GRID[1] * shape.patch**2,

@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def timed(kind: str, device: str, images: int) -> float:
-    """Seconds of ``_perturbed_images`` for two responses to each of ``images`` prompts."""
+    """Seconds of ``perturbed_images`` for two responses to each of ``images`` prompts."""
     grid = torch.tensor([[1, SIDES[0] // 14, SIDES[1] // 14]])
     inputs = [
         {"pixel_values": torch.full((int(grid.prod()), 1176), 0.1 * row), "image_grid_thw": grid}
@@ -60,7 +60,7 @@ def timed(kind: str, device: str, images: int) -> float:
     request = Counterfactual(kind, PERTURBATIONS[kind].default, seed=1, step=1)
     with mock.patch.object(counterfactual, "get_device_id", lambda: device):
         start = time.perf_counter()
-        counterfactual._perturbed_images(engine, micro_batch, request)  # pyright: ignore[reportArgumentType]
+        counterfactual.perturbed_images(engine, micro_batch, request)  # pyright: ignore[reportArgumentType]
         return time.perf_counter() - start
 
 

@@ -1,4 +1,4 @@
-"""What Hydra learns from the package: where its config groups are, and what to do before and after a run."""
+"""Hydra's plugin and callbacks: where the config groups are, and the checks before and after a run."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ from hydra.experimental.callback import Callback
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 
+from verl_plugins.methods import installed_methods
+
 
 class VerlPluginsSearchPath(SearchPathPlugin):
     """Makes ``+method=...`` and ``+platform=...`` available to every Hydra application that imports verl."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        search_path.append(provider="verl-plugins", path="pkg://verl_plugins.config")
+        """Append this package's ``config`` folder, and that of each package with a method of its own."""
+        packages = ["verl_plugins", *(point.module.partition(".")[0] for point in installed_methods())]
+        for package in dict.fromkeys(packages):
+            search_path.append(provider="verl-plugins", path=f"pkg://{package}.config")
 
 
 def ends_the_run(callback: Callable[..., None]) -> Callable[..., None]:
-    """Let any exception of a callback before the run end it: Hydra lets SystemExit through, makes a warning of every
-    other exception, and starts."""
+    """Make every exception of a callback end the run. Hydra passes SystemExit on, but turns other exceptions into a
+    warning and starts the run."""
 
     @wraps(callback)
     def guarded(*args: Any, **kwargs: Any) -> None:
@@ -39,11 +44,11 @@ def ends_the_run(callback: Callable[..., None]) -> Callable[..., None]:
 
 
 class Preflight(Callback):
-    """Checks the composed config in the driver, before Ray starts. Put into the run by each ``config/method`` yaml."""
+    """Checks the composed config in the driver, before Ray starts. Each ``config/method`` yaml adds it to the run."""
 
     @ends_the_run
     def on_job_start(self, config: DictConfig, **kwargs) -> None:
-        """End the run with one message that lists every problem; Hydra would swallow any other exception here."""
+        """End the run with one message that lists every problem."""
         from verl_plugins.preflight import check_run
         from verl_plugins.preflight.installation import check_installation
 
@@ -53,9 +58,9 @@ class Preflight(Callback):
 
 
 class LastMessage(Callback):
-    """Ends the driver with one message, and exit code 1, where a health check stopped the run or a process was lost.
+    """Ends the driver with one message and exit code 1 if a health check stopped the run or a process was lost.
 
-    The trainer runs in a Ray worker: what it raises comes here wrapped, and would be shown as a traceback of Ray's.
+    The trainer runs in a Ray worker: its exceptions arrive here wrapped, and would be shown as Ray's traceback.
     """
 
     @ends_the_run
@@ -81,9 +86,9 @@ class LastMessage(Callback):
 
 
 class SelectCPU(Callback):
-    """Switches the driver to the CPU platform. Put into the run by ``config/platform/cpu.yaml``.
+    """Switches the driver to the CPU platform. ``config/platform/cpu.yaml`` adds it to the run.
 
-    The driver has imported verl, and with it chosen a platform, before Hydra has read ``+platform=cpu``.
+    The driver has imported verl, which chooses a platform, before Hydra reads ``+platform=cpu``.
     """
 
     @ends_the_run
@@ -94,5 +99,5 @@ class SelectCPU(Callback):
         if missing:
             lines = [f"  {what}: got {got}, expected {expected}; {fix}" for what, got, expected, fix in missing]
             raise SystemExit("verl-plugins: +platform=cpu cannot run here:\n" + "\n".join(lines))
-        os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # idle workers, in a run that starts its own
+        os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # they would stay idle: the run starts its own
         cpu.activate()

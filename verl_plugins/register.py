@@ -1,36 +1,54 @@
-"""The only place that touches the registries of verl and Hydra; everything the package adds is listed here.
+"""The only module that touches the registries of verl and Hydra; everything that the package adds is listed here.
 
 verl imports this module as a plugin (entry point ``verl.plugins``, or ``VERL_USE_EXTERNAL_MODULES``) in the driver and
-in every Ray worker. Estimators and trainers are registered when verl imports the registry they belong to, so that
-processes which never train (vLLM engines, reward workers) do not pay for importing a trainer.
+in every Ray worker. Each name is registered when verl imports the registry it belongs to, so that processes which never
+train (vLLM engines, reward workers) do not import a trainer.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Callable
+from types import ModuleType
 
 
 def register() -> None:
-    """Register Hydra groups, estimators, trainer, engine, agent loops and, where selected, the CPU. Idempotent."""
+    """Register Hydra groups, estimators, trainer, engines, agent loops and, where selected, the CPU. Idempotent."""
     import wrapt
     from hydra.core.plugins import Plugins
 
-    import verl_plugins.methods  # noqa: F401  a broken method is to be seen here, not in the first step
     from verl_plugins.hydra_plugin import VerlPluginsSearchPath
+    from verl_plugins.methods import METHODS, load_installed_methods  # a broken method fails here, not in a first step
     from verl_plugins.platforms import cpu_bridges
 
+    load_installed_methods()
     Plugins.instance().register(VerlPluginsSearchPath)
     wrapt.register_post_import_hook(_register_estimators, "verl.trainer.ppo.core_algos")
-    wrapt.register_post_import_hook(_register_trainer, "verl.trainer.ppo.v1")
-    wrapt.register_post_import_hook(_register_engine, "verl.workers.engine_workers")
-    wrapt.register_post_import_hook(_register_agent_loop, "verl.experimental.agent_loop")
+    _register_with("verl.trainer.ppo.v1", "verl_plugins.training.trainer", _register_trainer)
+    _register_with("verl.workers.engine_workers", "verl_plugins.training.frozen_vision", _register_engines)
+    loops = [path.partition(":")[0] for method in METHODS.values() for path in method.agent_loops.values()]
+    for module in dict.fromkeys(["verl_plugins.components.agent_loops", *loops]):
+        _register_with("verl.experimental.agent_loop", module, _register_agent_loops)
     if cpu_bridges.is_selected():
         from verl_plugins.platforms import cpu
 
         cpu.activate()
 
 
-def _register_estimators(core_algos) -> None:
+def _register_with(verl_module: str, own_module: str, add: Callable[[ModuleType], None]) -> None:
+    """Import ``own_module`` once verl imports ``verl_module``, and call ``add`` with it when it is complete.
+
+    Two hooks, because ``own_module`` may be imported first: it imports ``verl_module``, whose hook must not need a
+    class of the half-imported ``own_module``.
+    """
+    import wrapt
+
+    wrapt.register_post_import_hook(lambda _: importlib.import_module(own_module), verl_module)
+    wrapt.register_post_import_hook(add, own_module)
+
+
+def _register_estimators(core_algos: ModuleType) -> None:
     from verl_plugins.methods import METHODS
     from verl_plugins.training.estimator import advantage_estimator
 
@@ -39,41 +57,46 @@ def _register_estimators(core_algos) -> None:
             core_algos.register_adv_est(name)(advantage_estimator(name))
 
 
-def _register_trainer(v1) -> None:
+def _register_trainer(trainer: ModuleType) -> None:
+    from verl.trainer.ppo.v1 import register_trainer
+
     from verl_plugins.config import TRAINER_MODE
-    from verl_plugins.training.trainer import EntropyTrainer
 
-    v1.register_trainer(TRAINER_MODE)(EntropyTrainer)
+    register_trainer(TRAINER_MODE)(trainer.EntropyTrainer)
 
 
-def _register_engine(_) -> None:
+def _register_engines(frozen_vision: ModuleType) -> None:
     from verl.workers.engine import EngineRegistry
 
     from verl_plugins.training import ENGINE, FROZEN_VISION_ENGINE
     from verl_plugins.training.engine import EntropyEngine
-    from verl_plugins.training.frozen_vision import FrozenVisionEngine
 
-    for name, engine in ((ENGINE, EntropyEngine), (FROZEN_VISION_ENGINE, FrozenVisionEngine)):
+    for name, engine in ((ENGINE, EntropyEngine), (FROZEN_VISION_ENGINE, frozen_vision.FrozenVisionEngine)):
         if name not in EngineRegistry._engines:
             EngineRegistry.register(model_type=name, backend=["fsdp", "fsdp2"], device=["cuda", "npu"])(engine)
 
 
-def _register_agent_loop(agent_loop) -> None:
-    from verl_plugins.components import agent_loops as rollout
-    from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP, SECOND_LOOPS
+def _register_agent_loops(module: ModuleType) -> None:
+    """Register the agent loops that ``module`` defines: this package's own, and those that methods declare."""
+    from verl.experimental.agent_loop.agent_loop import register as register_loop
 
-    register_loop = agent_loop.agent_loop.register
-    register_loop(IMAGE_LOOP)(rollout.ImageSingleTurnAgentLoop)
-    register_loop(AGENT_LOOP)(rollout.SeededSingleTurnAgentLoop)
-    for name in ("single_turn_agent", IMAGE_LOOP):
-        register_loop(SECOND_LOOPS[name])(rollout.AdversarialSingleTurnAgentLoop)
-    register_loop(SECOND_LOOPS[AGENT_LOOP])(rollout.AdversarialSeededSingleTurnAgentLoop)
+    from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP
+    from verl_plugins.methods import METHODS
+
+    own = "verl_plugins.components.agent_loops"
+    loops = {IMAGE_LOOP: f"{own}:ImageSingleTurnAgentLoop", AGENT_LOOP: f"{own}:SeededSingleTurnAgentLoop"}
+    for method in METHODS.values():
+        loops |= method.agent_loops
+    for name, path in loops.items():
+        source, _, class_name = path.partition(":")
+        if source == module.__name__:
+            register_loop(name)(getattr(module, class_name))
 
 
 try:
     register()
 except Exception as error:
-    # verl logs a failing plugin at DEBUG and goes on without it; the user would only see "could not find method/...".
+    # verl logs a failing plugin at DEBUG and continues without it; the user would only see "could not find method/...".
     print(
         f"verl-plugins: not loaded into verl: {type(error).__name__}: {error}\n"
         "verl-plugins: '+method=...' and '+platform=...' will not be found; run `verl-plugins doctor`",

@@ -15,9 +15,9 @@ from verl.utils.fsdp_utils import apply_fsdp2, fsdp2_load_full_state_dict
 from gpu.device import verl_works_on
 from gpu.line import Line, not_run
 from gpu.tiny import as_built, build_engine, micro_batch
-from verl_plugins.methods.saei.attack import Adversarial, adversarial_images
+from verl_plugins.methods.saei.attack import AttackRequest, adversarial_images
 from verl_plugins.methods.saei.maths import SaEIConfig
-from verl_plugins.training import STATISTICS
+from verl_plugins.methods.saei.second_sampling import STATISTICS
 from verl_plugins.training.engine import EntropyEngine
 from verl_plugins.training.frozen_vision import FrozenVisionEngine, vision_tower
 
@@ -49,7 +49,7 @@ def case(name: str, device: str, is_frozen: bool = False, is_offloaded: bool = F
     engine = plain_engine(is_frozen)
     shard(engine, device, is_offloaded)
     try:
-        statistics = adversarial_images(engine, batch(engine), Adversarial(SaEIConfig(steps=1), seed=1, step=2))
+        statistics = adversarial_images(engine, batch(engine), AttackRequest(SaEIConfig(steps=1), seed=1, step=2))
         found, vision_blocks = update(engine, batch(engine))
     except Exception as error:
         return Line(name, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", expected, is_ok=False)

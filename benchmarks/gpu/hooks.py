@@ -12,15 +12,16 @@ from verl.utils import tensordict_utils as tu
 from gpu.device import move_inputs, verl_works_on
 from gpu.line import Line
 from gpu.tiny import build_engine, micro_batch, packed_rows
-from verl_plugins.components.counterfactual import COUNTERFACTUAL, Counterfactual
-from verl_plugins.methods.saei.attack import Adversarial, adversarial_images
+from verl_plugins.components.counterfactual import Counterfactual
+from verl_plugins.components.requests import REQUEST
+from verl_plugins.methods.saei.attack import AttackRequest, adversarial_images
 from verl_plugins.methods.saei.maths import SaEIConfig
-from verl_plugins.training import PIXELS, STATISTICS
+from verl_plugins.methods.saei.second_sampling import PIXELS, STATISTICS
 
 SHARPNESS = 4  # of the random model's projection: entropies of 2 to 5 nats
 LENGTHS = [6, 9, 4, 2]  # of the responses: two to each of two prompts
 NOISE = Counterfactual("gaussian", 2.0, seed=3, step=5)
-ATTACK = Adversarial(SaEIConfig(steps=2), seed=1, step=2)
+ATTACK = AttackRequest(SaEIConfig(steps=2), seed=1, step=2)
 
 
 def measure(device: str) -> Iterator[Line]:
@@ -45,7 +46,7 @@ class Hooks:
         data, _, _ = micro_batch(engine.model_config.processor, [1] * len(LENGTHS), LENGTHS, temperature=0.7)
         tu.assign_non_tensor(data, use_remove_padding=rows == "packed")
         asked = data.clone(recurse=False)
-        tu.assign_non_tensor(asked, **{COUNTERFACTUAL: NOISE})
+        tu.assign_non_tensor(asked, **{REQUEST: NOISE})
         engine.module.to(device, dtype)
         engine._autocast_dtype = dtype
         move_inputs(engine.module, device, dtype)

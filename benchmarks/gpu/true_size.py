@@ -21,10 +21,11 @@ from gpu.device import GIB, Cost, measured, move_inputs, verl_works_on
 from gpu.line import Line
 from gpu.tiny import as_built, packed_rows
 from verl_plugins.components.bare_engine import Row, bare_engine, worker_batch
-from verl_plugins.components.counterfactual import COUNTERFACTUAL, Counterfactual, _perturbed_images
+from verl_plugins.components.counterfactual import Counterfactual, perturbed_images
+from verl_plugins.components.requests import REQUEST
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_config, build_processor
-from verl_plugins.methods.saei.attack import Adversarial, adversarial_images
+from verl_plugins.methods.saei.attack import AttackRequest, adversarial_images
 from verl_plugins.methods.saei.maths import SaEIConfig
 from verl_plugins.plan import memory
 from verl_plugins.plan.models import CONFIGS
@@ -90,12 +91,12 @@ class TrueSize:
         """The clean and the perturbed forward; and the noise of gaussian images, alone."""
         images = self.data.to(self.device)
         gaussian = Counterfactual("gaussian", 2.0, seed=1, step=1)
-        noise = second_time(self.device, lambda: _perturbed_images(self.engine, images, gaussian))
+        noise = second_time(self.device, lambda: perturbed_images(self.engine, images, gaussian))
         asked = self.data.clone(recurse=False)
-        tu.assign_non_tensor(asked, **{COUNTERFACTUAL: Counterfactual("zero", 1.0, seed=1, step=1)})
+        tu.assign_non_tensor(asked, **{REQUEST: Counterfactual("zero", 1.0, seed=1, step=1)})
         with torch.no_grad():
             forwards = second_time(self.device, lambda: self.engine.forward_step(asked, None, forward_only=True))
-        planned = memory.forward(self.shape, replace(self.load, methods=("vepo",)))
+        planned = memory.forward(self.shape, replace(self.load, has_second_forward=True))
         yield self.line("VEPO's two forwards", forwards, planned)
         yield Line(
             f"VEPO's gaussian noise of {len(self.data)} images",
@@ -108,7 +109,7 @@ class TrueSize:
     def saei(self) -> Line:
         """One step: forward, backward to the pixels, forward."""
         self.checkpointed(EntropyEngine)
-        request = Adversarial(SaEIConfig(steps=1), seed=1, step=1)
+        request = AttackRequest(SaEIConfig(steps=1), seed=1, step=1)
         data = self.data.clone(recurse=False)
         cost = second_time(self.device, lambda: adversarial_images(self.engine, data, request))
         return self.line("SaEI's attack", cost, memory.attack(self.shape, self.load))

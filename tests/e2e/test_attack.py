@@ -8,9 +8,10 @@ from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 from verl.utils import tensordict_utils as tu
 
 from verl_plugins.components.bare_engine import bare_engine, sampled_rows, worker_batch
-from verl_plugins.methods.saei.attack import ADVERSARIAL, Adversarial
+from verl_plugins.components.requests import REQUEST
+from verl_plugins.methods.saei.attack import AttackRequest
 from verl_plugins.methods.saei.maths import SaEIConfig
-from verl_plugins.training import STATISTICS
+from verl_plugins.methods.saei.second_sampling import STATISTICS
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +29,7 @@ def test_one_step_raises_the_entropy_of_at_least_95_in_100_prompts(demo_assets, 
     def rise(**settings):
         """By prompt, of the mean entropy of its responses' kept tokens, in nats."""
         asked = data.clone(recurse=False)
-        tu.assign_non_tensor(asked, **{ADVERSARIAL: Adversarial(SaEIConfig(**settings), seed=0, step=1)})
+        tu.assign_non_tensor(asked, **{REQUEST: AttackRequest(SaEIConfig(**settings), seed=0, step=1)})
         with torch.no_grad():
             output = bare_engine(model, processor, 32).forward_backward_batch(asked, None, forward_only=True)
         before, after, change = output["model_output"][STATISTICS].double().unbind(dim=1)

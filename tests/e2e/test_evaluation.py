@@ -7,7 +7,7 @@ from statistics import fmean
 
 import pytest
 
-from verl_plugins.training.reward_metrics import FAILURES
+from verl_plugins.training.step_metrics import FAILURES
 
 pytestmark = pytest.mark.slow
 

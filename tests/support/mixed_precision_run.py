@@ -14,9 +14,10 @@ import torch
 import torch.distributed as dist
 from verl.utils import tensordict_utils as tu
 
-from verl_plugins.methods.saei.attack import ADVERSARIAL, Adversarial
+from verl_plugins.components.requests import REQUEST
+from verl_plugins.methods.saei.attack import AttackRequest
 from verl_plugins.methods.saei.maths import SaEIConfig
-from verl_plugins.training import STATISTICS
+from verl_plugins.methods.saei.second_sampling import STATISTICS
 from verl_plugins.training.engine import EntropyEngine
 from verl_plugins.training.frozen_vision import FrozenVisionEngine, vision_tower
 
@@ -26,7 +27,7 @@ LORA = {"lora_rank": 4, "lora_alpha": 4, "target_modules": "all-linear", "exclud
 def attack(engine) -> float:
     """Attack the images as SaEI does before the first update; the mean rise of H_sel in nats."""
     data = gloo_engine.batch(engine)
-    tu.assign_non_tensor(data, **{ADVERSARIAL: Adversarial(SaEIConfig(), seed=1, step=1)})
+    tu.assign_non_tensor(data, **{REQUEST: AttackRequest(SaEIConfig(), seed=1, step=1)})
     with engine.eval_mode():
         found = engine.forward_backward_batch(data, None, forward_only=True)["model_output"][STATISTICS]
     return float((found[:, 1] - found[:, 0]).mean())

@@ -1,6 +1,6 @@
-"""A counterfactual forward: the same responses, given the image and given a perturbed one.
+"""Counterfactual forward: the same responses, given the image and given a perturbed image.
 
-The old log-probabilities, the entropy and the divergences come out of one call.
+One request returns the old log-probabilities, the entropy, and the divergences between the two distributions.
 """
 
 from __future__ import annotations
@@ -17,63 +17,80 @@ from verl.utils.model import extract_multi_modal_inputs
 
 from verl_plugins.components import hidden_states
 from verl_plugins.components.hidden_states import Predictions, autocast, before_projection, output_projection
+from verl_plugins.components.requests import ForwardRequest
 from verl_plugins.kernels.divergence import Divergence, divergence
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.perturb import perturb
 
-COUNTERFACTUAL = "counterfactual"  # key of the batch's meta information that asks for it
-SIGNALS = ("jsd", "kl", "perturbed_entropy")  # what it adds to log_probs and entropy
+SIGNALS = ("jsd", "kl", "perturbed_entropy")
+"""Columns beside log_probs and entropy: JSD(P, Q), KL(P || Q) and H(Q) of each token, P given the image, Q given the
+perturbed one."""
 
 
 @dataclass(frozen=True)
-class Counterfactual:
-    """Which image takes the place of the clean one (``verl_plugins.vision.perturb``), and the key of its noise."""
+class Counterfactual(ForwardRequest):
+    """Request for the counterfactual forward.
+
+    Args:
+        kind, strength: perturbation of the image, see ``verl_plugins.vision.perturb``.
+        seed, step: key of the noise, together with the row's index and the image's number.
+    """
 
     kind: str
     strength: float
     seed: int
     step: int
 
+    def forward(self, engine: Any, micro_batch: TensorDict) -> dict[str, Tensor]:
+        """Compute log_probs, entropy and ``SIGNALS`` of a micro-batch (``counterfactual_forward``)."""
+        return counterfactual_forward(engine, micro_batch, self)
+
 
 def counterfactual_forward(engine: Any, micro_batch: TensorDict, counterfactual: Counterfactual) -> dict[str, Tensor]:
-    """Nested (B, prompt + response) float32: log_probs, entropy and SIGNALS, at the token before the one they are
-    of, as verl's engine returns them; zero where no response token follows.
+    """Run the model on the image and on the perturbed image.
 
     Args:
         engine: verl's ``FSDPEngineWithLMHead``.
-        micro_batch: on the model's device.
+        micro_batch: rows on the model's device.
+
+    Returns:
+        Nested (B, prompt + response) float32: log_probs, entropy and ``SIGNALS``. As in verl's engine, the value of a
+        response token stands at the token before it; zero elsewhere.
     """
     model_inputs, _ = engine.prepare_model_inputs(micro_batch=micro_batch)
-    perturbed_inputs = model_inputs | _perturbed_images(engine, micro_batch, counterfactual)
-    at = Predictions.of(micro_batch, model_inputs)
+    perturbed_inputs = model_inputs | perturbed_images(engine, micro_batch, counterfactual)
+    predictions = Predictions.of(micro_batch, model_inputs)
     head = output_projection(engine.module)
-    hidden: list[Tensor] = []
-    found: list[tuple[Tensor, Divergence]] = []
+    clean_states: list[Tensor] = []
+    results: list[tuple[Tensor, Divergence]] = []
 
-    def keep(clean: Tensor) -> None:
-        hidden.append(clean[at.positions])
+    def keep(states: Tensor) -> None:
+        clean_states.append(states[predictions.positions])
 
-    def compare(perturbed: Tensor) -> None:
-        pair = hidden[0], perturbed[at.positions]
-        found.append(project_and_compare(head, *pair, at.labels, at.temperature))
+    def compare(states: Tensor) -> None:
+        pair = clean_states[0], states[predictions.positions]
+        results.append(project_and_compare(head, *pair, predictions.labels, predictions.temperature))
 
     with autocast(engine):
         for inputs, visit in ((model_inputs, keep), (perturbed_inputs, compare)):
             with before_projection(head, visit):
                 engine.module(**inputs, use_cache=False)
-    log_probs, divergences = found[0]
+    log_probs, divergences = results[0]
     signals = {"log_probs": log_probs} | {name: getattr(divergences, name) for name in ("entropy", *SIGNALS)}
-    return {name: at.nested(values, micro_batch["input_ids"]) for name, values in signals.items()}
+    return {name: predictions.nested(values, micro_batch["input_ids"]) for name, values in signals.items()}
 
 
-def _perturbed_images(engine: Any, micro_batch: TensorDict, counterfactual: Counterfactual) -> dict[str, Any]:
-    """The model's multi-modal inputs with every image perturbed, one draw for all responses to a prompt's image.
+def perturbed_images(engine: Any, micro_batch: TensorDict, counterfactual: Counterfactual) -> dict[str, Any]:
+    """Perturb every image of a micro-batch; the responses to one image share one draw of the noise.
 
-    The processor's output stays on the host in verl; the noise is drawn, and added, on the model's device.
-    A prompt can have two: saei with ``update=adversarial`` trains some of its responses on another image.
+    verl keeps the processor's output on the host; the noise is drawn and added on the model's device. A prompt can have
+    two images: SaEI with ``update=adversarial`` trains some of its responses on another one.
+
+    Returns:
+        The model's multi-modal inputs.
     """
     layout = layout_of(engine.model_config.processor)
-    drawn: dict[str, list[tuple[Tensor, dict[str, Any]]]] = {}
+    perturbed_by_prompt: dict[str, list[tuple[Tensor, dict[str, Any]]]] = {}
     samples = []
     fields = (micro_batch[name] for name in ("multi_modal_inputs", "index", "uid"))
     for row in zip(*fields, strict=True):
@@ -81,14 +98,15 @@ def _perturbed_images(engine: Any, micro_batch: TensorDict, counterfactual: Coun
         uid: Any
         inputs, index, uid = (tu.unwrap_non_tensor_data(field) for field in row)
         if inputs and inputs.get("pixel_values") is not None:
-            images = drawn.setdefault(uid, [])  # not by index: where a data set has none, verl gives every row index 0
-            found = next((other for clean, other in images if torch.equal(clean, inputs["pixel_values"])), None)
-            if found is None:
+            # by uid, not by index: where a data set has no index, verl gives every row index 0
+            pairs = perturbed_by_prompt.setdefault(uid, [])
+            perturbed = next((other for clean, other in pairs if torch.equal(clean, inputs["pixel_values"])), None)
+            if perturbed is None:
                 key = (counterfactual.seed, counterfactual.step, str(index))
-                moved = {**inputs, "pixel_values": inputs["pixel_values"].to(get_device_id())}
-                found = perturb(moved, layout, counterfactual.kind, counterfactual.strength, key)
-                images.append((inputs["pixel_values"], found))
-            inputs = found
+                on_device = {**inputs, "pixel_values": inputs["pixel_values"].to(get_device_id())}
+                perturbed = perturb(on_device, layout, counterfactual.kind, counterfactual.strength, key)
+                pairs.append((inputs["pixel_values"], perturbed))
+            inputs = perturbed
         samples.append(inputs)
     return extract_multi_modal_inputs(samples)
 
@@ -96,10 +114,10 @@ def _perturbed_images(engine: Any, micro_batch: TensorDict, counterfactual: Coun
 def project_and_compare(
     head: nn.Linear, clean: Tensor, perturbed: Tensor, labels: Tensor, temperature: Tensor
 ) -> tuple[Tensor, Divergence]:
-    """Log-probabilities of the labels under the clean distribution, and the divergences, chunk by chunk.
+    """Project both hidden states to the vocabulary chunk by chunk and compare the distributions.
 
-    The logits are divided by the temperature as verl does, in their own dtype and with the temperature rounded to it:
-    in bf16 the log-probabilities would else differ from those of the update, and its first ratio from 1.
+    The logits are divided by the temperature as in verl: in their own dtype, with the temperature rounded to it.
+    Otherwise the bf16 log-probabilities would differ from those of the update, and its first ratio from 1.
 
     Args:
         head: projects (n, hidden size) to (n, V).
@@ -108,7 +126,8 @@ def project_and_compare(
         temperature: (N,) float32.
 
     Returns:
-        (N,) float32, nats, and the divergences, (N,) each.
+        Log-probabilities of the labels under the clean distribution, (N,) float32, nats; and the divergences, (N,)
+        each.
     """
     size = max(1, hidden_states.CHUNK // head.out_features)
     is_unscaled = bool((temperature == 1).all())
@@ -116,7 +135,7 @@ def project_and_compare(
     for states, others, label, scale in zip(
         *(tensor.split(size) for tensor in (clean, perturbed, labels, temperature)), strict=True
     ):
-        # not head(...): the hook is for the model's own call
+        # not head(...), whose hook belongs to the model's own call
         logits, perturbed_logits = head.forward(states), head.forward(others)
         if not is_unscaled:
             scale = scale.clamp(min=1e-8).to(logits.dtype).unsqueeze(1)

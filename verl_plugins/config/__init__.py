@@ -11,6 +11,3 @@ IMAGE_LOOP = "image_single_turn_agent"
 
 INTERNVL_CONFIG = "verl_plugins.internvl.InternVLModelConfig"
 """The value of ``actor_rollout_ref.model._target_`` for InternVL3 (-hf)."""
-
-SECOND_LOOPS = {name: f"adversarial_{name}" for name in ("single_turn_agent", IMAGE_LOOP, AGENT_LOOP)}
-"""The agent loops that saei can sample with, and the names under which they sample on adversarial images."""

@@ -13,6 +13,7 @@ from data_prep.schema import Row
 from data_prep.shapes import CELL, CELLS, SIDE, make_scene
 from data_prep.shapes_reasoning import ASIDES, CLOSINGS, CONNECTIVES, NUMBERS, OPENINGS, make_question
 from reward_fns import boxed, grounding
+from verl_plugins.methods import methods_in
 
 CORNER_NOISE = 0.15  # share of the corners that the starting model is taught at random from the grid's lines
 WORD_NOISE = 0.04  # share of the answer words that it is taught at random
@@ -125,5 +126,5 @@ TASKS = {
 
 
 def task_of(method: str) -> str:
-    """The task that shows what a method is for: reasoning for vepo, grounding for the others."""
-    return "reasoning" if "vepo" in method else "grounding"
+    """Return the synthetic task of the methods in a value of ``+method=``; the first that differs from grounding."""
+    return next((m.demo_task for m in methods_in(method) if m.demo_task != "grounding"), "grounding")

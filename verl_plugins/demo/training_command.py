@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from verl_plugins.demo.tasks import Task
+from verl_plugins.methods import methods_in
 
 
 def training_command(
@@ -59,7 +60,6 @@ def training_command(
         "trainer.max_actor_ckpt_to_keep=2",
         f"hydra.run.dir={run_dir / 'hydra'}",
     ]
-    if "saei" in method:
-        rollout += ["algorithm.saei.n1=4", "algorithm.saei.n2=4"]
+    rollout += [override for each in methods_in(method) for override in each.demo_overrides]
     program = [sys.executable, "-m", "verl.trainer.main_ppo", f"+method={method}", "+platform=cpu"]
     return [*program, *data, *model, *actor, *rollout, *reward, *trainer, *overrides]

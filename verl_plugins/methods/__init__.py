@@ -1,18 +1,50 @@
-"""The methods' mathematics, a folder each. Imports torch, never verl, ray or vllm.
+"""The registry of methods. ``METHODS`` maps each method's name to its declaration, in the order in which methods act.
 
-METHODS lists every method: its name, which is also its key ``algorithm.<name>`` and its advantage estimator, with its
-config class and its function on a global batch. They act in this order. A new method is one line here, and its yaml.
+The name is the value of ``+method=``, the key ``algorithm.<name>`` and the advantage estimator in verl's registry.
+Methods of other packages join through entry points of the group ``verl_plugins.methods``.
 """
 
-from verl_plugins.methods.ecvgpo import apply as ecvgpo_apply
-from verl_plugins.methods.ecvgpo import maths as ecvgpo
-from verl_plugins.methods.saei import apply as saei_apply
-from verl_plugins.methods.saei import maths as saei
-from verl_plugins.methods.vepo import apply as vepo_apply
-from verl_plugins.methods.vepo import maths as vepo
+from __future__ import annotations
 
-METHODS = {
-    "ecvgpo": (ecvgpo.ECVGPOConfig, ecvgpo_apply.apply),
-    "vepo": (vepo.VEPOConfig, vepo_apply.apply),
-    "saei": (saei.SaEIConfig, saei_apply.apply),
-}
+import re
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from verl_plugins.methods.method import Method
+
+NAMES = ("ecvgpo", "vepo", "saei")
+METHODS: dict[str, Method] = {name: import_module(f"{__name__}.{name}").METHOD for name in NAMES}
+
+GROUP = "verl_plugins.methods"
+
+
+def installed_methods() -> list[EntryPoint]:
+    """Return the entry points of methods in other packages, by name; nothing is imported."""
+    return sorted(entry_points(group=GROUP), key=lambda point: point.name)
+
+
+def load_installed_methods() -> None:
+    """Import the methods of other packages and append them to ``METHODS``.
+
+    Raises:
+        ValueError: an entry point is not a ``Method``, or takes a name that another method has.
+    """
+    for point in installed_methods():
+        method = point.load()
+        if not isinstance(method, Method):
+            raise ValueError(
+                f"entry point {point.name} of {GROUP}: got {point.value}, a {type(method).__name__}, expected a "
+                "verl_plugins.methods.method.Method; correct the entry point"
+            )
+        if METHODS.setdefault(point.name, method) is not method:
+            raise ValueError(
+                f"entry point {point.name} of {GROUP}: got {point.value}, expected a name that no other method has; "
+                "rename the entry point"
+            )
+
+
+def methods_in(value: str) -> list[Method]:
+    """Return the methods that a value of ``+method=`` names, e.g. "vepo" or "[ecvgpo,vepo]"; "grpo" names none."""
+    load_installed_methods()
+    names = re.findall(r"\w+", value)
+    return [method for name, method in METHODS.items() if name in names]

@@ -1,4 +1,4 @@
-"""What every method gets to see of one training batch. Torch only."""
+"""The global batch that every method receives, and statistics of its groups. Torch only."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 class AdvantageBatch:
     """One global batch after verl has computed its advantages. B responses, T response tokens.
 
-    verl's forward returns the entropy, and where it does not pack rows the log-probabilities too, in the precision that
-    it computes in: what is bf16 or fp16 becomes float32 here, so that thresholds, quantiles and means are taken in it.
+    Tensors in bf16 or fp16 are converted to float32, so that thresholds, quantiles and means are taken in float32: verl
+    returns the entropy, and the log-probabilities of rows that are not packed, in the precision of its forward.
 
     Args:
         advantages: (B, T) float, broadcast over the tokens of a response and zero outside ``response_mask``.
@@ -24,10 +24,10 @@ class AdvantageBatch:
         groups: (B,) int64 in [0, number of groups), equal for the responses of one prompt (``uid``).
         reward_components: named parts of the reward, each (B,) float, e.g. ``{"iou": ...}``.
         entropy: (B, T) float, nats, full-vocabulary entropy of the old policy, if it was computed.
-        jsd, kl, perturbed_entropy: (B, T) float, nats, of the old policy given the image against the old policy given
-            a perturbed one (``verl_plugins.kernels.divergence``), if they were computed.
-        adversarial: (B,) bool, responses that were sampled on an adversarial image, if any were.
-        rollout_log_probs: (B, T) float, nats, of the sampled tokens in the rollout engine, if it was asked for them.
+        rollout_log_probs: (B, T) float, nats, log-probabilities of the sampled tokens in the rollout engine, if it
+            returned them.
+        columns: further tensors by name, (B, T) or (B,): what the drivers of the run's methods add
+            (``Driver.columns``, ``Driver.row_columns``).
     """
 
     advantages: Tensor
@@ -37,46 +37,52 @@ class AdvantageBatch:
     groups: Tensor
     reward_components: Mapping[str, Tensor] = field(default_factory=dict)
     entropy: Tensor | None = None
-    jsd: Tensor | None = None
-    kl: Tensor | None = None
-    perturbed_entropy: Tensor | None = None
-    adversarial: Tensor | None = None
     rollout_log_probs: Tensor | None = None
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, value in list(vars(self).items()):
-            if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16):
-                object.__setattr__(self, name, value.float())
+            if isinstance(value, Tensor):
+                object.__setattr__(self, name, _at_least_float32(value))
+        object.__setattr__(self, "columns", {name: _at_least_float32(value) for name, value in self.columns.items()})
 
     def with_advantages(self, advantages: Tensor) -> AdvantageBatch:
-        """The same batch with other advantages (B, T), for the next method in line."""
+        """Return the batch with other advantages (B, T), for the next method."""
         return replace(self, advantages=advantages)
 
     def signals(self, key: str, *names: str) -> tuple[Tensor, ...]:
-        """The named optional fields, for the method that is configured under ``key``.
+        """Return the named optional tensors: fields or columns.
+
+        Args:
+            key: config key of the method that asks, e.g. ``algorithm.vepo``.
 
         Raises:
             ValueError: one of them was not computed.
         """
-        missing = [name for name in names if getattr(self, name) is None]
+        values = {**self.columns, "entropy": self.entropy, "rollout_log_probs": self.rollout_log_probs}
+        missing = [name for name in names if values.get(name) is None]
         if missing:
             raise ValueError(
                 f"{key}: got no {', '.join(missing)}, which the method needs; start the run with "
                 f"+method={key.rpartition('.')[2]}, or pass what is missing to the estimator"
             )
-        return tuple(getattr(self, name) for name in names)
+        return tuple(values[name] for name in names)  # pyright: ignore[reportReturnType]  none is missing
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 def group_std(values: Tensor, groups: Tensor) -> Tensor:
-    """Unbiased standard deviation of each response's group, as verl's GRPO takes it.
+    """Unbiased standard deviation of each response's group, as in verl's GRPO.
 
     Args:
         values: (B,) float.
         groups: (B,) int64 group index of each response.
 
     Returns:
-        (B,) float64. NaN for a group of one response, which has no spread to speak of (every comparison with NaN is
-        false); exactly 0 where all values of a group are equal, free of the rounding error of their mean.
+        (B,) float64. NaN for a group of one response, whose standard deviation is undefined (every comparison with NaN
+        is false); exactly 0 where all values of a group are equal, free of the rounding error of their mean.
     """
     number = int(groups.max()) + 1 if groups.numel() else 0
     values = values.double()
@@ -91,7 +97,15 @@ def group_std(values: Tensor, groups: Tensor) -> Tensor:
 
 
 def one_row_per_group(groups: Tensor, real: Tensor) -> Tensor:
-    """(B,) bool: one row of each group, for means over groups; rows that are not ``real`` ((B,) bool) are left out."""
+    """Select one row of each group, for means over groups.
+
+    Args:
+        groups: (B,) int64.
+        real: (B,) bool, rows to consider; the padding rows of a batch are left out.
+
+    Returns:
+        (B,) bool.
+    """
     groups = torch.where(real, groups, -1)
     _, position = torch.unique(groups, return_inverse=True)
     rows = torch.arange(len(groups))

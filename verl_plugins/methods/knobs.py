@@ -1,4 +1,4 @@
-"""Building a method's frozen config from Hydra's ``algorithm.<method>`` node. No framework imports."""
+"""Building and validating a method's frozen config from Hydra's node ``algorithm.<method>``. No framework imports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def config_from_node(config_class: type[T], node: Mapping[str, Any], key: str) -
     """Build ``config_class`` from the mapping found under ``key``, e.g. ``algorithm.ecvgpo``.
 
     Raises:
-        ValueError: a knob that the method does not have, or a value that its config refuses.
+        ValueError: an unknown knob, or a value that the config refuses.
     """
     known = [field.name for field in fields(config_class)]  # pyright: ignore[reportArgumentType]
     for name in node:
@@ -24,10 +24,10 @@ def config_from_node(config_class: type[T], node: Mapping[str, Any], key: str) -
 
 
 def require(key: str, config: Any, name: str, expected: str, accepts: Callable[[Any], bool]) -> None:
-    """Check one knob of a method's config: its type is that of its default, and ``accepts`` its value.
+    """Check one knob of a method's config: its type must be that of the default, and ``accepts`` must hold.
 
     Raises:
-        ValueError: the one clear message: what, got, expected, key to set.
+        ValueError: what, got, expected, and the key to set.
     """
     value = getattr(config, name)
     default = next(field.default for field in fields(config) if field.name == name)
@@ -37,5 +37,5 @@ def require(key: str, config: Any, name: str, expected: str, accepts: Callable[[
 
 
 def is_number(value: Any) -> bool:
-    """Whether a knob is a finite number: Hydra reads r0=ten as a string, r0=true as a bool and r0=inf as infinity."""
+    """Tell whether a knob is a finite number: Hydra reads r0=ten as a string, r0=true as a bool, r0=inf as infinity."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -72,7 +72,7 @@ def plan(shape: Shape, load: Workload, memory: int) -> Plan:
         "weight sync": {**kept, "vLLM": 2 * shape.parameters // load.vllm_gpus + 2 * BUCKET},
         "log-probabilities": {**kept, **forward(shape, load)},
     }
-    if "saei" in load.methods:
+    if load.has_pixel_gradient:
         phases["attack"] = {**kept, **attack(shape, load)}
     whole = {**kept, "optimizer": states, "gradients": gradients}  # verl brings offloaded states back for the update
     phases["update"] = {**whole, **update(shape, load)}
@@ -148,7 +148,7 @@ def attack(shape: Shape, load: Workload) -> Phase:
 
 
 def forward(shape: Shape, load: Workload) -> Phase:
-    """A forward without gradient; with vepo two, whose logits are projected by chunks.
+    """A forward without gradient; with a method's second forward two, whose logits are projected by chunks.
 
     The last part is the largest of what comes one after the other: a layer of the vision tower, a layer of the language
     model, the projection. A tower that rotates queries and keys does so in float32, which is most of its layer.
@@ -160,7 +160,7 @@ def forward(shape: Shape, load: Workload) -> Phase:
     rotation = ROTATION * vision.query if vision.has_one_projection else 0
     vision_layer = max(rotation, 4 * vision.hidden + width * (2 * vision.hidden + 3 * vision.intermediate))
     projected = shape.vocabulary * tokens * width
-    if "vepo" in load.methods:  # a chunk of each forward's logits; the kernel that compares them keeps none beside
+    if load.has_second_forward:  # a chunk of each forward's logits; the kernel that compares them keeps none beside
         projected = PROJECTED * 2 * width
         states *= 2
     elif not load.is_entropy_chunked:

@@ -7,6 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from verl_plugins.methods import METHODS, load_installed_methods
+
 BYTES = {"fp32": 4, "float32": 4, "bf16": 2, "bfloat16": 2, "fp16": 2, "float16": 2}
 TEXT_OF_A_ROW = 256  # tokens beside the image's, of the shortest rows that a micro-batch is planned for
 GIB = 2**30
@@ -18,7 +20,8 @@ class Workload:
 
     Args:
         gpus, gpus_of_a_node: in all, and on each machine.
-        methods: of this package.
+        has_second_forward: a method computes a second forward beside the old log-probabilities.
+        has_pixel_gradient: a method takes gradients with respect to the images' pixels.
         weight_bytes: of a stored weight, and of its gradient and its two optimizer states.
         compute_bytes: of an activation.
         tokens, log_prob_tokens: of a micro-batch of the update, and of one without gradient.
@@ -45,7 +48,8 @@ class Workload:
 
     gpus: int
     gpus_of_a_node: int
-    methods: tuple[str, ...] = ()
+    has_second_forward: bool = False
+    has_pixel_gradient: bool = False
     weight_bytes: int = 4
     compute_bytes: int = 2
     tokens: int = 16384
@@ -83,11 +87,13 @@ def workload_of(config: DictConfig) -> Workload:
     def tokens(is_dynamic: bool, most: int, rows: int | None) -> int:
         return most if is_dynamic else row * (rows or 1)
 
-    methods = ("ecvgpo", "vepo", "saei")
+    load_installed_methods()
+    methods = [method for name, method in METHODS.items() if name in config.algorithm]
     return Workload(
         gpus=config.trainer.nnodes * config.trainer.n_gpus_per_node,
         gpus_of_a_node=config.trainer.n_gpus_per_node,
-        methods=tuple(name for name in methods if name in config.algorithm),
+        has_second_forward=any(method.has_second_forward for method in methods),
+        has_pixel_gradient=any(method.has_pixel_gradient for method in methods),
         weight_bytes=BYTES[fsdp.model_dtype],
         tokens=tokens(actor.use_dynamic_bsz, actor.ppo_max_token_len_per_gpu, actor.ppo_micro_batch_size_per_gpu),
         log_prob_tokens=tokens(

@@ -7,35 +7,36 @@ from functools import partial
 from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.methods import METHODS
-from verl_plugins.methods.saei.requirements import check_saei
 from verl_plugins.preflight.model import check_model
 from verl_plugins.preflight.own_settings import check_health, check_knobs
 from verl_plugins.preflight.parquet import check_files
+from verl_plugins.preflight.requirements_of_methods import check_requirements
 from verl_plugins.preflight.reward import check_reward
 from verl_plugins.preflight.verl_run import check_micro_batches, check_trainer
 
 
 def check_run(config: DictConfig) -> list[str]:
-    """Everything in the run's config and data that its methods cannot work with.
+    """Find everything in the run's config and data that its methods cannot work with.
 
     Args:
         config: verl's composed config (``ppo_trainer``).
 
     Returns:
-        One line a problem: what, got, expected, which key to set. Empty when the run can start. A check that raises is
-        a problem, too.
+        One line per problem: what, got, expected, which key to set. Empty when the run can start. A check that raises
+        is a problem, too.
     """
     methods = [name for name in METHODS if OmegaConf.select(config, f"algorithm.{name}") is not None]
+    refuse_videos = [name for name in methods if not METHODS[name].takes_videos]
     checks: list[partial[list[str]]] = [
         partial(check_knobs, config, methods),
         partial(check_trainer, config, methods),
+        partial(check_requirements, config, methods),
         partial(check_micro_batches, config),
         partial(check_reward, config),
         partial(check_model, config),
         partial(check_health, config),
-        *([partial(check_saei, config)] if "saei" in methods else []),
-        partial(check_files, config, "train_files", takes_videos="saei" not in methods),
-        partial(check_files, config, "val_files", takes_videos=True),
+        partial(check_files, config, "train_files", refuse_videos),
+        partial(check_files, config, "val_files", []),
     ]
     return [problem for check in checks for problem in _problems_of(check)]
 

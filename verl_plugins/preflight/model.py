@@ -1,4 +1,4 @@
-"""What a family of models needs to be trained and sampled."""
+"""What a model family needs to be trained and sampled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FAMILIES = ("internvl", "qwen2_5_vl", "qwen2_vl", "qwen3_vl")  # Transformers' n
 
 
 def check_model(config: DictConfig) -> list[str]:
-    """What InternVL needs of this package, and settings of the image processor that would go unheard."""
+    """Check InternVL's model config and agent loop, and image processor settings that would have no effect."""
     problems = []
     model, loop = config.actor_rollout_ref.model, config.actor_rollout_ref.rollout.agent.get("default_agent_loop")
     if model_type(str(model.path)) == "internvl":
@@ -37,7 +37,7 @@ def check_model(config: DictConfig) -> list[str]:
 
 
 def model_type(path: str) -> str:
-    """Of a folder by its config, of a name on the Hub by the name; "" where neither says."""
+    """Return Transformers' model type, from a folder's config or a Hub model's name; "" if unknown."""
     config = Path(path).expanduser() / "config.json"
     if config.is_file():
         return json.loads(config.read_text()).get("model_type", "")

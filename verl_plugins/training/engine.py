@@ -1,4 +1,4 @@
-"""verl's FSDP engine, which also answers the requests of this package that a batch carries in its meta information."""
+"""verl's FSDP engine, which also runs the requests that a batch carries in its meta information."""
 
 # pyright: reportAttributeAccessIssue=false, reportCallIssue=false, reportIndexIssue=false
 # verl registers its engine with an untyped decorator, which hides the class's type.
@@ -14,23 +14,23 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.device import get_device_id
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
-from verl_plugins.components.counterfactual import COUNTERFACTUAL, counterfactual_forward
-from verl_plugins.methods.saei.attack import ADVERSARIAL, adversarial_images
+from verl_plugins.components.requests import REQUEST, BatchRequest, ForwardRequest
 
 
 class EntropyEngine(FSDPEngineWithLMHead):
-    """``FSDPEngineWithLMHead`` that also answers ``Counterfactual`` and ``Adversarial``; other batches are verl's."""
+    """``FSDPEngineWithLMHead`` that runs ``ForwardRequest`` and ``BatchRequest``; batches without one are verl's."""
 
     def __init__(self, model_config, *args, **kwargs):
-        model_config.model_type = "language_model"  # to verl, which looked this engine up under its own name
+        model_config.model_type = "language_model"  # for verl, which looked this engine up under its registered name
         super().__init__(model_config, *args, **kwargs)
 
     def _build_module(self):
-        """verl's, without what gradient checkpointing and LoRA add in Transformers: ``enable_input_require_grads``.
+        """Build verl's module without the ``enable_input_require_grads`` that gradient checkpointing and LoRA switch
+        on.
 
-        It makes the output of each embedding require gradient, that of the vision tower's patches too, and a tower
-        that is not trained then runs a whole backward for nothing. Only reentrant checkpointing needs it, and verl's
-        is not reentrant.
+        It makes the output of each embedding require a gradient, that of the vision tower's patches included, so a
+        tower that is not trained would run a whole backward for nothing. Only reentrant checkpointing needs it, and
+        verl's is not reentrant.
         """
         module = super()._build_module()
         module.disable_input_require_grads()
@@ -38,15 +38,15 @@ class EntropyEngine(FSDPEngineWithLMHead):
         return module
 
     def forward_backward_batch(self, data: TensorDict, loss_function: Callable, forward_only: bool = False):
-        request: Any = tu.get_non_tensor_data(data, ADVERSARIAL, None)
-        if request is None:
-            return super().forward_backward_batch(data, loss_function, forward_only)
-        return adversarial_images(self, data, request)
+        request: Any = tu.get_non_tensor_data(data, REQUEST, None)
+        if isinstance(request, BatchRequest):
+            return request.forward_backward(self, data)
+        return super().forward_backward_batch(data, loss_function, forward_only)
 
     def forward_step(self, micro_batch: TensorDict, loss_function: Callable | None, forward_only: bool):
-        counterfactual: Any = tu.get_non_tensor_data(micro_batch, COUNTERFACTUAL, None)
-        if counterfactual is None:
+        request: Any = tu.get_non_tensor_data(micro_batch, REQUEST, None)
+        if request is None:
             return super().forward_step(micro_batch, loss_function, forward_only)
-        assert forward_only and loss_function is None
-        model_output = counterfactual_forward(self, micro_batch.to(get_device_id()), counterfactual)
+        assert isinstance(request, ForwardRequest) and forward_only and loss_function is None
+        model_output = request.forward(self, micro_batch.to(get_device_id()))
         return torch.tensor(1.0), {"model_output": model_output, "loss": 1.0, "metrics": {}}

@@ -1,4 +1,4 @@
-"""The methods as advantage estimators of verl's registry, for trainers that pass the extra tensors themselves."""
+"""The methods as advantage estimators in verl's registry, for trainers that pass the extra tensors themselves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from verl_plugins.methods.knobs import config_from_node
 
 
 def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
-    """The estimator ``name``: verl's GRPO advantages, then the method on top."""
+    """Make the estimator of the method ``name``: verl's GRPO advantages, then the method."""
 
     def estimate(
         token_level_rewards: Tensor,
@@ -25,27 +25,23 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
         old_log_probs: Tensor | None = None,
         entropy: Tensor | None = None,
         reward_components: Mapping[str, Tensor] | None = None,
-        jsd: Tensor | None = None,
-        kl: Tensor | None = None,
-        perturbed_entropy: Tensor | None = None,
-        adversarial: Tensor | None = None,
-        **_: Any,
+        **columns: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Advantages and returns, both (B, T).
+        """Compute advantages and returns, both (B, T).
 
         Args:
             token_level_rewards: (B, T) float.
             response_mask: (B, T) 0/1.
             index: (B,) object, the ``uid`` of each row's prompt.
-            config: verl's ``algorithm`` node; the method's settings stand under ``algorithm.<name>``.
+            config: verl's ``algorithm`` node; the method's knobs are under ``algorithm.<name>``.
             old_log_probs: (B, T) float, nats, required.
-            entropy: (B, T) float, nats; ecvgpo needs it for metrics only.
+            entropy: (B, T) float, nats.
             reward_components: named parts of the reward, each (B,).
-            jsd, kl, perturbed_entropy: (B, T) float, nats, for vepo (``AdvantageBatch``).
-            adversarial: (B,) bool, for saei, whose advantages are GRPO's.
+            columns: further tensors that the method reads, (B, T) or (B,), by their name in ``AdvantageBatch.columns``;
+                whatever else verl passes is ignored.
 
         Raises:
-            ValueError: ``old_log_probs`` or a signal of the method is missing: verl's stock trainers pass none.
+            ValueError: ``old_log_probs`` or a column of the method is missing; verl's stock trainers pass neither.
         """
         from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
 
@@ -55,7 +51,7 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
                 f"trainers do not pass; start the run with +method={name}, or pass old_log_probs to the estimator"
             )
         config = config or {}
-        config_class, apply = METHODS[name]
+        method = METHODS[name]
         advantages, returns = compute_grpo_outcome_advantage(
             token_level_rewards=token_level_rewards,
             response_mask=response_mask,
@@ -70,18 +66,16 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
             groups=group_indices(index),
             reward_components=reward_components or {},
             entropy=entropy,
-            jsd=jsd,
-            kl=kl,
-            perturbed_entropy=perturbed_entropy,
-            adversarial=adversarial,
+            columns={key: value for key, value in columns.items() if isinstance(value, Tensor)},
         )
-        reshaped, _metrics = apply(batch, config_from_node(config_class, config.get(name) or {}, f"algorithm.{name}"))
+        knobs = config_from_node(method.config, config.get(name) or {}, f"algorithm.{name}")
+        reshaped, _metrics = method.apply(batch, knobs)
         return reshaped, returns
 
     return estimate
 
 
 def group_indices(uids: np.ndarray) -> Tensor:
-    """(B,) int64 group index of each row from its prompt's ``uid``."""
+    """Number the groups: (B,) int64 group index of each row from its prompt's ``uid``."""
     _, indices = np.unique(np.asarray(uids, dtype=str), return_inverse=True)
     return torch.from_numpy(indices.astype(np.int64))

@@ -35,7 +35,7 @@ def engine():
 
 def batch_of(*arguments, **settings):
     data, rows, samples = micro_batch(*arguments, **settings)
-    tu.assign_non_tensor(data, counterfactual=CLEAN)
+    tu.assign_non_tensor(data, verl_plugins_request=CLEAN)
     return data, rows, samples
 
 

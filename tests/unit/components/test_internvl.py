@@ -20,15 +20,12 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
 from verl.workers.config import HFModelConfig
 
-from verl_plugins.components.agent_loops import (
-    AdversarialSingleTurnAgentLoop,
-    ImageSingleTurnAgentLoop,
-    SeededSingleTurnAgentLoop,
-)
+from verl_plugins.components.agent_loops import ImageSingleTurnAgentLoop, SeededSingleTurnAgentLoop
 from verl_plugins.components.bare_engine import bare_engine
 from verl_plugins.components.counterfactual import Counterfactual
 from verl_plugins.demo.tiny_vlm import CHAT_TEMPLATE
 from verl_plugins.internvl import InternVLClient, InternVLModelConfig, collapse_images
+from verl_plugins.methods.saei.adversarial_loops import AdversarialSingleTurnAgentLoop
 
 TILES = {"crop_to_patches": True, "max_patches": 2}
 EAGER = {"attn_implementation": "sdpa"}
@@ -202,7 +199,7 @@ def test_vepos_second_forward_sees_another_image(engine, batch, packed):
     with torch.no_grad():
         plain = engine.forward_step(batch, loss, forward_only=True)[1]["model_output"]["log_probs"]
         tu.assign_non_tensor(batch, use_remove_padding=packed)
-        tu.assign_non_tensor(batch, counterfactual=Counterfactual("gaussian", 2.0, seed=0, step=1))
+        tu.assign_non_tensor(batch, verl_plugins_request=Counterfactual("gaussian", 2.0, seed=0, step=1))
         found = engine.forward_step(batch, None, forward_only=True)[1]["model_output"]
     for row, length in enumerate((3, 2)):
         span = slice(-1 - length, -1)

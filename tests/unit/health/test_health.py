@@ -15,7 +15,7 @@ from verl_plugins.health.checks import ALARMS, CHECKS, NO_HISTORY, look, measure
 from verl_plugins.health.health_config import HealthConfig, health_from_node
 from verl_plugins.health.watch import RunStopped, Watch
 from verl_plugins.preflight.installation import WITHOUT_FLASH_ATTN
-from verl_plugins.training.groups import group_metrics
+from verl_plugins.training.step_metrics import group_metrics
 
 HEALTHY = sorted((Path(__file__).parent / "healthy").glob("*.jsonl"))  # recorded: 25 to 40 steps of the demo
 RESPONSES = 64

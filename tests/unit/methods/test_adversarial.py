@@ -11,10 +11,11 @@ from tiny_families import qwen3_vl
 from verl.utils import tensordict_utils as tu
 
 from verl_plugins.components.bare_engine import Row, worker_batch
-from verl_plugins.methods.saei.attack import ADVERSARIAL, Adversarial
+from verl_plugins.components.requests import REQUEST
+from verl_plugins.methods.saei.attack import AttackRequest
 from verl_plugins.methods.saei.attacked_images import AttackedImages
 from verl_plugins.methods.saei.maths import SaEIConfig, selective_entropy
-from verl_plugins.training import PIXELS, SIZES, STATISTICS
+from verl_plugins.methods.saei.second_sampling import PIXELS, SIZES, STATISTICS
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.pixels import to_pixel_values, to_pixels
 
@@ -33,7 +34,7 @@ def engine():
 def attack(engine, lengths, temperature=1.0, packed=False, **settings):
     data, rows, samples = micro_batch(engine.model_config.processor, [1] * len(lengths), lengths, temperature)
     tu.assign_non_tensor(data, use_remove_padding=packed)
-    tu.assign_non_tensor(data, **{ADVERSARIAL: Adversarial(SaEIConfig(**settings), seed=3, step=5)})
+    tu.assign_non_tensor(data, **{REQUEST: AttackRequest(SaEIConfig(**settings), seed=3, step=5)})
     with torch.no_grad():
         output = engine.forward_backward_batch(data, None, forward_only=True)
     return output["model_output"], rows, samples
@@ -207,7 +208,7 @@ def test_all_images_of_a_prompt_move_along_their_own_gradient(engine):
     data = worker_batch(rows, processor)
     sample = data["multi_modal_inputs"][0]
     single = [(data["input_ids"][row], torch.arange(len(data["input_ids"][row])).expand(4, -1)) for row in (0, 1)]
-    tu.assign_non_tensor(data, **{ADVERSARIAL: Adversarial(SaEIConfig(), seed=3, step=5)})
+    tu.assign_non_tensor(data, **{REQUEST: AttackRequest(SaEIConfig(), seed=3, step=5)})
     with torch.no_grad():
         found = engine.forward_backward_batch(data, None, forward_only=True)["model_output"]
     assert found[SIZES][0].tolist() == [84, 56, *image(1).size[::-1]] and found[SIZES][1].tolist() == []

@@ -17,12 +17,15 @@ from transfer_queue import KVBatchMeta
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 from verl.utils import tensordict_utils as tu
 
-from verl_plugins.components.agent_loops import AdversarialSeededSingleTurnAgentLoop, fetch_pictures
-from verl_plugins.methods.saei.attack import ADVERSARIAL, Adversarial
-from verl_plugins.methods.saei.driver import Adversary, is_adversarial
+from verl_plugins.components.requests import REQUEST
+from verl_plugins.components.transfer_queue import parse_key
+from verl_plugins.methods.saei.adversarial_loops import AdversarialSeededSingleTurnAgentLoop, fetch_images
+from verl_plugins.methods.saei.apply import apply
+from verl_plugins.methods.saei.attack import AttackRequest
+from verl_plugins.methods.saei.driver import SaEIDriver
 from verl_plugins.methods.saei.maths import SaEIConfig
+from verl_plugins.methods.saei.second_sampling import PIXELS, SIZES, STATISTICS
 from verl_plugins.seeds import seed_of
-from verl_plugins.training import PIXELS, SIZES, STATISTICS
 
 LIMITS = {"min_pixels": 28 * 28, "max_pixels": 500 * 500}
 IMAGE = [{"role": "user", "content": [{"type": "image", "image": "x.png"}, {"type": "text", "text": "?"}]}]
@@ -71,7 +74,7 @@ class Trainer:
         return list(range(self.ranks))
 
     def compute_log_prob(self, batch):
-        self.events.append(("attack", list(batch.keys), batch.extra_info[ADVERSARIAL]))
+        self.events.append(("attack", list(batch.keys), batch.extra_info[REQUEST]))
         seen = set()
         for key in batch.keys:
             row, uid = self.queue.rows[key], tu.unwrap_non_tensor_data(self.queue.rows[key]["uid"])
@@ -108,7 +111,8 @@ def values(prompts, name):
 @pytest.fixture
 def queue(monkeypatch):
     queue = Queue()
-    monkeypatch.setattr(sys.modules["verl_plugins.methods.saei.driver"], "tq", queue)
+    for module in ("methods.saei.driver", "components.transfer_queue"):
+        monkeypatch.setattr(sys.modules[f"verl_plugins.{module}"], "tq", queue)
     return queue
 
 
@@ -116,7 +120,9 @@ def adversary(**changes):
     rollout = {"seed": 7, "free_cache_engine": True, "agent": {"default_agent_loop": "seeded_single_turn_agent"}}
     config = {"actor_rollout_ref": {"rollout": rollout | changes}, "trainer": {"test_freq": -1}}
     config["data"] = {"mm_processor_kwargs": LIMITS}
-    return Adversary(OmegaConf.create(config), SaEIConfig(n1=3, n2=2), PROCESSORS["qwen2_5_vl"])
+    driver = SaEIDriver(OmegaConf.create(config), SaEIConfig(n1=3, n2=2), apply)
+    driver.setup(PROCESSORS["qwen2_5_vl"])
+    return driver
 
 
 def sampled(queue, messages, ranks=1, **changes):
@@ -127,20 +133,20 @@ def sampled(queue, messages, ranks=1, **changes):
     batch = tu.get_tensordict({"uid": np.array(list(uids), dtype=object)})
     tu.assign_non_tensor_stack(batch, "raw_prompt", messages)
     tu.assign_non_tensor_data(batch, "global_steps", 3)
-    first = ours.first_sampling(batch)
+    first = ours.before_sampling(batch)
     assert first["__rollout_n__"] == 3 and "__rollout_n__" not in batch
     keys = [f"{uid}_{session}_0" for uid in uids for session in (0, 2)]
     for key in keys:
         queue.rows[key] = {"uid": key[0]}
     trainer, metrics = Trainer(queue, ranks), {}
     meta = KVBatchMeta(keys=keys, tags=[{}] * len(keys), partition_id="train", extra_info={"temperature": 1.0})
-    return trainer, ours.second_sampling(trainer, trainer.submit, meta, metrics), metrics
+    return trainer, ours.after_sampling(trainer, trainer.submit, meta, metrics), metrics
 
 
 def test_the_engine_sleeps_while_images_are_made_and_wakes_with_the_same_weights(queue):
     trainer, joined, metrics = sampled(queue, [IMAGE, IMAGE])
     rows = ["a_0_0", "a_2_0", "b_0_0", "b_2_0"]
-    request = Adversarial(SaEIConfig(n1=3, n2=2), seed=7, step=3, processor_settings=LIMITS)
+    request = AttackRequest(SaEIConfig(n1=3, n2=2), seed=7, step=3, processor_settings=LIMITS)
     assert trainer.events == [("attack", rows, request), ("wake", 2), "begin", "submit", ("sample", 2), "end"]
     assert set(trainer.timing_raw) == {"saei_attack", "saei_wake", "saei_gen"}
     assert metrics == {
@@ -159,13 +165,14 @@ def test_an_engine_whose_memory_was_not_freed_is_not_woken(queue):
 
 def test_prompts_go_out_again_under_another_uid_and_come_back_into_their_group(queue):
     trainer, joined, _ = sampled(queue, [IMAGE, IMAGE])
-    assert values(trainer.prompts, "uid") == ["a-adversarial", "b-adversarial"]
+    assert values(trainer.prompts, "uid") == ["a~adversarial", "b~adversarial"]
     assert trainer.prompts["__rollout_n__"] == 2
     assert trainer.prompts["agent_name"] == "adversarial_seeded_single_turn_agent"
     again = values(trainer.prompts, "second_sampling")
     assert again == [{"key": f"{uid}_0_0", "first_session": 3, "update": "clean"} for uid in "ab"]
     assert joined.keys[:4] == ["a_0_0", "a_2_0", "b_0_0", "b_2_0"]
-    assert [is_adversarial(key) for key in joined.keys] == [False] * 4 + [True] * 4
+    assert [parse_key(key).sampling for key in joined.keys] == [""] * 4 + ["adversarial"] * 4
+    assert adversary().row_columns(joined.keys)["adversarial"].tolist() == [False] * 4 + [True] * 4
     assert [tu.unwrap_non_tensor_data(queue.rows[key]["uid"]) for key in joined.keys] == list("aabbaabb")
     assert joined.extra_info == {"temperature": 1.0}
 
@@ -183,8 +190,8 @@ def test_prompts_without_an_image_or_with_a_video_are_sampled_again_as_they_are_
 
 def test_rows_are_filled_up_to_a_multiple_of_the_ranks_and_the_filling_is_thrown_away(queue):
     trainer, joined, metrics = sampled(queue, [IMAGE], ranks=4)
-    assert trainer.events[0][1] == ["a_0_0", "a_2_0", "attack0_0_0", "attack1_0_0"]
-    assert not [key for key in queue.rows if key.startswith("attack")]
+    assert trainer.events[0][1] == ["a_0_0", "a_2_0", "padding0_0_0", "padding1_0_0"]
+    assert not [key for key in queue.rows if key.startswith("padding")]
     assert metrics["saei/raised_prompts"] == 1.0  # the filling is no prompt
 
 
@@ -197,7 +204,7 @@ def test_the_agent_loop_samples_on_the_pictures_and_gives_the_actor_the_clean_on
         return queue
 
     monkeypatch.setattr(
-        sys.modules["verl_plugins.components.agent_loops"], "tq", SimpleNamespace(async_kv_batch_get=get)
+        sys.modules["verl_plugins.methods.saei.adversarial_loops"], "tq", SimpleNamespace(async_kv_batch_get=get)
     )
     seen = []
 
@@ -225,7 +232,7 @@ def test_the_agent_loop_samples_on_the_pictures_and_gives_the_actor_the_clean_on
         assert isinstance(first, Image.Image) and first.size == (56, 28) and first.mode == "RGB"
         assert np.array_equal(np.array(second).transpose(2, 0, 1).ravel(), pictures[3 * 28 * 56 :].numpy())
         assert output.multi_modal_data == ({"images": ["clean"]} if update == "clean" else data)
-    assert [picture.size for picture in asyncio.run(fetch_pictures("a_0_0"))] == [(56, 28)] * 2
+    assert [picture.size for picture in asyncio.run(fetch_images("a_0_0"))] == [(56, 28)] * 2
 
 
 def test_the_responses_to_a_prompt_share_one_fetch(monkeypatch):
@@ -239,7 +246,7 @@ def test_the_responses_to_a_prompt_share_one_fetch(monkeypatch):
     async def run(self, sampling_params, priority=0, **kwargs):
         return SimpleNamespace(multi_modal_data=await self.process_multi_modal_info(kwargs["raw_prompt"]))
 
-    monkeypatch.setattr(sys.modules["verl_plugins.components.agent_loops"], "fetch_pictures", fetch)
+    monkeypatch.setattr(sys.modules["verl_plugins.methods.saei.adversarial_loops"], "fetch_images", fetch)
     monkeypatch.setattr(SingleTurnAgentLoop, "run", run)
 
     def response(key, session):

@@ -11,7 +11,7 @@ import torch
 
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.ecvgpo.apply import apply, apply_adaptive
-from verl_plugins.methods.ecvgpo.driver import AdaptiveR0
+from verl_plugins.methods.ecvgpo.driver import ECVGPODriver
 from verl_plugins.methods.ecvgpo.entropy_control import INTEGRAL_STEPS, NO_TERM, ControlState, control
 from verl_plugins.methods.ecvgpo.maths import ECVGPOConfig
 from verl_plugins.methods.knobs import config_from_node
@@ -228,11 +228,11 @@ def batch_of(entropy):
 def test_a_resumed_controller_goes_on_bit_for_bit(knobs):
     config = adaptive(**knobs)
     entropies = [0.4 - 0.013 * step + 0.05 * math.sin(step) for step in range(20)]
-    whole, first, second = AdaptiveR0(), AdaptiveR0(), AdaptiveR0()
-    expected = [whole(batch_of(entropy), config)[1] for entropy in entropies]
-    got = [first(batch_of(entropy), config)[1] for entropy in entropies[:7]]
+    whole, first, second = (ECVGPODriver({}, config, apply) for _ in range(3))
+    expected = [whole.apply(batch_of(entropy))[1] for entropy in entropies]
+    got = [first.apply(batch_of(entropy))[1] for entropy in entropies[:7]]
     second.load(json.loads(json.dumps(first.state())))
-    got += [second(batch_of(entropy), config)[1] for entropy in entropies[7:]]
+    got += [second.apply(batch_of(entropy))[1] for entropy in entropies[7:]]
     assert got == expected
     assert second.state() == whole.state()
 

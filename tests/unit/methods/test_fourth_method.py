@@ -14,12 +14,13 @@ from verl.trainer.ppo.v1 import get_trainer_cls
 from verl_plugins.config import TRAINER_MODE
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.batch import AdvantageBatch
+from verl_plugins.methods.method import Method
 from verl_plugins.preflight import check_run
 from verl_plugins.training.estimator import advantage_estimator
 
 HERE = Path(__file__).parent / "fourth_method"
 PAGE = (Path(__file__).parents[3] / "docs" / "extending.md").read_text()
-LINE = '    "entropy_shaping": (entropy_shaping.EntropyShapingConfig, entropy_shaping.apply),'
+LINE = '    "entropy_shaping": Method(config=entropy_shaping.EntropyShapingConfig, apply=entropy_shaping.apply),'
 UIDS = np.array(["a", "a", "b", "b"], dtype=object)
 
 
@@ -27,7 +28,7 @@ UIDS = np.array(["a", "a", "b", "b"], dtype=object)
 def registered(monkeypatch):
     """The one line, as docs/extending.md gives it."""
     assert LINE in PAGE
-    for name, method in eval("{" + LINE + "}", {"entropy_shaping": entropy_shaping}).items():
+    for name, method in eval("{" + LINE + "}", {"entropy_shaping": entropy_shaping, "Method": Method}).items():
         monkeypatch.setitem(METHODS, name, method)
 
 
@@ -97,10 +98,10 @@ def test_the_trainer_runs_it_alone_and_after_the_others(monkeypatch):
     trainer = get_trainer_cls(TRAINER_MODE)
     monkeypatch.setattr(trainer, "_build_replay_buffer", lambda self: None)
     alone = trainer(composed("+method=entropy_shaping"))
-    assert list(alone.methods) == ["entropy_shaping"]
+    assert list(alone.drivers) == ["entropy_shaping"]
     assert alone.config.algorithm.adv_estimator == "grpo"
     both = trainer(composed("+method=[ecvgpo,entropy_shaping]"))
-    assert list(both.methods) == ["ecvgpo", "entropy_shaping"]
+    assert list(both.drivers) == ["ecvgpo", "entropy_shaping"]
 
 
 def test_it_is_an_estimator_for_other_trainers():

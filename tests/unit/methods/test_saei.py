@@ -128,7 +128,7 @@ def batch(**changes):
         "rewards": torch.tensor([1.0, 1.0, 0.5, 0.0, 0.0]),
         "groups": torch.tensor([0, 0, 0, 1, 2]),
         "entropy": torch.tensor([[0.2, 0.4], [0.6, 0.8], [3.0, 9.0], [1.0, 2.0], [9.0, 9.0]]),
-        "adversarial": torch.tensor([False, False, True, True, False]),
+        "columns": {"adversarial": torch.tensor([False, False, True, True, False])},
     }
     return AdvantageBatch(**(values | changes))
 
@@ -159,4 +159,4 @@ def test_the_mismatch_is_of_the_rollouts_own_log_probs():
 
 def test_a_batch_that_does_not_tell_its_adversarial_responses_is_refused():
     with pytest.raises(ValueError, match=r"algorithm\.saei: got no adversarial.*\+method=saei"):
-        apply(batch(adversarial=None), SaEIConfig())
+        apply(batch(columns={}), SaEIConfig())

@@ -10,7 +10,7 @@ import torch
 
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.knobs import config_from_node
-from verl_plugins.methods.vepo import apply as vepo_batch
+from verl_plugins.methods.vepo.apply import apply, select
 from verl_plugins.methods.vepo.maths import VEPOConfig, token_scores, token_signals, token_weights
 
 # one response of three tokens; scaled to [0, 1]: j = 0, .5, 1   h = 0, 1, .5   gap = .5, -1, 0 -> |gap| = .5, 1, 0
@@ -122,28 +122,28 @@ def random_batch(rows=6, length=9, seed=0):
         rewards=torch.rand(rows, generator=generator),
         groups=torch.tensor([0, 0, 0, 1, 1, 1]),
         entropy=positive[1],
-        jsd=positive[2] * 0.6,
-        kl=positive[2],
-        perturbed_entropy=positive[3],
+        columns={"jsd": positive[2] * 0.6, "kl": positive[2], "perturbed_entropy": positive[3]},
     )
 
 
 @pytest.mark.parametrize("score", ["entropy", "D"])
 def test_signals_in_bf16_are_selected_by_in_float32(score):
     """As verl returns the entropy in bf16 mixed precision; quantiles and ranges in bf16 would tie many tokens."""
-    rounded = {name: getattr(random_batch(), name).bfloat16() for name in ("entropy", "jsd", "kl", "perturbed_entropy")}
+
+    def rounded(dtype):
+        batch = random_batch()
+        columns = {name: values.bfloat16().to(dtype) for name, values in batch.columns.items()}
+        return replace(batch, entropy=batch.entropy.bfloat16().to(dtype), columns=columns)
+
     config = VEPOConfig(score=score, fraction=0.5)
-    found = vepo_batch.select(replace(random_batch(), **rounded), config)
-    expected = vepo_batch.select(
-        replace(random_batch(), **{name: value.float() for name, value in rounded.items()}), config
-    )
-    assert found[1].dtype == torch.float32
-    assert torch.equal(found[0], expected[0]) and torch.equal(found[1], expected[1]) and found[2] == expected[2]
+    selected, expected = (select(rounded(dtype), config) for dtype in (torch.bfloat16, torch.float32))
+    assert selected[1].dtype == torch.float32
+    assert all(torch.equal(selected[i], expected[i]) for i in (0, 1)) and selected[2] == expected[2]
 
 
 def test_a_fraction_of_one_is_grpo_bit_for_bit():
     batch = random_batch()
-    advantages, _ = vepo_batch.apply(batch, VEPOConfig(fraction=1.0))
+    advantages, _ = apply(batch, VEPOConfig(fraction=1.0))
     assert torch.equal(advantages, batch.advantages)
     weights = token_weights(torch.rand(6, 9), batch.response_mask, VEPOConfig(fraction=1.0))
     assert torch.equal(batch.advantages * weights, batch.advantages)
@@ -154,7 +154,7 @@ def test_verls_token_mean_loss_has_the_gradient_of_the_mean_over_selected_tokens
     from verl.trainer.ppo.core_algos import agg_loss
 
     batch = random_batch()
-    advantages, _ = vepo_batch.apply(batch, VEPOConfig(score=name))
+    advantages, _ = apply(batch, VEPOConfig(score=name))
     selected = advantages != 0
     log_probs = batch.old_log_probs.double().requires_grad_()
     ratio = (log_probs - batch.old_log_probs).exp()
@@ -162,9 +162,10 @@ def test_verls_token_mean_loss_has_the_gradient_of_the_mean_over_selected_tokens
     loss = agg_loss(-advantages * ratio, mask, "token-mean")
     (gradient,) = torch.autograd.grad(loss, log_probs)
     ratio = (log_probs - batch.old_log_probs).exp()
+    jsd, kl, perturbed_entropy = (batch.columns[name] for name in ("jsd", "kl", "perturbed_entropy"))
     kept = (
         token_weights(
-            token_scores(batch.jsd, batch.entropy, batch.perturbed_entropy, mask, VEPOConfig(score=name), batch.kl),
+            token_scores(jsd, batch.entropy, perturbed_entropy, mask, VEPOConfig(score=name), kl),
             mask,
             VEPOConfig(),
         )
@@ -179,12 +180,13 @@ def test_verls_token_mean_loss_has_the_gradient_of_the_mean_over_selected_tokens
 def test_selection_does_not_depend_on_how_rows_are_spread_over_ranks():
     batch = random_batch()
     order = torch.tensor([4, 0, 5, 3, 2, 1])
-    fields = ("advantages", "response_mask", "old_log_probs", "rewards", "groups", "entropy", "jsd", "kl")
+    fields = ("advantages", "response_mask", "old_log_probs", "rewards", "groups", "entropy")
     shuffled = AdvantageBatch(
-        **{name: getattr(batch, name)[order] for name in fields}, perturbed_entropy=batch.perturbed_entropy[order]
+        **{name: getattr(batch, name)[order] for name in fields},
+        columns={name: values[order] for name, values in batch.columns.items()},
     )
-    advantages, metrics = vepo_batch.apply(batch, VEPOConfig())
-    permuted, permuted_metrics = vepo_batch.apply(shuffled, VEPOConfig())
+    advantages, metrics = apply(batch, VEPOConfig())
+    permuted, permuted_metrics = apply(shuffled, VEPOConfig())
     assert torch.equal(advantages[order], permuted)
     assert metrics == pytest.approx(permuted_metrics)
 
@@ -197,10 +199,12 @@ def test_metrics_by_hand():
         rewards=torch.zeros(2),
         groups=torch.tensor([0, 0]),
         entropy=ENTROPY.repeat(2, 1),
-        jsd=torch.cat([JSD, torch.zeros(1, 3)]),
-        perturbed_entropy=torch.cat([PERTURBED, ENTROPY]),
+        columns={
+            "jsd": torch.cat([JSD, torch.zeros(1, 3)]),
+            "perturbed_entropy": torch.cat([PERTURBED, ENTROPY]),
+        },
     )
-    advantages, metrics = vepo_batch.apply(batch, VEPOConfig(alpha=0.5))
+    advantages, metrics = apply(batch, VEPOConfig(alpha=0.5))
     # row 1 keeps its second token (score 1); row 2 has no image: entropy alone, its second token, too
     assert advantages.tolist() == [[0.0, 3.0, 0.0]] * 2
     expected = {
@@ -226,12 +230,12 @@ def test_metrics_by_hand():
 
 def test_entropy_only_needs_no_counterfactual_and_a_missing_one_is_named():
     batch = random_batch()
-    blind = AdvantageBatch(**{**batch.__dict__, "jsd": None, "kl": None, "perturbed_entropy": None})
+    blind = replace(batch, columns={})
     assert not VEPOConfig(score="entropy").needs_counterfactual
-    _, metrics = vepo_batch.apply(blind, VEPOConfig(score="entropy"))
+    _, metrics = apply(blind, VEPOConfig(score="entropy"))
     assert "vepo/rows_without_image" not in metrics
     with pytest.raises(ValueError, match=r"algorithm.vepo: got no jsd, perturbed_entropy.*\+method=vepo"):
-        vepo_batch.apply(blind, VEPOConfig())
+        apply(blind, VEPOConfig())
 
 
 def test_signals_of_a_batch_of_responses():

@@ -175,10 +175,10 @@ def test_what_each_choice_changes(shapes):
     chunked = changed(has_entropy_loss=True, is_entropy_chunked=True)
     assert chunked["update"]["logits, or a layer"] == 7 * one
     assert chunked["log-probabilities"]["logits, or a layer"] == one + 3 * 4 * 2048 * 152064
-    vepo, saei = changed(methods=("vepo",)), changed(methods=("saei",))
+    vepo, saei = changed(has_second_forward=True), changed(has_pixel_gradient=True)
     assert sum(vepo["log-probabilities"].values()) < sum(whole["log-probabilities"].values())
     assert "attack" in saei and sum(saei["attack"].values()) < sum(whole["update"].values())
-    frozen = changed(methods=("saei",), is_vision_frozen=True)  # the way to the pixels leads through the tower
+    frozen = changed(has_pixel_gradient=True, is_vision_frozen=True)  # the way to the pixels leads through the tower
     assert frozen["attack"]["activations"] == saei["attack"]["activations"]
     assert frozen["update"]["activations"] < whole["update"]["activations"]
 
@@ -307,7 +307,7 @@ def test_a_workload_is_read_from_the_composed_config():
             ]
         )
     )  # fmt: skip
-    assert (load.gpus, load.gpus_of_a_node, load.methods) == (8, 4, ("vepo", "saei"))
+    assert (load.gpus, load.gpus_of_a_node, load.has_second_forward, load.has_pixel_gradient) == (8, 4, True, True)
     assert (load.tokens, load.log_prob_tokens, load.image_pixels) == (3 * 128, 5 * 128, 50176)
     assert (load.weight_bytes, load.has_reference, load.is_vision_frozen, load.has_entropy_loss) == (
         2,

@@ -12,7 +12,7 @@ import pytest
 from data_prep.__main__ import COMMANDS
 from reward_fns import auto
 from reward_fns.settings import said
-from verl_plugins.training.reward_metrics import FAILURES, reward_metrics
+from verl_plugins.training.step_metrics import FAILURES, reward_metrics
 
 ROOT = Path(__file__).parents[3]
 KEYS = ["score", "accuracy", "format", "iou", "status"]

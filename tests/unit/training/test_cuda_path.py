@@ -40,10 +40,10 @@ from verl_plugins.components.hidden_states import Predictions
 from verl_plugins.kernels import divergence_triton
 from verl_plugins.kernels.divergence import Divergence, divergence_torch
 from verl_plugins.methods.saei import attack as adversarial
-from verl_plugins.methods.saei.attack import Adversarial, adversarial_images
+from verl_plugins.methods.saei.attack import AttackRequest, adversarial_images
 from verl_plugins.methods.saei.attacked_images import AttackedImages
 from verl_plugins.methods.saei.maths import SaEIConfig
-from verl_plugins.training import PIXELS, STATISTICS
+from verl_plugins.methods.saei.second_sampling import PIXELS, STATISTICS
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.perturb import PERTURBATIONS, perturb
 
@@ -99,7 +99,7 @@ def batch_on_the_host(family, with_image=(1, 1, 1, 1), lengths=(6, 9, 4, 1), pac
 def run_counterfactual(engine, data, kind="gaussian"):
     """{signal: (tokens of the batch,)}"""
     request = Counterfactual(kind, PERTURBATIONS[kind].default, seed=3, step=5)
-    tu.assign_non_tensor(data, counterfactual=request)
+    tu.assign_non_tensor(data, verl_plugins_request=request)
     with torch.no_grad():
         found = engine.forward_step(data, None, forward_only=True)[1]["model_output"]
     return {name: nested.values() for name, nested in found.items()}
@@ -107,7 +107,7 @@ def run_counterfactual(engine, data, kind="gaussian"):
 
 def run_attack(engine, data, **settings):
     """{what: of the batch}"""
-    found = adversarial_images(engine, data, Adversarial(SaEIConfig(**settings), seed=3, step=5))["model_output"]
+    found = adversarial_images(engine, data, AttackRequest(SaEIConfig(**settings), seed=3, step=5))["model_output"]
     return {"pixels": found[PIXELS].values(), "statistics": found[STATISTICS]}
 
 

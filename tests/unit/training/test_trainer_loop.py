@@ -180,8 +180,8 @@ def test_the_state_file_keeps_every_bit(tmp_path):
 def test_the_adaptive_r0_is_saved_with_the_checkpoint_and_restored(tmp_path, metrics):
     knobs = ["+method=ecvgpo", "algorithm.ecvgpo.r0=adaptive", "algorithm.ecvgpo.target_entropy=0.2"]
     loop = Loop(tmp_path, COLLAPSE, *knobs, "trainer.save_freq=2")
-    control, _ = loop.methods["ecvgpo"]
-    control.load(control.state() | {"steps": 41, "integral": 0.1})
+    driver = loop.drivers["ecvgpo"]
+    driver.load(driver.state() | {"steps": 41, "integral": 0.1})
     loop.fit(None)
-    control, _ = Loop(tmp_path, COLLAPSE, *knobs).methods["ecvgpo"]
-    assert (control.state()["steps"], control.state()["integral"]) == (41, 0.1)
+    driver = Loop(tmp_path, COLLAPSE, *knobs).drivers["ecvgpo"]
+    assert (driver.state()["steps"], driver.state()["integral"]) == (41, 0.1)

@@ -9,7 +9,7 @@ from PIL import Image
 from test_perturb import picture
 from tiny_families import PROCESSORS
 
-from verl_plugins.vision.attack import pgd_step
+from verl_plugins.methods.saei.maths import pgd_step
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.pixels import check_invertible, to_pixel_values, to_pixels
 

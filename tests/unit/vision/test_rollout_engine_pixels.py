@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from tiny_families import FAMILIES
 
-from verl_plugins.vision.attack import pgd_step
+from verl_plugins.methods.saei.maths import pgd_step
 from verl_plugins.vision.pixels import check_invertible, to_pixel_values, to_pixels
 
 QWEN = ("<|vision_start|><|image_pad|><|vision_end|>?", (90, 61))

@@ -1,0 +1,7 @@
+"""ECVGPO: advantages of good samples reshaped by self-information (arXiv 2512.06726)."""
+
+from verl_plugins.methods.ecvgpo.apply import apply as apply_ecvgpo
+from verl_plugins.methods.ecvgpo.maths import ECVGPOConfig
+from verl_plugins.methods.method import Method
+
+METHOD = Method(config=ECVGPOConfig, apply=apply_ecvgpo, driver="verl_plugins.methods.ecvgpo.driver:ECVGPODriver")

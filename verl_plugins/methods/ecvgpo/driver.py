@@ -1,4 +1,4 @@
-"""The driver's part of ECVGPO's adaptive r0: what the controller remembers from step to step, and over a checkpoint."""
+"""ECVGPO in the trainer: the adaptive r0, whose controller remembers the entropy from step to step."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from torch import Tensor
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.ecvgpo.apply import apply_adaptive
 from verl_plugins.methods.ecvgpo.entropy_control import ControlState
-from verl_plugins.methods.ecvgpo.maths import ECVGPOConfig
+from verl_plugins.methods.method import Driver
 
 
-class AdaptiveR0:
-    """Called as the method itself, once a step, in order."""
+class ECVGPODriver(Driver):
+    """Applies ECVGPO once per step, in order, with a fixed r0 or the controller's."""
 
-    def __init__(self) -> None:
-        self.control = ControlState()
+    control = ControlState()
 
-    def __call__(self, batch: AdvantageBatch, config: ECVGPOConfig) -> tuple[Tensor, dict[str, float]]:
-        advantages, metrics, self.control = apply_adaptive(batch, config, self.control)
+    def apply(self, batch: AdvantageBatch) -> tuple[Tensor, dict[str, float]]:
+        """Reshape the advantages; see ``verl_plugins.methods.ecvgpo.apply``."""
+        if not self.config.is_adaptive:
+            return super().apply(batch)
+        advantages, metrics, self.control = apply_adaptive(batch, self.config, self.control)
         return advantages, metrics
 
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return asdict(self.control)
+    def state(self) -> dict[str, Any] | None:
+        """Return the controller's state; None with a fixed r0."""
+        return asdict(self.control) if self.config.is_adaptive else None
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint's ``state``."""
+        """Resume the controller."""
         self.control = ControlState(**state)

@@ -1,0 +1,18 @@
+"""SaEI: a second sampling on adversarial images that raise the entropy of mid-entropy tokens (arXiv 2512.10414)."""
+
+from verl_plugins.methods.method import Method
+from verl_plugins.methods.saei.apply import apply as apply_saei
+from verl_plugins.methods.saei.maths import SaEIConfig
+from verl_plugins.methods.saei.requirements import requirements
+from verl_plugins.methods.saei.second_sampling import AGENT_LOOPS
+
+METHOD = Method(
+    config=SaEIConfig,
+    apply=apply_saei,
+    driver="verl_plugins.methods.saei.driver:SaEIDriver",
+    requirements=requirements,
+    agent_loops=AGENT_LOOPS,
+    takes_videos=False,
+    has_pixel_gradient=True,
+    demo_overrides=("algorithm.saei.n1=4", "algorithm.saei.n2=4"),
+)

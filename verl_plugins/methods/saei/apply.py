@@ -7,6 +7,7 @@ from torch import Tensor
 
 from verl_plugins.methods.batch import AdvantageBatch, group_std, one_row_per_group
 from verl_plugins.methods.saei.maths import KEY, SaEIConfig
+from verl_plugins.methods.saei.second_sampling import ADVERSARIAL
 
 
 def apply(batch: AdvantageBatch, config: SaEIConfig) -> tuple[Tensor, dict[str, float]]:
@@ -15,7 +16,7 @@ def apply(batch: AdvantageBatch, config: SaEIConfig) -> tuple[Tensor, dict[str, 
     Raises:
         ValueError: the batch does not say which responses were sampled on an adversarial image.
     """
-    adversarial, entropy = batch.signals(KEY, "adversarial", "entropy")
+    adversarial, entropy = batch.signals(KEY, ADVERSARIAL, "entropy")
     mask = batch.response_mask.bool()
     real = mask.any(dim=1)  # rows that verl adds to fill a batch have no valid token
     metrics = {"saei/adversarial_responses": adversarial[real].double().mean().item()}

@@ -1,8 +1,8 @@
-"""Adversarial images: the gradient of the responses' selective entropy with respect to the pixels of their image.
+"""The attack on the images, in the actor: gradient of the selective entropy with respect to the pixels.
 
-Nothing is computed for the parameters: they take no gradient meanwhile, and autograd is asked for the pixels alone. The
-vocabulary is projected in chunks; the gradient of the entropy with respect to the hidden states is taken chunk by chunk
-in the projection's hook, and the model's "logits" are then a number whose gradient at the hidden states is that one.
+The parameters require no gradient meanwhile. The vocabulary is projected in chunks: the projection's hook takes the
+gradient of the entropy with respect to the hidden states chunk by chunk, and returns in place of the logits one number
+that has this gradient at the hidden states. The backward then runs from there to the pixels.
 """
 
 from __future__ import annotations
@@ -24,22 +24,21 @@ from verl.workers.engine.utils import prepare_micro_batches
 
 from verl_plugins.components import hidden_states
 from verl_plugins.components.hidden_states import Predictions, autocast, before_projection, output_projection
+from verl_plugins.components.requests import BatchRequest
 from verl_plugins.methods.saei.attacked_images import AttackedImages
 from verl_plugins.methods.saei.maths import SaEIConfig, select_tokens, token_entropy
+from verl_plugins.methods.saei.second_sampling import PIXELS, SIZES, STATISTICS
 from verl_plugins.seeds import seed_of
-from verl_plugins.training import PIXELS, SIZES, STATISTICS
-
-ADVERSARIAL = "adversarial"  # key of the batch's meta information that asks for it
 
 
 @dataclass(frozen=True)
-class Adversarial:
-    """The attack that a batch asks for.
+class AttackRequest(BatchRequest):
+    """Request to attack the images of a batch.
 
     Args:
-        config: settings of the method.
-        seed, step: the key of its random draws.
-        processor_settings: what the run calls the model's processor with, verl's ``data.mm_processor_kwargs``.
+        config: the method's config.
+        seed, step: key of the random draws.
+        processor_settings: keyword arguments of the model's processor, verl's ``data.mm_processor_kwargs``.
     """
 
     config: SaEIConfig
@@ -47,17 +46,21 @@ class Adversarial:
     step: int
     processor_settings: dict[str, Any] = field(default_factory=dict)
 
+    def forward_backward(self, engine: Any, data: TensorDict) -> dict[str, Any]:
+        """Attack the images of a rank's rows (``adversarial_images``)."""
+        return adversarial_images(engine, data, self)
 
-def adversarial_images(engine: Any, data: TensorDict, request: Adversarial) -> dict[str, Any]:
-    """Attack the images of a rank's rows, several responses to a prompt each; every row has an image.
+
+def adversarial_images(engine: Any, data: TensorDict, request: AttackRequest) -> dict[str, Any]:
+    """Attack the images of a rank's rows. Every row has an image; a prompt has one row per response.
 
     Args:
         engine: verl's ``FSDPEngineWithLMHead``, on FSDP2.
-        data: rows as verl's workers get them. The micro-batches are those of training.
+        data: rows as verl's workers get them. They are split into micro-batches as in training.
 
     Returns:
-        What verl's ``forward_backward_batch`` does; ``model_output`` holds PIXELS and SIZES (nested; the first row of a
-        prompt has them, the others are empty) and STATISTICS (B, 3).
+        The dictionary of verl's ``forward_backward_batch``. ``model_output`` holds PIXELS and SIZES (nested; filled in
+        the first row of each prompt, empty in the others) and STATISTICS (B, 3).
     """
     config = request.config
     micro_batches, order = _micro_batches(engine, data)
@@ -65,27 +68,32 @@ def adversarial_images(engine: Any, data: TensorDict, request: Adversarial) -> d
     processor, key = engine.model_config.processor, (request.seed, request.step)
     images = AttackedImages(processor, request.processor_settings, uids, index, inputs, key)
     entropy = torch.zeros(2, len(data))
-    kept: list[Tensor | None] = [None] * len(micro_batches)
+    selected: list[Tensor | None] = [None] * len(micro_batches)  # tokens of the first forward
     starts = torch.tensor([0, *(len(micro_batch) for micro_batch in micro_batches)]).cumsum(0).tolist()
     with only_pixels_take_gradient(engine), torch.enable_grad():
         for step in range(config.steps + 1):
-            is_measure = step == config.steps
-            with_gradient = not is_measure and config.direction == "gradient"
-            if step == 0 or is_measure or with_gradient:
+            is_last = step == config.steps  # measures the entropy after the attack
+            with_gradient = not is_last and config.direction == "gradient"
+            if step == 0 or is_last or with_gradient:
                 for number, micro_batch in enumerate(micro_batches):
                     rows = order[starts[number] : starts[number + 1]]
                     noise = _noise(request, data, rows) if config.band == "random" else None
-                    found = _forward(engine, micro_batch, images, config, kept[number], noise, with_gradient)
-                    kept[number] = found[1]
-                    if step == 0 or is_measure:
-                        entropy[int(is_measure), rows] = found[0].cpu()
-            if not is_measure:
+                    row_entropy, selected[number] = _forward(
+                        engine, micro_batch, images, config, selected[number], noise, with_gradient
+                    )
+                    if step == 0 or is_last:
+                        entropy[int(is_last), rows] = row_entropy.cpu()
+            if not is_last:
                 images.take_step(config, step, engine.get_data_parallel_group())
     return {"model_output": _output(uids, images, entropy), "loss": [0.0], "metrics": {}}
 
 
 def _micro_batches(engine: Any, data: TensorDict) -> tuple[list[TensorDict], list[int]]:
-    """Micro-batches as small as training's, because they have a backward; and the row of ``data`` of each of theirs."""
+    """Split the rows into micro-batches of training's size, because they have a backward.
+
+    Returns:
+        The micro-batches, and the index in ``data`` of each of their rows, in order.
+    """
     training = engine.engine_config
     size = max(1, training.micro_batch_size_per_gpu or 1)
     tu.assign_non_tensor(
@@ -111,39 +119,45 @@ def _forward(
     micro_batch: TensorDict,
     images: AttackedImages,
     config: SaEIConfig,
-    kept: Tensor | None,
+    selected: Tensor | None,
     noise: Tensor | None,
     with_gradient: bool,
 ) -> tuple[Tensor, Tensor]:
-    """H_sel of each row (B,) and the tokens kept (B, T) bool; ``with_gradient``, the images' gradients grow.
+    """Run a micro-batch on the current images, and add to the images' gradients if ``with_gradient``.
 
-    ``kept`` holds what an earlier forward selected, so that entropies before and after are of the same tokens.
+    Args:
+        selected: (B, T) bool, tokens that an earlier forward selected, so that the entropies before and after the
+            attack are of the same tokens; None in the first forward.
+        noise: (B, T) float for the band "random".
+
+    Returns:
+        H_sel of each row, (B,) float32 in nats, and the selected tokens, (B, T) bool.
     """
     uids = _plain(micro_batch, "uid")
     micro_batch = micro_batch.to(get_device_id())
     model_inputs, _ = engine.prepare_model_inputs(micro_batch=micro_batch)
     model_inputs |= extract_multi_modal_inputs([images.inputs(uid) for uid in uids])
     pixel_values = model_inputs["pixel_values"] = model_inputs["pixel_values"].detach().requires_grad_(with_gradient)
-    at = Predictions.of(micro_batch, model_inputs)
+    predictions = Predictions.of(micro_batch, model_inputs)
     mask = torch.nested.to_padded_tensor(micro_batch["response_mask"], 0).bool()
     head = output_projection(engine.module)
-    found: list[tuple[Tensor, Tensor]] = []
+    results: list[tuple[Tensor, Tensor]] = []
 
     def visit(states: Tensor) -> Tensor | None:
-        states = states[at.positions]
-        selected = kept
-        if selected is None:
+        states, rows = states[predictions.positions], predictions.rows
+        tokens = selected
+        if tokens is None:
             entropy = torch.zeros(mask.shape, device=states.device)
-            entropy[at.rows, at.within] = entropy_and_gradient(head, states.detach(), at.temperature)[0]
-            selected = select_tokens(entropy, mask, config, noise)
-        # positions and not a mask, which would wait for the device at each use
-        chosen = selected[at.rows, at.within].nonzero().squeeze(1)
-        rows, weight = at.rows[chosen], 1.0 / selected.sum(dim=1).clamp_min(1)
+            entropy[rows, predictions.within] = entropy_and_gradient(head, states.detach(), predictions.temperature)[0]
+            tokens = select_tokens(entropy, mask, config, noise)
+        # indices, not a mask, which would wait for the device at each use
+        chosen = tokens[rows, predictions.within].nonzero().squeeze(1)
+        rows, weight = rows[chosen], 1.0 / tokens.sum(dim=1).clamp_min(1)
         entropy, gradient = entropy_and_gradient(
-            head, states[chosen].detach(), at.temperature[chosen], weight[rows] if with_gradient else None
+            head, states[chosen].detach(), predictions.temperature[chosen], weight[rows] if with_gradient else None
         )
         mean = torch.zeros(len(mask), device=states.device).index_add_(0, rows, entropy * weight[rows])
-        found.append((mean, selected))
+        results.append((mean, tokens))
         return None if gradient is None else (states[chosen] * gradient).sum().reshape(1, 1, 1)
 
     with autocast(engine), before_projection(head, visit), torch.set_grad_enabled(with_gradient):
@@ -151,13 +165,14 @@ def _forward(
     if with_gradient:
         (gradient,) = torch.autograd.grad(output.logits.sum(), pixel_values)
         images.add_gradient(uids, gradient.float().cpu())
-    return found[0]
+    return results[0]
 
 
 def entropy_and_gradient(
     head: nn.Linear, states: Tensor, temperature: Tensor, weight: Tensor | None = None
 ) -> tuple[Tensor, Tensor | None]:
-    """Entropy of the next token and, where there is a ``weight``, the gradient of sum(weight * entropy), by chunks.
+    """Compute the entropy of the next token chunk by chunk and, given a ``weight``, the gradient of
+    sum(weight * entropy) with respect to the hidden states.
 
     Args:
         head: projects (n, hidden size) to (n, V).
@@ -166,15 +181,17 @@ def entropy_and_gradient(
         weight: (N,) float32.
 
     Returns:
-        (N,) float32 in nats, and (N, hidden size) in the dtype of ``states``, or None.
+        Entropy (N,) float32 in nats; gradient (N, hidden size) in the dtype of ``states``, None without a weight.
     """
-    size = max(1, hidden_states.CHUNK // 4 // head.out_features)  # a few float32 copies of a chunk are alive at once
+    size = max(1, hidden_states.CHUNK // 4 // head.out_features)  # several float32 copies of a chunk exist at once
     entropies, gradients = [], []
     for start in range(0, len(states), size):
         part = slice(start, start + size)
         with torch.set_grad_enabled(weight is not None):
             leaf = states[part].detach().requires_grad_(weight is not None)
-            entropy = token_entropy(head.forward(leaf) / temperature[part, None])  # forward: the hook is the model's
+            entropy = token_entropy(
+                head.forward(leaf) / temperature[part, None]
+            )  # not head(...), whose hook is the model's
         entropies.append(entropy.detach())
         if weight is not None:
             gradients.append(torch.autograd.grad((entropy * weight[part]).sum(), leaf)[0])
@@ -192,8 +209,8 @@ def _output(uids: list[str], images: AttackedImages, entropy: Tensor) -> dict[st
     return {PIXELS: pixels, SIZES: sizes, STATISTICS: statistics}
 
 
-def _noise(request: Adversarial, data: TensorDict, rows: list[int]) -> Tensor:
-    """(B, T) in [0, 1), the same for the same response of a resumed run."""
+def _noise(request: AttackRequest, data: TensorDict, rows: list[int]) -> Tensor:
+    """Draw (B, T) numbers in [0, 1), the same for the same response of a resumed run."""
     mask: Any = data["response_mask"]  # nested
     lengths = mask.offsets().diff().tolist()
     index, session = _plain(data, "index"), _plain(data, "session_id")
@@ -207,7 +224,7 @@ def _noise(request: Adversarial, data: TensorDict, rows: list[int]) -> Tensor:
 
 @contextmanager
 def only_pixels_take_gradient(engine: Any) -> Iterator[None]:
-    """No parameter takes gradient; activations are checkpointed where training's are, without training's dropout."""
+    """Freeze all parameters meanwhile. Activations are checkpointed as in training, without training's dropout."""
     fix_gradient_dtypes(engine.module)
     reshard(engine.module)
     trained = [parameter for parameter in engine.module.parameters() if parameter.requires_grad]
@@ -222,7 +239,7 @@ def only_pixels_take_gradient(engine: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        reshard(engine.module)  # else FSDP2 goes on with gathered parameters that still take none
+        reshard(engine.module)  # otherwise FSDP2 continues with gathered parameters that require no gradient
         for parameter in trained:
             parameter.requires_grad_(True)
         engine.module.eval()
@@ -231,17 +248,17 @@ def only_pixels_take_gradient(engine: Any) -> Iterator[None]:
 
 
 def fix_gradient_dtypes(module: nn.Module) -> None:
-    """Let FSDP2 choose the dtypes in which it reduces gradients while the parameters still take one.
+    """Make FSDP2 choose the dtypes of the gradient reduction while the parameters still require gradients.
 
-    It does so once, in a module's first forward, and for frozen parameters it chooses none: were the attack that first
-    forward, an update in bf16 mixed precision would find gradients in bf16 for weights in float32, and raise.
+    FSDP2 chooses them once, in a module's first forward, and chooses none for frozen parameters. If the attack were
+    that first forward, an update in bf16 mixed precision would get bf16 gradients for float32 weights, and raise.
     """
     if isinstance(module, FSDPModule):
         module._get_fsdp_state()._lazy_init()
 
 
 def reshard(module: nn.Module) -> None:
-    """Make FSDP2's sharded parameters, those that an optimizer holds, the module's parameters again."""
+    """Make FSDP2's sharded parameters, which the optimizer holds, the module's parameters again."""
     for part in module.modules():
         if isinstance(part, FSDPModule):
             part.reshard()

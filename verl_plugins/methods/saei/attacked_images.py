@@ -1,4 +1,4 @@
-"""The images of a rank's prompts while they are attacked, as 8-bit pictures and as the model's ``pixel_values``."""
+"""Images under attack: those of a rank's prompts, as 8-bit images and as the model's ``pixel_values``."""
 
 from __future__ import annotations
 
@@ -11,21 +11,31 @@ import torch
 from torch import Tensor
 from verl.utils.device import get_device_id
 
-from verl_plugins.methods.saei.maths import SaEIConfig
+from verl_plugins.methods.saei.maths import SaEIConfig, pgd_step
 from verl_plugins.seeds import seed_of
-from verl_plugins.vision.attack import pgd_step
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.pixels import to_pixel_values, to_pixels
 
 
 @dataclass
 class _Prompt:
-    clean_inputs: dict[str, Any]  # of the processor
-    key: tuple[int | str, ...]  # of its random draws
-    clean: list[Tensor]  # (3, H, W) uint8, an image each
-    pixels: list[Tensor]  # the same, as they are now
-    pixel_values: Tensor  # of ``pixels``
-    gradient: list[Tensor] = field(default_factory=list)  # (3, H, W) float32 each, summed over responses
+    """Images of one prompt.
+
+    Args:
+        clean_inputs: the processor's output for the clean images.
+        key: key of the random draws.
+        clean: (3, H, W) uint8 for each image.
+        pixels: current images, likewise.
+        pixel_values: the processor's output for ``pixels``.
+        gradient: (3, H, W) float32 for each image, summed over the responses.
+    """
+
+    clean_inputs: dict[str, Any]
+    key: tuple[int | str, ...]
+    clean: list[Tensor]
+    pixels: list[Tensor]
+    pixel_values: Tensor
+    gradient: list[Tensor] = field(default_factory=list)
 
     @property
     def grids(self) -> list:
@@ -34,17 +44,19 @@ class _Prompt:
 
 
 class AttackedImages:
-    """The images of each prompt, by its uid; every response to a prompt adds to the gradient of the prompt's images.
+    """Images of each prompt by its uid. Every response to a prompt adds to the gradient of the prompt's images.
 
     Args:
-        processor: of the model.
-        settings: what the run calls it with, verl's ``data.mm_processor_kwargs``.
-        uids, indices, inputs: of each row: the prompt's uid, its row in the data set, the processor's output. Prompts
-            are told apart by uid, because where a data set has no index verl gives every row index 0.
-        key: what random draws hang on, e.g. (seed, step); index, step of PGD and number of the image are added.
+        processor: the model's processor.
+        settings: keyword arguments of the processor, verl's ``data.mm_processor_kwargs``.
+        uids: prompt of each row. Prompts are identified by uid, because where a data set has no index verl gives every
+            row index 0.
+        indices: data set index of each row's prompt.
+        inputs: the processor's output for each row.
+        key: key of the random draws, e.g. (seed, step); index, PGD step and number of the image are appended.
 
     Raises:
-        ValueError: a row whose ``pixel_values`` no picture gives (``to_pixels``).
+        ValueError: a row whose ``pixel_values`` cannot be inverted to an image (``to_pixels``).
     """
 
     def __init__(
@@ -65,24 +77,25 @@ class AttackedImages:
                 self.prompts[uid] = _Prompt(sample, (*key, str(index)), clean, clean, sample["pixel_values"])
 
     def inputs(self, uid: str) -> dict[str, Any]:
-        """A prompt's multi-modal inputs with the images as they are now."""
+        """Return a prompt's multi-modal inputs with the current images."""
         prompt = self.prompts[uid]
         return prompt.clean_inputs | {"pixel_values": prompt.pixel_values}
 
     def add_gradient(self, uids: Sequence[str], gradient: Tensor) -> None:
-        """Add the gradient with respect to the ``pixel_values`` of rows with these uids, one after the other."""
+        """Add the gradient with respect to the ``pixel_values`` of rows with these uids, in their order."""
         parts = gradient.split([len(self.prompts[uid].pixel_values) for uid in uids])
         for uid, part in zip(uids, parts, strict=True):
             prompt = self.prompts[uid]
             spans = zip(self.layout.images(prompt.clean_inputs), prompt.grids, strict=True)
-            found = [self.layout.picture_gradient(part[rows], grid) for rows, grid in spans]
-            previous = prompt.gradient or [torch.zeros_like(image) for image in found]
-            prompt.gradient = [a + b for a, b in zip(previous, found, strict=True)]
+            gradients = [self.layout.picture_gradient(part[rows], grid) for rows, grid in spans]
+            previous = prompt.gradient or [torch.zeros_like(image) for image in gradients]
+            prompt.gradient = [a + b for a, b in zip(previous, gradients, strict=True)]
 
     def take_step(self, config: SaEIConfig, step: int, group: Any) -> None:
-        """Move every image, along the gradient added up over the ranks of ``group`` or, as config says, at random."""
+        """Move every image one PGD step, along the gradient summed over the ranks of ``group``, or in random
+        directions."""
         if config.direction == "gradient":
-            self._add_up_across_ranks(group)
+            self._sum_over_ranks(group)
         generator = torch.Generator()
         for prompt in self.prompts.values():
             if config.direction == "random":
@@ -97,8 +110,8 @@ class AttackedImages:
             prompt.pixel_values = to_pixel_values(prompt.pixels, self.processor, self.settings)
             prompt.gradient = []
 
-    def _add_up_across_ranks(self, group: Any) -> None:
-        """Sum the gradients of prompts whose responses lie on several ranks, so that all of them take the same step."""
+    def _sum_over_ranks(self, group: Any) -> None:
+        """Sum the gradients of prompts whose responses lie on several ranks, so that all ranks take the same step."""
         if group is None or torch.distributed.get_world_size(group) == 1:
             return
         ranks: list[dict[str, list]] = [{} for _ in range(torch.distributed.get_world_size(group))]
@@ -116,13 +129,13 @@ class AttackedImages:
                     prompt.gradient = [part.cpu() for part in parts]
 
     def bytes_and_sizes(self, uid: str) -> tuple[Tensor, Tensor]:
-        """The images as they are now: (bytes,) uint8 one after the other, and (2 * images,) heights and widths."""
+        """Return a prompt's current images, (bytes,) uint8 in sequence, and (2 * images,) heights and widths."""
         pixels = self.prompts[uid].pixels
         sizes = [side for picture in pixels for side in picture.shape[1:]]
         return torch.cat([picture.flatten() for picture in pixels]), torch.tensor(sizes)
 
     def change(self, uid: str) -> float:
-        """Mean absolute change of a prompt's pixels so far, in levels."""
+        """Mean absolute change of a prompt's pixels so far, in 8-bit levels."""
         prompt = self.prompts[uid]
         pairs = zip(prompt.pixels, prompt.clean, strict=True)
         return torch.cat([(now.int() - clean.int()).abs().flatten() for now, clean in pairs]).float().mean().item()

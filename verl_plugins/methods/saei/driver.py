@@ -1,8 +1,8 @@
-"""The driver's side of SaEI: the second sampling inside a step, on images that the actor's gradient made.
+"""SaEI in the trainer: the second sampling of a step, on images made by the actor's gradient.
 
-A step samples n1 responses to each prompt as verl does, for which the prompts carry their own ``__rollout_n__``. With
-the rollout engine asleep, the actor makes adversarial images from them (``verl_plugins.methods.saei.attack``); awake
-again, with the same weights, it samples n2 responses on these, which then belong to the prompt's group like the others.
+verl samples n1 responses to each prompt, which carries its own ``__rollout_n__``. While the rollout engine is asleep,
+the actor makes adversarial images (``verl_plugins.methods.saei.attack``). The engine wakes up with the same weights and
+samples n2 responses on these images, which join the prompt's group.
 """
 
 from __future__ import annotations
@@ -14,33 +14,39 @@ from typing import Any
 
 import torch
 import transfer_queue as tq
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from tensordict import TensorDict
+from torch import Tensor
 from transfer_queue import KVBatchMeta
 from verl.utils import tensordict_utils as tu
 from verl.utils.debug import marked_timer
 
 from verl_plugins.components.records import PICTURES, Recorder, picture, png
-from verl_plugins.config import SECOND_LOOPS
-from verl_plugins.methods.saei.attack import ADVERSARIAL, Adversarial
-from verl_plugins.methods.saei.maths import SaEIConfig
-from verl_plugins.methods.saei.second_sampling import SECOND_SAMPLING, SecondSampling
-from verl_plugins.training import PIXELS, SIZES, STATISTICS
+from verl_plugins.components.requests import REQUEST
+from verl_plugins.components.transfer_queue import PARTITION, labelled_uid, pad_rows, parse_key
+from verl_plugins.methods.method import Driver
+from verl_plugins.methods.saei.attack import AttackRequest
+from verl_plugins.methods.saei.second_sampling import (
+    ADVERSARIAL,
+    PIXELS,
+    SECOND_LOOPS,
+    SECOND_SAMPLING,
+    SIZES,
+    STATISTICS,
+    SecondSampling,
+)
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.pixels import check_invertible
 
-PARTITION = "train"  # of the TransferQueue: validation is never attacked
-SUFFIX = "-adversarial"  # of a prompt's uid while it is sampled for the second time
-
 
 @dataclass
-class Attacked:
-    """What became of a prompt's images.
+class AttackedPrompt:
+    """Result of the attack on a prompt's images.
 
     Args:
-        key: the row of the TransferQueue that holds them.
+        key: TransferQueue row that holds the images.
         before, after: H_sel of each response, in nats, given the clean and the adversarial images.
-        change: mean absolute change of a pixel, in levels.
+        change: mean absolute pixel change, in 8-bit levels.
     """
 
     key: str
@@ -49,146 +55,136 @@ class Attacked:
     change: float
 
 
-def uid_of(key: str) -> str:
-    """The prompt's uid in a key of the TransferQueue, ``{uid}_{session}_{output}``."""
-    return key.split("_")[0]
+class SaEIDriver(Driver):
+    """Samples n1 responses on the clean images, attacks the images, and samples n2 responses on the attacked ones."""
 
+    def setup(self, processor: Any) -> None:
+        """Check the model's processor.
 
-def is_adversarial(key: str) -> bool:
-    """Whether a row of the TransferQueue was sampled on an adversarial image."""
-    return uid_of(key).endswith(SUFFIX)
-
-
-class Adversary:
-    """What a run with SaEI needs beside the method itself.
-
-    Args:
-        config: verl's config of the run.
-        saei: settings of the method.
-        processor: of the model.
-
-    Raises:
-        ValueError: a processor whose ``pixel_values`` do not lead back to the picture.
-    """
-
-    def __init__(self, config: DictConfig, saei: SaEIConfig, processor: Any):
-        self.saei = saei
-        self.rollout = config.actor_rollout_ref.rollout
-        self.recorder = Recorder(config)
+        Raises:
+            ValueError: a processor whose ``pixel_values`` cannot be inverted to the image.
+        """
+        self.rollout = self.run_config.actor_rollout_ref.rollout
+        self.recorder = Recorder(self.run_config)
         self.processor = processor
-        settings = config.data.get("mm_processor_kwargs")
+        settings = self.run_config.data.get("mm_processor_kwargs")
         self.processor_settings: Any = OmegaConf.to_container(settings, resolve=True) if settings else {}
         self.prompts: list[TensorDict] = []  # of this step
         check_invertible(processor, self.processor_settings)
 
     def begin_step(self) -> None:
-        """Forget the prompts of the step before."""
+        """Forget the prompts of the previous step."""
         self.prompts = []
 
-    def first_sampling(self, batch: TensorDict) -> TensorDict:
-        """The prompts to sample n1 responses of; they are remembered for the second sampling."""
-        self.prompts.append(batch)
-        batch = batch.copy()
-        tu.assign_non_tensor_data(batch, "__rollout_n__", self.saei.n1)
-        return batch
+    def before_sampling(self, prompts: TensorDict) -> TensorDict:
+        """Remember the prompts for the second sampling, and ask for n1 responses to each."""
+        self.prompts.append(prompts)
+        prompts = prompts.copy()
+        tu.assign_non_tensor_data(prompts, "__rollout_n__", self.config.n1)
+        return prompts
 
-    def second_sampling(self, trainer: Any, submit: Callable, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        """The n1 responses of ``batch`` and n2 more of each prompt, on the image that the actor's gradient makes.
-
-        Args:
-            trainer: verl's, with its rollout engine asleep.
-            submit: verl's ``_submit_batch_to_rollout``.
-            batch: the rows of the first sampling, those of one prompt together.
-            metrics: of the step; grows.
-        """
+    def after_sampling(
+        self, trainer: Any, submit: Callable[[Any], int], batch: KVBatchMeta, metrics: dict[str, Any]
+    ) -> KVBatchMeta:
+        """Attack the images of the n1 responses in ``batch``, and add n2 responses on the adversarial images."""
         with marked_timer("saei_attack", trainer.timing_raw):
             attacked = self._attack(trainer, batch, metrics)
         with marked_timer("saei_wake", trainer.timing_raw):
-            if self.rollout.free_cache_engine:  # else nothing was freed, and the weights are still there
+            if self.rollout.free_cache_engine:  # otherwise nothing was freed, and the weights are still in place
                 trainer.checkpoint_manager.update_weights(trainer.global_steps - 1)
         with marked_timer("saei_gen", trainer.timing_raw):
-            prompts = self._prompts_again({uid_of(key) for key in batch.keys}, attacked)
+            prompts = self._prompts_to_sample_again({parse_key(key).uid for key in batch.keys}, attacked)
             trainer.on_sample_begin()
             submit(prompts)
-            again, _ = trainer.replay_buffer.sample(
+            adversarial, _ = trainer.replay_buffer.sample(
                 global_steps=trainer.global_steps, partition_id=PARTITION, batch_size=len(prompts)
             )
             trainer.on_sample_end()
-        again.extra_info = dict(batch.extra_info or {})
-        uids = [uid_of(key).removesuffix(SUFFIX) for key in again.keys]
-        tq.kv_batch_put(again.keys, PARTITION, fields=tu.get_tensordict({"uid": uids}))
+        adversarial.extra_info = dict(batch.extra_info or {})
+        uids = [parse_key(key).uid for key in adversarial.keys]  # the uid of the group
+        tq.kv_batch_put(adversarial.keys, PARTITION, fields=tu.get_tensordict({"uid": uids}))
         if trainer.reward_loop_manager.reward_loop_worker_handles is None:
-            again = trainer._compute_reward_colocate(again, metrics=metrics)
+            adversarial = trainer._compute_reward_colocate(adversarial, metrics=metrics)
         if self.recorder.wants(trainer.global_steps, trainer.total_training_steps):
-            self._record(trainer, again, attacked)
+            self._record_images(trainer, adversarial, attacked)
         return KVBatchMeta(
-            keys=batch.keys + again.keys,
-            tags=batch.tags + again.tags,
+            keys=batch.keys + adversarial.keys,
+            tags=batch.tags + adversarial.tags,
             partition_id=PARTITION,
             extra_info=batch.extra_info,
         )
 
-    def _attack(self, trainer: Any, batch: KVBatchMeta, metrics: dict) -> dict[str, Attacked]:
-        """The attacked prompts by uid; those that have no image, or a video, are left out and counted."""
+    def row_columns(self, keys: list[str]) -> dict[str, Tensor]:
+        """Mark the rows that were sampled on an adversarial image, (B,) bool."""
+        return {ADVERSARIAL: torch.tensor([parse_key(key).sampling == ADVERSARIAL for key in keys])}
+
+    def _attack(self, trainer: Any, batch: KVBatchMeta, metrics: dict[str, Any]) -> dict[str, AttackedPrompt]:
+        """Attack the prompts' images; returns the results by uid. Prompts without an image, or with a video, are left
+        out and counted."""
         attackable = {
             uid for prompts in self.prompts for uid, row in _messages(prompts).items() if _has_only_images(row)
         }
-        uids = [uid_of(key) for key in batch.keys]
+        uids = [parse_key(key).uid for key in batch.keys]
         metrics["saei/prompts_without_image"] = float(len(set(uids) - attackable))
         keys = [key for key, uid in zip(batch.keys, uids, strict=True) if uid in attackable]
         if not keys:
             return {}
         ranks = max(trainer.actor_rollout_wg._query_dispatch_info("actor")) + 1
         padding = pad_rows(keys, ranks)
-        request = Adversarial(self.saei, self.rollout.seed, trainer.global_steps, self.processor_settings)
-        asked = KVBatchMeta(
+        request = AttackRequest(self.config, self.rollout.seed, trainer.global_steps, self.processor_settings)
+        padded_batch = KVBatchMeta(
             keys=keys + padding,
             tags=[{}] * len(keys + padding),
             partition_id=PARTITION,
-            extra_info={**(batch.extra_info or {}), "compute_loss": False, ADVERSARIAL: request},
+            extra_info={**(batch.extra_info or {}), "compute_loss": False, REQUEST: request},
         )
-        trainer.actor_rollout_wg.compute_log_prob(asked)
-        found: Any = tq.kv_batch_get(keys, PARTITION, select_fields=[SIZES, STATISTICS])
+        trainer.actor_rollout_wg.compute_log_prob(padded_batch)
+        results: Any = tq.kv_batch_get(keys, PARTITION, select_fields=[SIZES, STATISTICS])
         if padding:
             tq.kv_clear(keys=padding, partition_id=PARTITION)
-        attacked: dict[str, Attacked] = {}
-        for key, sizes, (before, after, change) in zip(keys, found[SIZES], found[STATISTICS], strict=True):
-            prompt = attacked.setdefault(uid_of(key), Attacked(key, [], [], change.item()))
+        attacked: dict[str, AttackedPrompt] = {}
+        for key, sizes, (before, after, change) in zip(keys, results[SIZES], results[STATISTICS], strict=True):
+            prompt = attacked.setdefault(parse_key(key).uid, AttackedPrompt(key, [], [], change.item()))
             prompt.before.append(before.item())
             prompt.after.append(after.item())
             if len(sizes):
-                prompt.key = key  # this row holds the pictures
+                prompt.key = key  # this row holds the images
         metrics["saei/selective_entropy_clean"] = fmean(fmean(prompt.before) for prompt in attacked.values())
         metrics["saei/selective_entropy_adversarial"] = fmean(fmean(prompt.after) for prompt in attacked.values())
         metrics["saei/raised_prompts"] = fmean(sum(prompt.after) > sum(prompt.before) for prompt in attacked.values())
         metrics["saei/pixel_change"] = fmean(prompt.change for prompt in attacked.values())
         return attacked
 
-    def _prompts_again(self, uids: set[str], attacked: dict[str, Attacked]) -> TensorDict:
-        """The prompts of the first sampling that came back, under a uid of their own, with the key of their images."""
+    def _prompts_to_sample_again(self, uids: set[str], attacked: dict[str, AttackedPrompt]) -> TensorDict:
+        """Build the prompts of the second sampling from those of the first that came back.
+
+        Args:
+            uids: prompts that came back.
+            attacked: results of the attack by uid; the other prompts are sampled again on their clean images.
+        """
         prompts = tu.concat_tensordict(self.prompts)
         names = [_plain(uid) for uid in prompts["uid"]]
-        prompts = tu.index_select_tensor_dict(prompts, [place for place, uid in enumerate(names) if uid in uids])
+        prompts = tu.index_select_tensor_dict(prompts, [index for index, uid in enumerate(names) if uid in uids])
         names = [uid for uid in names if uid in uids]
-        n1, update = self.saei.n1, self.saei.update
+        n1, update = self.config.n1, self.config.update
         keys = {uid: prompt.key for uid, prompt in attacked.items()}
-        again = [SecondSampling(key=keys.get(uid), first_session=n1, update=update) for uid in names]
-        tu.assign_non_tensor_stack(prompts, "uid", [uid + SUFFIX for uid in names])
-        tu.assign_non_tensor_stack(prompts, SECOND_SAMPLING, again)
-        tu.assign_non_tensor_data(prompts, "__rollout_n__", self.saei.n2)
+        second_samplings = [SecondSampling(key=keys.get(uid), first_session=n1, update=update) for uid in names]
+        tu.assign_non_tensor_stack(prompts, "uid", [labelled_uid(uid, ADVERSARIAL) for uid in names])
+        tu.assign_non_tensor_stack(prompts, SECOND_SAMPLING, second_samplings)
+        tu.assign_non_tensor_data(prompts, "__rollout_n__", self.config.n2)
         tu.assign_non_tensor_data(prompts, "agent_name", SECOND_LOOPS[self.rollout.agent.default_agent_loop])
         return prompts
 
-    def _record(self, trainer: Any, again: KVBatchMeta, attacked: dict[str, Attacked]) -> None:
-        """Write the images of the first prompts, with one response to each of the two."""
+    def _record_images(self, trainer: Any, adversarial: KVBatchMeta, attacked: dict[str, AttackedPrompt]) -> None:
+        """Write the clean and the adversarial image of the first prompts, with one response to each."""
         layout = layout_of(self.processor)
         records = []
         for uid, prompt in list(attacked.items())[:PICTURES]:
-            other = next((key for key in again.keys if key.startswith(f"{uid}{SUFFIX}_")), None)
-            if other is None:
+            adversarial_key = next((key for key in adversarial.keys if parse_key(key).uid == uid), None)
+            if adversarial_key is None:
                 continue
             fields = ["prompts", "responses", "rm_scores"]
-            rows: Any = tq.kv_batch_get([prompt.key, other], PARTITION, select_fields=fields)
+            rows: Any = tq.kv_batch_get([prompt.key, adversarial_key], PARTITION, select_fields=fields)
             images: Any = tq.kv_batch_get([prompt.key], PARTITION, select_fields=["multi_modal_inputs", PIXELS, SIZES])
             inputs = {name: torch.as_tensor(value) for name, value in _plain(images["multi_modal_inputs"][0]).items()}
             height, width = images[SIZES][0][:2].tolist()
@@ -208,26 +204,13 @@ class Adversary:
         self.recorder.write("adversarial", trainer.global_steps, records)
 
 
-def pad_rows(keys: list[str], multiple: int) -> list[str]:
-    """Keys of copies of the first row, as a prompt of its own, that make the number of rows divisible."""
-    missing = -len(keys) % multiple
-    if not missing:
-        return []
-    row = tq.kv_batch_get([keys[0]], PARTITION)
-    padding = [f"attack{place}_0_0" for place in range(missing)]
-    for key in padding:
-        tu.assign_non_tensor_stack(row, "uid", [uid_of(key)])
-        tq.kv_batch_put([key], PARTITION, fields=row)
-    return padding
-
-
 def _messages(prompts: TensorDict) -> dict[str, list[dict]]:
-    """The messages of each prompt by uid."""
+    """Return the chat messages of each prompt by uid."""
     return {_plain(uid): _plain(row) for uid, row in zip(prompts["uid"], prompts["raw_prompt"], strict=True)}
 
 
 def _has_only_images(messages: list[dict]) -> bool:
-    """Whether a prompt has images and no video."""
+    """Tell whether a prompt has images and no video."""
     parts = [part for message in messages if isinstance(message["content"], list) for part in message["content"]]
     kinds = {part.get("type") for part in parts}
     return "image" in kinds and "video" not in kinds

@@ -1,4 +1,4 @@
-"""SaEI: a second sampling on images perturbed to raise the entropy of moderately uncertain tokens.
+"""SaEI: a second sampling on images perturbed to raise the entropy of mid-entropy tokens.
 
 arXiv 2512.10414. In each of the n1 responses sampled on the clean image I, tokens are ranked by the policy's entropy
 and a band of the ranking is kept: the middle third. With H_sel the mean over responses of the mean entropy of their
@@ -6,9 +6,10 @@ kept tokens,
 
     I_adv = clip(I + alpha * sign(grad_I H_sel), 0, 1)
 
-once or more (PGD), inside an L-infinity ball of radius epsilon; n2 further responses are sampled on I_adv, and all
-n1 + n2 make one group of GRPO. The paper writes alpha = -2/255 for a step of descent; the entropy rises in both, and
-alpha > 0 here. The ranks are detached: gradient flows through the kept entropies to the pixels, never to the weights.
+for one or more steps (PGD), within an L-infinity ball of radius epsilon. n2 further responses are sampled on I_adv, and
+all n1 + n2 responses form one GRPO group. The paper writes alpha = -2/255 for a step of descent; both raise the
+entropy, and alpha > 0 here. The ranks are detached: the gradient flows through the kept entropies to the pixels, never
+to the weights.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ class SaEIConfig:
 
     Args:
         n1, n2: responses sampled on the clean and on the adversarial image; ``rollout.n`` is their sum.
-        alpha: size of a step in levels of 8-bit pixels: 2 is the paper's 2/255. 0 changes nothing (GRPO).
-        steps: of PGD.
-        epsilon: radius of the L-infinity ball in levels; 0 stands for steps * alpha, which is no constraint.
-        band: which tokens' entropy is raised: "middle" (the third in the middle of the ranking), the controls "top",
-            "bottom", "random" (a third at random) and "all"; or two quantiles from the lowest entropy, [0.2, 0.8].
-        direction: "gradient", or "random": signs drawn at random, the control of equal strength.
-        update: the image that conditions the update on adversarial responses, "clean" or "adversarial" (the paper
-            does not say).
+        alpha: step size in 8-bit levels; 2 is the paper's 2/255. 0 changes no image (GRPO).
+        steps: number of PGD steps.
+        epsilon: radius of the L-infinity ball in 8-bit levels; 0 means steps * alpha, which is no constraint.
+        band: tokens whose entropy is raised: "middle" (the middle third of the ranking), the controls "top", "bottom",
+            "random" (a random third) and "all"; or two quantiles counted from the lowest entropy, e.g. [0.2, 0.8].
+        direction: "gradient", or "random": random signs, a control of equal strength.
+        update: image that conditions the update on adversarial responses, "clean" or "adversarial" (the paper does
+            not say).
 
     Raises:
         ValueError: a value out of range.
@@ -73,12 +74,12 @@ class SaEIConfig:
 
     @property
     def quantiles(self) -> tuple[float, float]:
-        """Where the band starts and ends in the ranking."""
+        """Quantiles at which the band starts and ends in the ranking."""
         return BANDS[self.band] if isinstance(self.band, str) else self.band
 
     @property
     def radius(self) -> int:
-        """Of the L-infinity ball, in levels."""
+        """Radius of the L-infinity ball, in 8-bit levels."""
         return self.epsilon or self.steps * self.alpha
 
 
@@ -95,14 +96,18 @@ def _quantiles(band) -> tuple[float, float]:
 
 
 def middle_band_mask(entropy: Tensor, response_mask: Tensor, low: float = 1 / 3, high: float = 2 / 3) -> Tensor:
-    """(B, T) bool: the tokens of each response whose entropy ranks between the quantiles ``low`` and ``high``.
+    """Select the tokens of each response whose entropy ranks between the quantiles ``low`` and ``high``.
 
-    Of n valid tokens, floor(n low) with the lowest and floor(n (1 - high)) with the highest entropy are dropped, so
-    that at thirds one or two tokens are all kept. Of equal entropies, the earlier token ranks lower.
+    Of n valid tokens, the floor(n low) with the lowest and the floor(n (1 - high)) with the highest entropy are
+    dropped; with thirds, a response of one or two tokens is therefore kept whole. Of equal entropies, the earlier token
+    ranks lower.
 
     Args:
         entropy: (B, T) float; values outside the mask are ignored.
         response_mask: (B, T) 0/1 or bool.
+
+    Returns:
+        (B, T) bool.
     """
     mask = response_mask.bool()
     order = entropy.detach().masked_fill(~mask, torch.inf).argsort(dim=1, stable=True)
@@ -114,10 +119,18 @@ def middle_band_mask(entropy: Tensor, response_mask: Tensor, low: float = 1 / 3,
 
 
 def select_tokens(entropy: Tensor, response_mask: Tensor, config: SaEIConfig, noise: Tensor | None = None) -> Tensor:
-    """(B, T) bool: the tokens whose entropy is raised. ``noise`` (B, T) is ranked instead for the band "random".
+    """Select the tokens whose entropy is raised.
+
+    Args:
+        entropy: (B, T) float, nats.
+        response_mask: (B, T) 0/1 or bool.
+        noise: (B, T) float, ranked in place of the entropy for the band "random".
+
+    Returns:
+        (B, T) bool.
 
     Raises:
-        ValueError: the band is "random" and there is no ``noise``.
+        ValueError: the band is "random" and ``noise`` is missing.
     """
     if config.band == "random":
         if noise is None:
@@ -129,7 +142,9 @@ def select_tokens(entropy: Tensor, response_mask: Tensor, config: SaEIConfig, no
 def selective_entropy(
     logits: Tensor, response_mask: Tensor, config: SaEIConfig, noise: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The entropy that the attack raises, on full logits; the engine computes the same without them.
+    """Mean entropy of each response's selected tokens: the objective of the attack, on full logits.
+
+    The reference for ``verl_plugins.methods.saei.attack``, which computes it without materialising the logits.
 
     Args:
         logits: (B, T, V) floating point, at the sampling temperature; ``-inf`` forbids a token.
@@ -145,6 +160,24 @@ def selective_entropy(
 
 
 def token_entropy(logits: Tensor) -> Tensor:
-    """Entropy (...) float32 in nats, with gradient, of logits (..., V)."""
+    """Entropy of the next token from logits (..., V): (...) float32, nats, with gradient."""
     log_p = logits.float().log_softmax(dim=-1)
     return -(log_p.exp() * log_p.masked_fill(log_p == -torch.inf, 0.0)).sum(dim=-1)
+
+
+def pgd_step(pixels: Tensor, gradient: Tensor, clean: Tensor, alpha: int, epsilon: int) -> Tensor:
+    """Take one step of projected gradient ascent on an 8-bit image. Pixels are whole levels, so nothing is rounded.
+
+    Args:
+        pixels: (3, H, W) uint8, current image.
+        gradient: (3, H, W) float, gradient of the objective with respect to the pixels. Only its sign counts.
+        clean: (3, H, W) uint8, centre of the ball.
+        alpha: step size in 8-bit levels (1/255 of the range [0, 1]).
+        epsilon: radius of the L-infinity ball around ``clean``, in 8-bit levels.
+
+    Returns:
+        (3, H, W) uint8, within ``epsilon`` of ``clean`` and within [0, 255]. A pixel with zero gradient does not move.
+    """
+    clean = clean.to(torch.int16)
+    moved = pixels.to(torch.int16) + alpha * gradient.sign().to(torch.int16)
+    return moved.clamp(clean - epsilon, clean + epsilon).clamp(0, 255).to(torch.uint8)

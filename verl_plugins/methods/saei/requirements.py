@@ -1,53 +1,46 @@
-"""What only a run with a second sampling has to keep to."""
+"""What SaEI's second sampling needs of a run's config."""
 
 from __future__ import annotations
 
-from omegaconf import DictConfig, OmegaConf
-
-from verl_plugins.config import SECOND_LOOPS
-from verl_plugins.methods.knobs import config_from_node
+from verl_plugins.methods.run_checks import RunChecks, expect_fsdp_engine
 from verl_plugins.methods.saei.maths import SaEIConfig
-from verl_plugins.preflight.model import model_type
+from verl_plugins.methods.saei.second_sampling import SECOND_LOOPS
 
 
-def check_saei(config: DictConfig) -> list[str]:
-    """What only a run with a second sampling has to keep to."""
-    problems = []
-    rollout = config.actor_rollout_ref.rollout
-    try:
-        saei = config_from_node(SaEIConfig, config.algorithm.saei, "algorithm.saei")
-    except ValueError:
-        return []  # told by check_knobs
-    if rollout.n != saei.n1 + saei.n2:
-        problems.append(
-            f"algorithm.saei.n1 + n2: got {saei.n1} + {saei.n2}, expected actor_rollout_ref.rollout.n = {rollout.n}; "
-            "set algorithm.saei.n1 and n2, or actor_rollout_ref.rollout.n"
+def requirements(run: RunChecks, config: SaEIConfig) -> None:
+    """Report an engine without gradients to the images, or a rollout that cannot sample a prompt twice."""
+    expect_fsdp_engine(run, ("fsdp2",), "saei takes gradients to the images alone, through verl's FSDP2 engine")
+    responses = run.get("actor_rollout_ref.rollout.n")
+    if responses != config.n1 + config.n2:
+        run.refuse(
+            "algorithm.saei.n1 + n2",
+            f"{config.n1} + {config.n2}",
+            f"actor_rollout_ref.rollout.n = {responses}",
+            "set algorithm.saei.n1 and n2, or actor_rollout_ref.rollout.n",
         )
-    if saei.alpha == 0:
-        problems.append(
-            "algorithm.saei.alpha: got 0, which changes no image, expected 1 to 255 levels of 8-bit pixels; "
-            "set algorithm.saei.alpha, or start the run with +method=grpo"
+    if config.alpha == 0:
+        run.refuse(
+            "algorithm.saei.alpha",
+            "0, which changes no image",
+            "1 to 255 levels of 8-bit pixels",
+            "set algorithm.saei.alpha, or start the run with +method=grpo",
         )
-    loop = rollout.agent.get("default_agent_loop")
-    if loop not in SECOND_LOOPS:
-        problems.append(
-            f"actor_rollout_ref.rollout.agent.default_agent_loop: got {loop}, expected {' or '.join(SECOND_LOOPS)} "
-            "(saei samples again single-turn); set actor_rollout_ref.rollout.agent.default_agent_loop"
+    run.expect(
+        "actor_rollout_ref.rollout.agent.default_agent_loop",
+        SECOND_LOOPS.__contains__,
+        f"{' or '.join(SECOND_LOOPS)} (saei samples again single-turn)",
+    )
+    crop = "data.mm_processor_kwargs.crop_to_patches"
+    if run.model_type == "internvl" and run.get(crop) is not False:
+        run.refuse(
+            crop,
+            "true, InternVL's default",
+            "false (its tiles overlap in the thumbnail, and saei cannot change them apart)",
+            f"set {crop}",
         )
-    whole = OmegaConf.select(config, "data.mm_processor_kwargs.crop_to_patches") is False
-    if model_type(str(config.actor_rollout_ref.model.path)) == "internvl" and not whole:
-        problems.append(
-            "data.mm_processor_kwargs.crop_to_patches: got true, InternVL's default, expected false (its tiles overlap "
-            "in the thumbnail, and saei cannot change them apart); set data.mm_processor_kwargs.crop_to_patches"
-        )
-    if OmegaConf.select(config, "algorithm.filter_groups.enable"):
-        problems.append(
-            "algorithm.filter_groups.enable: got true, expected false (groups are filtered before saei has sampled the "
-            "second half of them); set algorithm.filter_groups.enable"
-        )
-    if OmegaConf.select(config, "skip.rollout_tq.enable"):
-        problems.append(
-            "skip.rollout_tq.enable: got true, expected false (replayed responses have no prompts to sample again); "
-            "set skip.rollout_tq.enable"
-        )
-    return problems
+    for key, reason in (
+        ("algorithm.filter_groups.enable", "groups are filtered before saei has sampled the second half of them"),
+        ("skip.rollout_tq.enable", "replayed responses have no prompts to sample again"),
+    ):
+        if run.get(key):
+            run.refuse(key, "true", f"false ({reason})", f"set {key}")

@@ -1,19 +1,45 @@
-"""What a prompt carries that is sampled a second time in its step, from the driver to the agent loop."""
+"""Names and fields that SaEI's driver, actor and agent loops exchange. Imports no framework."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
-SECOND_SAMPLING = "second_sampling"  # its key in the prompt
+from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP
+
+ADVERSARIAL = "adversarial"
+"""Label of the second sampling in the TransferQueue's keys, and the batch's column of the rows sampled by it."""
+
+PIXELS = "adversarial_pixels"
+"""Column written by the attack: uint8, a prompt's images one after the other, in its first row; empty elsewhere."""
+
+SIZES = "adversarial_sizes"
+"""Column written by the attack: int64, height and width of each image in ``PIXELS``."""
+
+STATISTICS = "adversarial_statistics"
+"""Column written by the attack, (3,): H_sel before and after, in nats; mean absolute pixel change, in 8-bit levels."""
+
+SECOND_LOOPS = {name: f"adversarial_{name}" for name in ("single_turn_agent", IMAGE_LOOP, AGENT_LOOP)}
+"""Agent loops that SaEI supports, and the names of their counterparts on adversarial images."""
+
+_LOOPS = "verl_plugins.methods.saei.adversarial_loops"
+AGENT_LOOPS = {
+    SECOND_LOOPS["single_turn_agent"]: f"{_LOOPS}:AdversarialSingleTurnAgentLoop",
+    SECOND_LOOPS[IMAGE_LOOP]: f"{_LOOPS}:AdversarialSingleTurnAgentLoop",
+    SECOND_LOOPS[AGENT_LOOP]: f"{_LOOPS}:AdversarialSeededSingleTurnAgentLoop",
+}
+"""Agent loops of the second sampling by their names in verl's registry."""
+
+SECOND_SAMPLING = "second_sampling"
+"""Key of a prompt's ``SecondSampling``."""
 
 
 class SecondSampling(TypedDict):
-    """How a prompt is sampled again; a plain dictionary, because reward workers read it too, without this package.
+    """How a prompt is sampled again. A plain dictionary, because reward workers without this package unpickle it.
 
     Args:
-        key: the row of the TransferQueue that holds its adversarial images; None to sample on the clean ones again.
-        first_session: number of its responses so far: the seeds go on from there.
-        update: "clean" or "adversarial": the image that the actor is given for the response.
+        key: TransferQueue row that holds the adversarial images; None to sample on the clean ones again.
+        first_session: number of responses sampled before; sampling seeds continue from it.
+        update: "clean" or "adversarial", the image that conditions the actor's update on the response.
     """
 
     key: str | None

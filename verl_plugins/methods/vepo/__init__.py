@@ -1,0 +1,15 @@
+"""VEPO: gradient for the tokens that depend on the image and are uncertain (arXiv 2606.03937)."""
+
+from verl_plugins.methods.method import Method
+from verl_plugins.methods.vepo.apply import apply as apply_vepo
+from verl_plugins.methods.vepo.maths import VEPOConfig
+from verl_plugins.methods.vepo.requirements import requirements
+
+METHOD = Method(
+    config=VEPOConfig,
+    apply=apply_vepo,
+    driver="verl_plugins.methods.vepo.driver:VEPODriver",
+    requirements=requirements,
+    has_second_forward=True,
+    demo_task="reasoning",
+)

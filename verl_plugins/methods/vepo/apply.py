@@ -22,7 +22,7 @@ def select(batch: AdvantageBatch, config: VEPOConfig) -> tuple[Tensor, Tensor, d
     jsd, perturbed = torch.zeros_like(entropy), entropy
     if config.needs_counterfactual:
         jsd, perturbed = batch.signals(KEY, "jsd", "perturbed_entropy")
-    scores = token_scores(jsd, entropy, perturbed, mask, config, batch.kl)
+    scores = token_scores(jsd, entropy, perturbed, mask, config, batch.columns.get("kl"))
     blind = ~(((jsd != 0) | (perturbed != entropy)) & mask).any(dim=1, keepdim=True)
     scores = torch.where(blind, min_max(entropy, mask), scores)
     weights = token_weights(scores, mask, config)

@@ -1,4 +1,4 @@
-"""The driver's side of VEPO's counterfactual: which image a step asks for, and the record of what was selected."""
+"""VEPO in the trainer: the perturbed image that each step asks for, and a record of the selected tokens."""
 
 from __future__ import annotations
 
@@ -6,64 +6,75 @@ from typing import Any
 
 import torch
 import transfer_queue as tq
-from omegaconf import DictConfig
+from transfer_queue import KVBatchMeta
 
-from verl_plugins.components.counterfactual import Counterfactual
+from verl_plugins.components.counterfactual import SIGNALS, Counterfactual
 from verl_plugins.components.records import PICTURES, Recorder, picture
+from verl_plugins.components.transfer_queue import PARTITION
 from verl_plugins.methods.batch import AdvantageBatch
+from verl_plugins.methods.method import Driver
 from verl_plugins.methods.vepo.apply import select
-from verl_plugins.methods.vepo.maths import VEPOConfig
 from verl_plugins.methods.vepo.token_records import ROWS, token_records
-from verl_plugins.vision.layout import layout_of
+from verl_plugins.vision.layout import PixelLayout, layout_of
 from verl_plugins.vision.perturb import Perturbation, perturb
 
 
-class Counterfactuals:
-    """What a run with VEPO needs beside the method itself.
+class VEPODriver(Driver):
+    """Requests the forward on the perturbed image where the score needs it."""
 
-    Args:
-        config: verl's config of the run.
-        vepo: settings of the method.
-        processor: of the model.
+    def setup(self, processor: Any) -> None:
+        """Read the image layout of the model's processor.
 
-    Raises:
-        ValueError: a processor whose images cannot be perturbed (``layout_of``).
-    """
+        Raises:
+            ValueError: a processor whose images cannot be perturbed (``layout_of``).
+        """
+        self.columns = SIGNALS if self.config.needs_counterfactual else ()
+        self.perturbation = Perturbation(self.config.perturbation, self.config.strength, self.config.schedule)
+        self.layout = layout_of(processor) if self.config.needs_counterfactual else None
+        self.recorder = Recorder(self.run_config)
 
-    def __init__(self, config: DictConfig, vepo: VEPOConfig, processor: Any):
-        self.vepo = vepo
-        self.needed = vepo.needs_counterfactual
-        self.image = Perturbation(vepo.perturbation, vepo.strength, vepo.schedule)
-        self.layout = layout_of(processor) if self.needed else None
-        self.seed = config.actor_rollout_ref.rollout.seed
-        self.recorder = Recorder(config)
+    def log_prob_request(self, step: int, total_steps: int, metrics: dict[str, Any]) -> Counterfactual | None:
+        """Request the counterfactual forward of this step, and log its strength."""
+        if not self.config.needs_counterfactual:
+            return None
+        request = self.counterfactual_at(step, total_steps)
+        metrics["vepo/strength"] = request.strength
+        return request
 
-    def at(self, step: int, total_steps: int) -> Counterfactual:
-        """The image that ``step`` (from 1) of ``total_steps`` asks for."""
-        strength = self.image.strength_at((step - 1) / max(1, total_steps - 1))
-        return Counterfactual(self.image.kind, strength, self.seed, step)
+    def counterfactual_at(self, step: int, total_steps: int) -> Counterfactual:
+        """Return the perturbation of ``step`` (from 1); its strength follows the schedule."""
+        strength = self.perturbation.strength_at((step - 1) / max(1, total_steps - 1))
+        return Counterfactual(self.perturbation.kind, strength, self.run_config.actor_rollout_ref.rollout.seed, step)
 
-    def is_written_at(self, step: int, total_steps: int) -> bool:
-        """Whether the tokens of ``step`` are recorded."""
-        return not self.vepo.keeps_all and self.recorder.wants(step, total_steps)
-
-    def write_tokens(self, where: dict, batch: AdvantageBatch, tokenizer: Any, step: int, total_steps: int) -> None:
-        """Record the first ROWS responses of a step's batch; ``where`` are the batch's keys in the TransferQueue."""
-        weights, scores, _ = select(batch, self.vepo)
-        signals = {"score": scores, "kept": weights, "entropy": batch.entropy}
-        signals |= {name: getattr(batch, name) for name in ("jsd", "perturbed_entropy") if self.needed}
+    def record(self, trainer: Any, batch: KVBatchMeta, advantage_batch: AdvantageBatch) -> None:
+        """Write the first ``ROWS`` responses of a recorded step with their tokens' scores and weights."""
+        step, total_steps = trainer.global_steps, trainer.total_training_steps
+        if self.config.keeps_all or not self.recorder.wants(step, total_steps):
+            return
+        weights, scores, _ = select(advantage_batch, self.config)
+        signals = {"score": scores, "kept": weights, "entropy": advantage_batch.entropy}
+        if self.config.needs_counterfactual:
+            signals |= {name: advantage_batch.columns[name] for name in ("jsd", "perturbed_entropy")}
         fields = ["prompts", "responses", "multi_modal_inputs", "index"]
-        data: Any = tq.kv_batch_get(where["keys"][:ROWS], where["partition_id"], select_fields=fields)
+        data: Any = tq.kv_batch_get(batch.keys[:ROWS], PARTITION, select_fields=fields)
         responses, prompts = (list(data[name].unbind()) for name in ("responses", "prompts"))
-        records = token_records(tokenizer, responses, prompts, signals, batch.rewards, batch.groups)
-        counterfactual = self.at(step, total_steps)
-        for record, inputs, index in zip(records, data["multi_modal_inputs"], data["index"], strict=True):
-            if self.layout is None or sum("picture" in other for other in records) == PICTURES:
-                break
-            if inputs and inputs.get("pixel_values") is not None:
-                inputs = {name: torch.as_tensor(value) for name, value in inputs.items()}
-                key = (counterfactual.seed, counterfactual.step, str(index))
-                other = perturb(inputs, self.layout, counterfactual.kind, counterfactual.strength, key)
-                record["picture"] = picture(inputs, self.layout)
-                record["perturbed_picture"] = picture(other, self.layout)
+        rewards, groups = advantage_batch.rewards, advantage_batch.groups
+        records = token_records(trainer.tokenizer, responses, prompts, signals, rewards, groups)
+        if self.layout is not None:
+            _add_pictures(records, data, self.layout, self.counterfactual_at(step, total_steps))
         self.recorder.write("tokens", step, records)
+
+
+def _add_pictures(records: list[dict], data: Any, layout: PixelLayout, counterfactual: Counterfactual) -> None:
+    """Add the clean and the perturbed image to the first ``PICTURES`` records that have an image."""
+    number = 0
+    for record, inputs, index in zip(records, data["multi_modal_inputs"], data["index"], strict=True):
+        if number == PICTURES:
+            break
+        if inputs and inputs.get("pixel_values") is not None:
+            inputs = {name: torch.as_tensor(value) for name, value in inputs.items()}
+            key = (counterfactual.seed, counterfactual.step, str(index))
+            perturbed = perturb(inputs, layout, counterfactual.kind, counterfactual.strength, key)
+            record["picture"] = picture(inputs, layout)
+            record["perturbed_picture"] = picture(perturbed, layout)
+            number += 1
