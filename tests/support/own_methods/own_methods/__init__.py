@@ -1,0 +1,1 @@
+"""Methods for verl-plugins, in a package of their own."""
