@@ -65,14 +65,14 @@ class LastMessage(Callback):
 
     @ends_the_run
     def on_job_start(self, config: DictConfig, **kwargs) -> None:
-        from verl_plugins.training.lost_processes import LossWatch
+        from verl_plugins.training.lost_processes import LostProcessWatch
 
-        self.watch = LossWatch(config)
+        self.watch = LostProcessWatch(config)
         self.watch.start()
 
     def on_job_end(self, config: DictConfig, job_return, **kwargs) -> None:
         from verl_plugins.health.watch import RunStopped
-        from verl_plugins.training import lost_processes as losses
+        from verl_plugins.training import lost_processes
 
         self.watch.stop()
         error = job_return._return_value  # the property would raise it
@@ -80,9 +80,10 @@ class LastMessage(Callback):
         if isinstance(error, RunStopped):
             raise SystemExit(str(error))
         if isinstance(error, Exception):
-            lost = losses.noticed()
-            if lost or isinstance(error, losses.ERRORS):
-                raise SystemExit(losses.message([*lost, f"seen as {type(error).__name__}: {error}"], config))
+            lost = lost_processes.wait_for_lost_processes()
+            if lost or isinstance(error, lost_processes.ERRORS):
+                lines = [*lost, f"seen as {type(error).__name__}: {error}"]
+                raise SystemExit(lost_processes.lost_process_message(lines, config))
 
 
 class SelectCPU(Callback):

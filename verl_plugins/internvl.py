@@ -1,9 +1,10 @@
 """InternVL3 (-hf) through verl 0.9.1's rollout and training, by verl's own extension points alone.
 
-verl knows the processors of Qwen-VL, GLM-4V, Gemma4 and Mllama, and treats a model with any other as text. What it
-needs of InternVL's is here: a model config that loads the processor (``actor_rollout_ref.model._target_``), a client
-of the rollout server that does for InternVL what the server does for Qwen (the agent loops in ``rollout.py`` use it).
-docs/upstream/internvl.md tells which lines of verl each part stands for; it can go when they are there.
+verl knows the processors of Qwen-VL, GLM-4V, Gemma4 and Mllama, and treats a model with any other processor as a text
+model. This module adds what verl needs for InternVL: a model config that loads the processor
+(``actor_rollout_ref.model._target_``), and a client of the rollout server that does for InternVL what the server does
+for Qwen (used by ``components/agent_loops.py``). docs/upstream/internvl.md lists the lines of verl that each part
+replaces; the module can be removed when verl has them.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ MODEL_TYPE = "internvl"
 
 
 class InternVLProcessor(transformers.InternVLProcessor):
-    """Transformers' processor, which also takes a text that has lost its image tokens.
+    """Transformers' processor, which also accepts a text that has lost its image tokens.
 
-    To make ``pixel_values`` of a finished response, verl decodes it without special tokens and calls the processor with
-    that text; Qwen's does not mind, InternVL's counts the placeholders. The name is Transformers', so that a checkpoint
-    is saved under it and loads without this package.
+    To compute ``pixel_values`` of a finished response, verl decodes it without special tokens and calls the processor
+    with that text. Qwen's processor accepts it; InternVL's counts the placeholders. The class keeps Transformers' name,
+    so that a checkpoint is saved under it and loads without this package.
     """
 
     def __call__(self, images: Any = None, text: Any = None, videos: Any = None, **kwargs):
@@ -38,7 +39,7 @@ class InternVLProcessor(transformers.InternVLProcessor):
 
 @dataclass
 class InternVLModelConfig(HFModelConfig):
-    """verl's model config, with the processor that verl would not load."""
+    """verl's model config with InternVL's processor, which verl does not load."""
 
     def __post_init__(self):
         with warnings.catch_warnings():
@@ -60,25 +61,25 @@ class InternVLModelConfig(HFModelConfig):
 
 
 class InternVLClient:
-    """The client of verl's rollout servers, for prompts with InternVL's images.
+    """Client of verl's rollout servers for prompts with InternVL's images.
 
-    vLLM writes an image's tokens itself, in place of one: verl's server collapses them for Qwen, and bans the image
-    token in sampling for processors that it knows. A response with an image token in it would end the run, because the
-    update finds more tokens than image features.
+    vLLM expands one image token to all tokens of the image itself. verl's server collapses the tokens for Qwen, and
+    bans the image token from sampling for the processors that it knows. A response with an image token would end the
+    run, because the update would find more image tokens than image features.
     """
 
     def __init__(self, client: Any, processor: Any):
         self.client, self.processor = client, processor
 
     async def generate(self, *, prompt_ids: Sequence[int], sampling_params: dict[str, Any], **kwargs) -> Any:
-        banned = {self.processor.image_token_id: -100.0}  # the least that vLLM takes
+        banned = {self.processor.image_token_id: -100.0}  # the minimum that vLLM accepts
         sampling_params = {**sampling_params, "logit_bias": banned}
         collapsed = collapse_images(prompt_ids, self.processor)
         return await self.client.generate(prompt_ids=collapsed, sampling_params=sampling_params, **kwargs)
 
 
 def collapse_images(prompt_ids: Sequence[int], processor: Any) -> list[int]:
-    """The prompt with one image token where each image had its start, its tokens and its end."""
+    """Replace the start, tokens and end of each image in a prompt by one image token."""
     image, start, end = processor.image_token_id, processor.start_image_token_id, processor.end_image_token_id
     collapsed: list[int] = []
     for token in prompt_ids:

@@ -1,7 +1,7 @@
-"""A row's prompt, made by the code that makes it in verl's training and validation, without a run of verl.
+"""Prompts as verl's training and validation make them, without running verl.
 
-The way there: `RLHFDataset` puts images in the place of their tags, the agent loop resizes them for the processor's
-patches and renders the chat by verl's token builder for the model's family.
+`RLHFDataset` replaces the image tags by the images; the agent loop resizes them to the processor's patches and renders
+the chat with verl's token builder for the model's family.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token
 
 
 class RowPrompt(NamedTuple):
-    """Tokens of a prompt with those of all its images, the resized images, and what the processor made of them."""
+    """Token ids of a prompt including its images' tokens, the resized images, and the processor's output for them."""
 
     token_ids: list[int]
     images: list[Any] | None
@@ -26,7 +26,7 @@ class RowPrompt(NamedTuple):
 
 
 class _RowsInMemory(RLHFDataset):
-    """verl's dataset without a file: what it makes of a row."""
+    """verl's dataset without a file, to build the messages of single rows."""
 
     def _download(self, use_origin_parquet: bool = False) -> None:
         pass
@@ -35,17 +35,18 @@ class _RowsInMemory(RLHFDataset):
         pass
 
     def messages(self, row: Mapping[str, Any]) -> list[dict]:
-        """The row's chat with its images inside; the row is left as it is."""
+        """Build the row's chat messages with the images in them; the row is not modified."""
         return self._build_messages(deepcopy(dict(row)), key=self.prompt_key)
 
 
 class PromptMaker:
-    """Makes prompts of rows.
+    """Builds the prompts of data set rows.
 
     Args:
-        tokenizer, processor: of the model; None for the processor of one that sees no images.
+        tokenizer: the model's tokenizer.
+        processor: the model's processor; None for a model without images.
         model_type: as in the model's `config.json`.
-        data: verl's node `data`, or some of it: its keys for columns, templates and the image processor.
+        data: verl's node `data`: keys for columns, chat template and image processor.
     """
 
     def __init__(self, tokenizer: Any, processor: Any, model_type: str | None, data: DictConfig):
@@ -61,22 +62,22 @@ class PromptMaker:
 
     @property
     def patch_size(self) -> int | None:
-        """Of the processor, in pixels, where it has one."""
+        """Patch size of the processor in pixels; None if it has none."""
         size = getattr(getattr(self.processor, "image_processor", None), "patch_size", None)
         return size if isinstance(size, int) else None
 
     def make(self, row: Mapping[str, Any]) -> RowPrompt:
-        """The prompt of a row.
+        """Build the prompt of a row.
 
         Raises:
-            Exception: whatever verl raises on a row that it cannot use, e.g. a broken image, or tags without images.
+            Exception: any exception of verl for a row that it cannot use, e.g. a broken image, or tags without images.
         """
         messages = self._rows.messages(row)
         if self.processor is None:
             return RowPrompt(self._builder.build_initial_tokens(messages), None, {})
         images, _, _ = self._rows._process_multi_modal_info(messages, self.patch_size or 14, self.data)
         image_inputs: dict[str, Any] = {}
-        with redirect_stdout(io.StringIO()):  # the builder prints what it was given
+        with redirect_stdout(io.StringIO()):  # the builder prints its input
             token_ids = self._builder.build_initial_tokens(messages, images=images, mm_inputs_out=image_inputs)
         return RowPrompt(token_ids, images, image_inputs)
 

@@ -17,24 +17,25 @@ from torch import Tensor
 
 from verl_plugins.vision.layout import PixelLayout
 
-PICTURES = 8  # records of a step with their images
+PICTURES = 8
+"""Number of a step's records that are written with their images."""
 
 
 class Recorder:
-    """Writes ``<kind>/<step>.jsonl`` of the first, each ``trainer.test_freq``-th and the last step."""
+    """Writes ``<kind>/<step>.jsonl`` for the first, every ``trainer.test_freq``-th and the last step."""
 
     def __init__(self, config: DictConfig):
         self.folder = config.trainer.get("record_dir")
         self.test_freq = config.trainer.test_freq
 
     def wants(self, step: int, total_steps: int) -> bool:
-        """Whether ``step`` (from 1) is recorded."""
+        """Tell whether ``step`` (from 1) is recorded."""
         if not self.folder:
             return False
         return step in (1, total_steps) or (self.test_freq > 0 and step % self.test_freq == 0)
 
     def write(self, kind: str, step: int, records: list[dict]) -> None:
-        """Write a step's file whole or not at all."""
+        """Write a step's file, whole or not at all."""
         path = Path(self.folder) / kind / f"{step}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -43,7 +44,7 @@ class Recorder:
 
 
 def picture(inputs: Mapping[str, Any], layout: PixelLayout) -> str | None:
-    """The first image of a sample's processor output as a base64 PNG; values outside [0, 1] are cut off."""
+    """Encode the first image of a sample's processor output as a base64 PNG; values outside [0, 1] are clipped."""
     if inputs.get("pixel_values") is None:
         return None
     rows = layout.images(inputs)[0]
@@ -52,7 +53,7 @@ def picture(inputs: Mapping[str, Any], layout: PixelLayout) -> str | None:
 
 
 def png(pixels: Tensor) -> str:
-    """A picture (3, H, W) uint8 as a base64 PNG."""
+    """Encode an image (3, H, W) uint8 as a base64 PNG."""
     buffer = io.BytesIO()
     Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()

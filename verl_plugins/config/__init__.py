@@ -7,7 +7,7 @@ AGENT_LOOP = "seeded_single_turn_agent"
 """The value of ``rollout.agent.default_agent_loop`` that seeds each response; ``platform/cpu.yaml`` sets it."""
 
 IMAGE_LOOP = "image_single_turn_agent"
-"""The agent loop for InternVL3 (-hf); otherwise verl's ``single_turn_agent``."""
+"""The value of ``rollout.agent.default_agent_loop`` for InternVL3 (-hf); other models use ``single_turn_agent``."""
 
 INTERNVL_CONFIG = "verl_plugins.internvl.InternVLModelConfig"
 """The value of ``actor_rollout_ref.model._target_`` for InternVL3 (-hf)."""

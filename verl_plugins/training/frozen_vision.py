@@ -1,7 +1,7 @@
-"""Full fine-tuning of the language model behind a vision tower that is not trained.
+"""Full fine-tuning of the language model with a frozen vision tower.
 
-verl 0.9.1 has the key ``actor.freeze_vision_tower`` in its config, and nothing in its FSDP engine reads it: the tower
-would be trained. Here it is read. Can go when verl does so itself.
+verl 0.9.1 has the key ``actor.freeze_vision_tower`` in its config, but its FSDP engine does not read it and would train
+the tower. This engine reads it. It can be removed when verl's does.
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -13,14 +13,15 @@ from verl.workers.config.optimizer import build_optimizer
 
 from verl_plugins.training.engine import EntropyEngine
 
-TOWERS = ("visual", "vision_tower")  # Transformers' names: of the Qwen families with the merger, of InternVL without
+TOWERS = ("visual", "vision_tower")
+"""Transformers' names of the tower: in the Qwen families (with the merger) and in InternVL (without it)."""
 
 
 def vision_tower(module: nn.Module) -> nn.Module:
-    """The vision tower of a vision-language model.
+    """Return the vision tower of a vision-language model.
 
     Raises:
-        ValueError: it has none by the usual names.
+        ValueError: the model has no module of a usual name.
     """
     for name, child in module.named_modules():
         if name.rpartition(".")[2] in TOWERS:
@@ -32,10 +33,10 @@ def vision_tower(module: nn.Module) -> nn.Module:
 
 
 class FrozenVisionEngine(EntropyEngine):
-    """``EntropyEngine`` whose optimizer never sees the vision tower; its weights are saved and sent like the others.
+    """``EntropyEngine`` with a frozen vision tower, whose weights are saved and sent to the rollout like the others.
 
-    The tower is frozen before FSDP2 wraps it, so that it is sharded like the rest but reduces no gradients, and its
-    forward saves nothing for a backward.
+    The tower is frozen before FSDP2 wraps it, so it is sharded like the rest but reduces no gradients, and its forward
+    saves nothing for a backward.
     """
 
     def _build_module(self):

@@ -1,8 +1,8 @@
-"""Ends a run that has lost a process or a node, with one message.
+"""Lost processes: ends a run that has lost a process or a node, with one message.
 
-Ray tells verl of a lost actor only through the calls that wait for that very actor. Where verl waits for something
-else, a rank in a collective with the lost one or the replay buffer that a lost agent loop was to fill, time limits of
-other libraries end the run after minutes, or none does.
+Ray reports a lost actor only to the calls that wait for that actor. Where verl waits for something else (another rank
+in a collective with the lost one, or the replay buffer that a lost agent loop should fill), time limits of other
+libraries end the run after minutes, or nothing does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import ray
 from omegaconf import DictConfig
 from ray import exceptions
-from ray._private import state  # ray.util.state asks the dashboard, which need not run
+from ray._private import state  # ray.util.state needs the dashboard, which may not run
 
 ERRORS = (
     exceptions.RayActorError,
@@ -25,22 +25,22 @@ ERRORS = (
     exceptions.ObjectLostError,
     exceptions.RpcError,
 )
-"""What a call raises whose actor, or whose result, was lost."""
+"""Exceptions of a call whose actor or whose result was lost."""
 
 PERIOD_S = 2.0
 GRACE_S = 30.0
-"""How long verl may take to end by itself, with its own words for what happened."""
+"""Seconds that verl may take to end by itself, with its own message."""
 NOTICE_S = 5.0
-"""How long Ray may take to notice that a process ended; a peer's broken connection can be seen before."""
+"""Seconds that Ray may take to notice that a process ended; a peer may see its broken connection earlier."""
 
 
 def lost_processes() -> list[str]:
-    """The actors of this driver's job whose process or node died, a line each; those that were ended are not lost."""
+    """List the actors of this driver's job whose process or node died, one line each, without those that were ended."""
     if not ray.is_initialized():
         return []
     try:
         dead = _actors("DEAD")
-    except exceptions.RaySystemError:  # Ray is starting, or ending
+    except exceptions.RaySystemError:  # Ray is starting or shutting down
         return []
     lost = sorted((info for info in dead if _is_loss(info["DeathCause"])), key=lambda info: info["EndTime"])
     return [_described(info) for info in lost]
@@ -70,49 +70,49 @@ def _place(info: dict) -> str:
     return f"{info['Name'] or info['ActorClassName']}, process {info['Pid']} on {info['Address']['IPAddress']}"
 
 
-class LossWatch:
-    """A thread of the driver that ends the driver's process where a lost process has not ended it within GRACE_S."""
+class LostProcessWatch:
+    """Thread of the driver that ends the driver if a process was lost and the run has not ended within GRACE_S."""
 
     def __init__(self, config: DictConfig, grace_s: float = GRACE_S):
         self.config, self.grace_s = config, grace_s
         self.over = threading.Event()
 
     def start(self) -> None:
-        """From now on."""
+        """Start watching."""
         threading.Thread(target=self._watch, name="verl-plugins-losses", daemon=True).start()
 
     def stop(self) -> None:
-        """The run has ended by itself."""
+        """Stop watching: the run has ended by itself."""
         self.over.set()
 
     def _watch(self) -> None:
         while not self.over.wait(PERIOD_S):
             lost = lost_processes()
             if lost and not self.over.wait(self.grace_s):
-                print(message(lost_processes(), self.config), file=sys.stderr, flush=True)
+                print(lost_process_message(lost_processes(), self.config), file=sys.stderr, flush=True)
                 os._exit(1)  # the main thread waits inside Ray; Ray's processes of this job end with the driver
 
 
 def dead_engines() -> list[str]:
-    """The vLLM servers whose engine, a process of its own that Ray does not know, does not answer for its health."""
+    """List the vLLM servers whose engine fails its health check; the engine is a process that Ray does not know."""
     if not ray.is_initialized():
         return []
-    found = []
+    dead = []
     for info in _actors("ALIVE"):
         if info["ActorClassName"] == "vLLMHttpServer":
             health = ray.get_actor(info["Name"]).collective_rpc.remote("check_health")
             try:
                 ray.get(health, timeout=NOTICE_S)
             except exceptions.GetTimeoutError:
-                continue  # at work
+                continue  # busy
             except exceptions.RayError as error:
                 cause = getattr(error, "cause", error)
-                found.append(f"the engine of {_place(info)}: {type(cause).__name__}: {cause}")
-    return found
+                dead.append(f"the engine of {_place(info)}: {type(cause).__name__}: {cause}")
+    return dead
 
 
-def noticed() -> list[str]:
-    """``lost_processes()`` and ``dead_engines()``, once there are some or after NOTICE_S seconds."""
+def wait_for_lost_processes() -> list[str]:
+    """Return the lost processes and dead engines as soon as there are any, or nothing after NOTICE_S seconds."""
     deadline = time.monotonic() + NOTICE_S
     lost = lost_processes() or dead_engines()
     while ray.is_initialized() and not lost and time.monotonic() < deadline:
@@ -121,16 +121,14 @@ def noticed() -> list[str]:
     return lost
 
 
-def message(lost: list[str], config: DictConfig) -> str:
-    """What was lost, and where the same command goes on."""
+def lost_process_message(lost: list[str], config: DictConfig) -> str:
+    """Say what was lost, and from where the same command resumes."""
     folder = Path(config.trainer.default_local_dir)
     latest = folder / "latest_checkpointed_iteration.txt"
-    begins = (
-        f"from {folder / f'global_step_{latest.read_text().strip()}'}" if latest.is_file() else "from the beginning"
-    )
+    start = f"from {folder / f'global_step_{latest.read_text().strip()}'}" if latest.is_file() else "from the beginning"
     return (
         "verl-plugins: a process of the run was lost, on this machine or another:\n"
         + "\n".join(f"  {line}" for line in lost)
-        + f"\n  the same command goes on {begins}; memory (`dmesg` of the machine names what it killed) and "
+        + f"\n  the same command goes on {start}; memory (`dmesg` of the machine names what it killed) and "
         "`ray status` are where to look"
     )

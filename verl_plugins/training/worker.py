@@ -1,4 +1,4 @@
-"""verl's hybrid worker on this package's engine, with one repair: batches of rows that all have the same length."""
+"""verl's hybrid worker on this package's engine, with one repair for batches of rows of equal length."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from verl_plugins.training import ENGINE, FROZEN_VISION_ENGINE
 
 
 def mend_position_ids(data: TensorDict) -> TensorDict:
-    """Make the sequence the ragged dimension of mRoPE's ``position_ids`` again.
+    """Restore the sequence as the ragged dimension of mRoPE's ``position_ids``.
 
-    The TransferQueue joins rows of shape (4, length) into a nested tensor, and torch takes for ragged the first
-    dimension in which they differ. Where all rows of a rank are equally long, which short answers to one prompt easily
-    are, it takes the 4, and verl fails on the next split. Can go when verl names the ragged dimension itself.
+    The TransferQueue joins rows of shape (4, length) into a nested tensor, and torch treats the first dimension in
+    which they differ as ragged. If all rows of a rank are equally long, as short answers to one prompt often are, torch
+    takes the first dimension, and verl fails at the next split. This can be removed when verl names the ragged
+    dimension.
 
     Args:
-        data: a rank's rows; ``position_ids`` is replaced in place where it needs to be.
+        data: a rank's rows; ``position_ids`` is replaced in place if needed.
     """
     position_ids = data.get("position_ids", None)
     if position_ids is not None and position_ids.is_nested and position_ids.dim() == 3:
@@ -33,7 +34,7 @@ def mend_position_ids(data: TensorDict) -> TensorDict:
 
 
 class EntropyTrainingWorker(TrainingWorker):
-    """``TrainingWorker`` on mended batches and, where verl would take its FSDP engine, on ``EntropyEngine``."""
+    """``TrainingWorker`` on repaired batches, and on ``EntropyEngine`` where verl would use its FSDP engine."""
 
     model_type = ENGINE
 
@@ -56,7 +57,8 @@ class FrozenVisionTrainingWorker(EntropyTrainingWorker):
 
 
 class EntropyWorker(ActorRolloutRefWorker):
-    """``ActorRolloutRefWorker`` on ``EntropyTrainingWorker``, the actor's vision tower frozen or not."""
+    """``ActorRolloutRefWorker`` on ``EntropyTrainingWorker``, or on ``FrozenVisionTrainingWorker`` if the run freezes
+    the actor's vision tower."""
 
     actor_worker_cls = EntropyTrainingWorker
     ref_worker_cls = EntropyTrainingWorker

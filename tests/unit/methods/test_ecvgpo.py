@@ -180,7 +180,6 @@ def test_metrics_by_hand():
     assert metrics == pytest.approx(
         {
             "ecvgpo/gated_groups": 1 / 2,  # of two prompts; the padding is none
-            "ecvgpo/zero_variance_groups": 0.0,
             "ecvgpo/group_reward_std": (0.08 / math.sqrt(2) + 1 / math.sqrt(2)) / 2,
             "ecvgpo/reshaped_tokens": 2 / 7,
             "ecvgpo/floor_hits": 1 / 2,
@@ -209,11 +208,11 @@ def test_a_batch_of_padding_has_no_metrics():
     assert metrics == {}
 
 
-def test_zero_variance_groups_are_counted_and_left_alone():
+def test_zero_variance_groups_are_left_alone():
     batch = make_batch(rewards=torch.tensor([0.5, 0.5, 0.0, 1.0, 0.0]), advantages=torch.full((5, 2), 1e-3))
     advantages, metrics = apply(batch, ECVGPOConfig(r0=-50))
     assert torch.equal(advantages, batch.advantages)
-    assert metrics["ecvgpo/zero_variance_groups"] == 1 / 2
+    assert metrics["ecvgpo/reshaped_tokens"] == 0
 
 
 def test_gate_on_a_component():

@@ -144,7 +144,6 @@ def test_metrics_part_clean_and_adversarial_responses_and_the_advantages_stay():
         "saei/reward_adversarial": 0.25,
         "saei/mixed_groups_clean": 0.0,  # the one group that has clean responses got equal rewards for them
         "saei/mixed_groups_adversarial": 0.0,
-        "saei/mixed_groups": 0.5,  # group 0 through its adversarial response; group 1 has one response
     }
     assert metrics == pytest.approx(expected)
 

@@ -1,4 +1,4 @@
-"""ECVGPO on a global batch, with an r0 that is fixed or adaptive, and its metrics ``ecvgpo/*``."""
+"""ECVGPO on a global batch, with a fixed or an adaptive r0, and its metrics ``ecvgpo/*``."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from verl_plugins.methods.ecvgpo.maths import (
 def apply_adaptive(
     batch: AdvantageBatch, config: ECVGPOConfig, state: ControlState
 ) -> tuple[Tensor, dict[str, float], ControlState]:
-    """Reshape a global batch with the r0 that its own policy entropy calls for.
+    """Reshape a global batch with the r0 that the controller derives from the batch's policy entropy.
 
     Returns:
-        As ``apply``, and the controller's state for the next step.
+        Advantages and metrics as in ``apply``, and the controller's state for the next step.
 
     Raises:
-        ValueError: as ``apply``, or the batch has no entropy.
+        ValueError: as in ``apply``, or the batch has no entropy.
     """
     (entropy,) = batch.signals(KEY, "entropy")
     mask = batch.response_mask.bool()
@@ -42,14 +42,14 @@ def apply(batch: AdvantageBatch, config: ECVGPOConfig) -> tuple[Tensor, dict[str
     """Reshape a global batch.
 
     Returns:
-        Advantages (B, T) and the metrics ``ecvgpo/*``. A mean over no tokens is left out, never NaN.
+        Advantages (B, T) and the metrics ``ecvgpo/*``. A mean over no tokens is left out.
 
     Raises:
         ValueError: ``gate_on`` names a component that the reward does not return, or r0 is adaptive.
     """
     if config.is_adaptive:
         raise ValueError(
-            f"{KEY}.r0: got {ADAPTIVE}, which needs a trainer that remembers, expected a number; set {KEY}.r0, or "
+            f"{KEY}.r0: got {ADAPTIVE}, which needs a trainer that keeps state, expected a number; set {KEY}.r0, or "
             "start the run with +method=ecvgpo"
         )
     if config.gate_on != "total" and config.gate_on not in batch.reward_components:
@@ -69,7 +69,6 @@ def _metrics(batch: AdvantageBatch, after: Tensor, std: Tensor, config: ECVGPOCo
     one_each = one_row_per_group(batch.groups, real=mask.any(dim=1))
     means = {
         "gated_groups": (open_gate(std, config), one_each),
-        "zero_variance_groups": (std == 0, one_each),
         "group_reward_std": (std.nan_to_num(), one_each),
         "reshaped_tokens": (reshaped, mask),
         "floor_hits": (floor_hit, reshaped),

@@ -6,13 +6,13 @@ For a response with positive advantage whose group's reward standard deviation i
 
     A'_t = max(A_t / l0,  A_t - S_t / r0),        S_t = -log pi_old(o_t | q, o_<t)   (nats, detached)
 
-and A' = A everywhere else. Surprising tokens of good samples are what keeps the entropy of a grounding policy high:
-many boxes are nearly optimal, none is likely. r0 > 0 takes credit from them (entropy goes down; the floor A / l0 keeps
-the sign), r0 < 0 gives them more (entropy goes up; the floor never binds). The paper's prose speaks of "boosting",
-which is r0 < 0 only; the formula rules here.
+and A' = A everywhere else. The improbable tokens of good samples keep the entropy of a grounding policy high: many
+boxes are nearly optimal, and none is likely. r0 > 0 takes credit from these tokens (the entropy falls; the floor A / l0
+keeps the sign); r0 < 0 gives them more (the entropy rises; the floor never binds). The paper's text speaks of
+"boosting", which holds for r0 < 0 only; this code follows the formula.
 
-Degenerate cases: delta = 0 is GRPO, bit for bit. A group of one response has no standard deviation and is left alone.
-A group of equal rewards has std 0 < delta but only rounding noise for an advantage, and is left alone too.
+Degenerate cases: delta = 0 is GRPO, bit for bit. A group of one response has no standard deviation and is not reshaped.
+A group of equal rewards has std 0 < delta, but its advantages are rounding noise; it is not reshaped either.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ class ECVGPOConfig:
     """Settings of ECVGPO; the defaults are the paper's for Qwen2.5-VL (InternVL3-8B: r0 = -50).
 
     Args:
-        r0: scale of the self-information, in nats per unit of advantage; its sign chooses the direction. "adaptive"
-            lets a controller set it from step to step, see ``verl_plugins.methods.ecvgpo.entropy_control``. Ours.
+        r0: scale of the self-information, in nats per unit of advantage; its sign sets the direction. "adaptive" lets
+            a controller set it in each step, see ``verl_plugins.methods.ecvgpo.entropy_control`` (not in the paper).
         l0: a reshaped advantage keeps at least 1 / l0 of its size.
         delta: threshold on the group's reward std, in units of reward. 0 switches the method off.
-        gate: "below" reshapes groups with std < delta (the paper's formula), "above" those with std >= delta (its
-            prose speaks of high-variance rewards; for the ablation).
-        gate_on: "total", or the name of a reward component, e.g. "iou": format noise alone can push the std of the
-            total past delta. Our choice; the paper does not say.
-        target_entropy: for the adaptive r0: where to hold the policy's entropy, in nats a token.
-        target_slope: instead of it: from where it begins, to change by so much a step, in nats a token; 0 holds it.
-        gain: of the controller, in 1 / r0 per nat of error.
-        r0_min: the smallest |r0| that the controller may choose.
+        gate: "below" reshapes groups with std < delta (the paper's formula), "above" those with std >= delta (its text
+            speaks of high-variance rewards; for the ablation).
+        gate_on: "total", or the name of a reward component, e.g. "iou": noise in the format reward alone can raise the
+            std of the total above delta. Not in the paper.
+        target_entropy: target of the adaptive r0 for the policy's entropy, in nats per token.
+        target_slope: alternative target: the initial entropy plus this change per step, in nats per token; 0 holds it.
+        gain: gain of the controller, in 1 / r0 per nat of error.
+        r0_min: smallest |r0| that the controller may choose.
 
     Raises:
         ValueError: a value out of range, or a target without a controller or the other way round.
@@ -89,7 +89,14 @@ class ECVGPOConfig:
 
 
 def open_gate(group_reward_std: Tensor, config: ECVGPOConfig) -> Tensor:
-    """(B,) bool: the responses whose group may be reshaped. ``group_reward_std``: (B,) float, NaN for singletons."""
+    """Select the responses whose group may be reshaped.
+
+    Args:
+        group_reward_std: (B,) float, NaN for groups of one response.
+
+    Returns:
+        (B,) bool.
+    """
     gate = group_reward_std < config.delta if config.gate == "below" else group_reward_std >= config.delta
     return gate & (group_reward_std > 0)
 
@@ -101,18 +108,17 @@ def reshape_advantages(
     response_mask: Tensor,
     config: ECVGPOConfig,
 ) -> Tensor:
-    """Reshape the advantages of good samples by their self-information (module docstring, the equation).
+    """Reshape the advantages of good samples by their self-information (equation in the module docstring).
 
     Args:
         advantages: (B, T) float, the GRPO advantages.
-        old_log_probs: (B, T) float, nats; values outside the mask are ignored, whatever they are.
-        group_reward_std: (B,) float, std of the rewards in each response's group (see ``group_std``).
+        old_log_probs: (B, T) float, nats; values outside the mask are ignored, NaN included.
+        group_reward_std: (B,) float, reward std of each response's group (``group_std``).
         response_mask: (B, T) 0/1 or bool.
         config: settings.
 
     Returns:
-        (B, T) in the dtype of ``advantages``, without gradient; the elements that the method does not touch are the
-        very bits that came in.
+        (B, T) in the dtype of ``advantages``, without gradient. Elements that are not reshaped keep every bit.
 
     Raises:
         ValueError: shapes that do not agree.
@@ -133,5 +139,5 @@ def reshape_advantages(
 def reshaped_tokens(
     advantages: Tensor, group_reward_std: Tensor, response_mask: Tensor, config: ECVGPOConfig
 ) -> Tensor:
-    """(B, T) bool: tokens of positive advantage in groups behind an open gate. Shapes as in ``reshape_advantages``."""
+    """Select the tokens of positive advantage in groups with an open gate, (B, T) bool; see ``reshape_advantages``."""
     return (advantages > 0) & open_gate(group_reward_std, config).unsqueeze(1) & response_mask.bool()

@@ -1,4 +1,4 @@
-"""What a global batch of SaEI shows once it is sampled: the metrics ``saei/*``. The advantages are GRPO's."""
+"""SaEI on a global batch: the metrics ``saei/*`` of clean and adversarial responses. The advantages are GRPO's."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from verl_plugins.methods.saei.second_sampling import ADVERSARIAL
 
 
 def apply(batch: AdvantageBatch, config: SaEIConfig) -> tuple[Tensor, dict[str, float]]:
-    """The advantages (B, T) as they are, and metrics over clean and adversarial responses.
+    """Return the advantages (B, T) unchanged, and metrics over clean and adversarial responses.
 
     Raises:
         ValueError: the batch does not say which responses were sampled on an adversarial image.
     """
     adversarial, entropy = batch.signals(KEY, ADVERSARIAL, "entropy")
     mask = batch.response_mask.bool()
-    real = mask.any(dim=1)  # rows that verl adds to fill a batch have no valid token
+    real = mask.any(dim=1)  # padding rows have no valid token
     metrics = {"saei/adversarial_responses": adversarial[real].double().mean().item()}
     for name, rows in (("clean", real & ~adversarial), ("adversarial", real & adversarial)):
         if not rows.any():
@@ -31,12 +31,11 @@ def apply(batch: AdvantageBatch, config: SaEIConfig) -> tuple[Tensor, dict[str, 
             metrics[f"saei/self_information_{name}"] = -batch.rollout_log_probs[tokens].double().mean().item()
             gap = (batch.old_log_probs - batch.rollout_log_probs)[tokens].abs()
             metrics[f"saei/log_prob_mismatch_{name}"] = gap.double().mean().item()
-    metrics["saei/mixed_groups"] = _mixed(batch.rewards, batch.groups, real)
     return batch.advantages, metrics
 
 
 def _mixed(rewards: Tensor, groups: Tensor, rows: Tensor) -> float:
-    """Share of the groups whose rewards over ``rows`` ((B,) bool) differ: only these have something to learn from."""
+    """Share of the groups whose rewards over ``rows`` ((B,) bool) differ; only these have non-zero advantages."""
     rewards, groups = rewards[rows], groups[rows]
     first = one_row_per_group(groups, torch.ones_like(groups, dtype=torch.bool))
     return (group_std(rewards, groups) > 0)[first].double().mean().item()

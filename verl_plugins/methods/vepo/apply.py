@@ -1,4 +1,4 @@
-"""VEPO on a global batch, and whether its selection is sane: the metrics ``vepo/*``."""
+"""VEPO on a global batch, and the metrics ``vepo/*`` of its selection."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from verl_plugins.methods.vepo.scores import min_max, top_tokens
 
 
 def select(batch: AdvantageBatch, config: VEPOConfig) -> tuple[Tensor, Tensor, dict[str, float]]:
-    """Weights and scores (B, T) of the tokens of a global batch, and the metrics ``vepo/*``.
+    """Compute weights and scores (B, T) of the tokens of a global batch, and the metrics ``vepo/*``.
 
-    Rows without an image (JSD = 0 and H(Q) = H(P) throughout) are selected by entropy alone, and counted.
+    Rows without an image (JSD = 0 and H(Q) = H(P) at every token) are selected by entropy alone, and counted.
 
     Raises:
         ValueError: the batch lacks a signal that the score needs.
@@ -23,16 +23,16 @@ def select(batch: AdvantageBatch, config: VEPOConfig) -> tuple[Tensor, Tensor, d
     if config.needs_counterfactual:
         jsd, perturbed = batch.signals(KEY, "jsd", "perturbed_entropy")
     scores = token_scores(jsd, entropy, perturbed, mask, config, batch.columns.get("kl"))
-    blind = ~(((jsd != 0) | (perturbed != entropy)) & mask).any(dim=1, keepdim=True)
-    scores = torch.where(blind, min_max(entropy, mask), scores)
+    without_image = ~(((jsd != 0) | (perturbed != entropy)) & mask).any(dim=1, keepdim=True)
+    scores = torch.where(without_image, min_max(entropy, mask), scores)
     weights = token_weights(scores, mask, config)
-    seeing = mask & ~blind if config.needs_counterfactual else None
-    metrics = selection_metrics(mask, weights > 0, scores, entropy, jsd, perturbed, seeing, config.fraction)
+    with_image = mask & ~without_image if config.needs_counterfactual else None
+    metrics = selection_metrics(mask, weights > 0, scores, entropy, jsd, perturbed, with_image, config.fraction)
     return weights, scores, metrics
 
 
 def apply(batch: AdvantageBatch, config: VEPOConfig) -> tuple[Tensor, dict[str, float]]:
-    """Weight the advantages of a global batch (``select``); advantages (B, T) and the metrics ``vepo/*``."""
+    """Weight the advantages of a global batch; returns advantages (B, T) and the metrics ``vepo/*``."""
     if config.keeps_all:
         return batch.advantages, {}
     weights, _, metrics = select(batch, config)
@@ -46,20 +46,20 @@ def selection_metrics(
     entropy: Tensor,
     jsd: Tensor,
     perturbed_entropy: Tensor,
-    seeing: Tensor | None,
+    with_image: Tensor | None,
     fraction: float,
 ) -> dict[str, float]:
-    """Means over the valid tokens of a batch; a mean over no tokens is left out.
+    """Average the signals over the valid tokens of a batch; a mean over no tokens is left out.
 
     Args:
         mask, kept: (B, T) bool, valid tokens and those with a weight.
         scores, entropy, jsd, perturbed_entropy: (B, T) float.
-        seeing: (B, T) bool, valid tokens of rows with an image; None where no counterfactual was computed.
-        fraction: of the tokens that entropy alone, or JSD alone, would select, for comparison.
+        with_image: (B, T) bool, valid tokens of rows with an image; None where no counterfactual was computed.
+        fraction: share of tokens that entropy alone, or JSD alone, would select, for comparison.
 
     Returns:
-        Among the names, ``vision_missed_by_entropy`` is the share of the tokens with the highest JSD that selecting by
-        entropy alone would drop, ``vision_kept`` the share of them that was kept, and ``kept_missed_by_entropy`` the
+        Metrics by name. ``vision_missed_by_entropy`` is the share of the tokens with the highest JSD that a selection
+        by entropy alone would drop, ``vision_kept`` the share of them that was kept, and ``kept_missed_by_entropy`` the
         share of the kept tokens that entropy alone would drop.
     """
     dropped = mask & ~kept
@@ -73,19 +73,19 @@ def selection_metrics(
         "score_dropped": (scores, dropped),
         "kept_missed_by_entropy": (~by_entropy, kept),
     }
-    if seeing is not None:
+    if with_image is not None:
         gap = perturbed_entropy - entropy
-        by_vision = top_tokens(jsd, seeing, fraction)
+        by_vision = top_tokens(jsd, with_image, fraction)
         means |= {
-            "jsd": (jsd, seeing),
-            "jsd_kept": (jsd, seeing & kept),
-            "jsd_dropped": (jsd, seeing & dropped),
-            "perturbed_entropy": (perturbed_entropy, seeing),
-            "entropy_gap": (gap.abs(), seeing),
-            "entropy_rise": (gap, seeing),
+            "jsd": (jsd, with_image),
+            "jsd_kept": (jsd, with_image & kept),
+            "jsd_dropped": (jsd, with_image & dropped),
+            "perturbed_entropy": (perturbed_entropy, with_image),
+            "entropy_gap": (gap.abs(), with_image),
+            "entropy_rise": (gap, with_image),
             "vision_kept": (kept, by_vision),
             "vision_missed_by_entropy": (~by_entropy, by_vision),
-            "rows_without_image": (~seeing.any(dim=1), mask.any(dim=1)),
+            "rows_without_image": (~with_image.any(dim=1), mask.any(dim=1)),
         }
     return {
         f"vepo/{name}": value[where].double().mean().item() for name, (value, where) in means.items() if where.any()

@@ -1,13 +1,14 @@
-"""VEPO: only the tokens that depend on the image, and are undecided, get gradient.
+"""VEPO: only uncertain tokens whose prediction depends on the image receive gradient.
 
-"VEPO", arXiv 2606.03937. P is the old policy given the image, Q given a perturbed one, both on the response sampled
-from P. With j = JSD(P, Q), h = H(P), gap = H(Q) - H(P), each scaled to [0, 1] over the tokens of its response (hats),
+"VEPO", arXiv 2606.03937. P is the old policy given the image, Q the old policy given a perturbed image, both evaluated
+on the response sampled from P. With j = JSD(P, Q), h = H(P), gap = H(Q) - H(P), each scaled to [0, 1] over the tokens
+of its response (hats),
 
     s = (1 - (1 - j^)^alpha (1 - |gap|^)^(1 - alpha)) h^              score D, alpha = 0.7
     w = m_sel * (sum m / sum m_sel),   m_sel = the ceil(k T) best tokens of each response, k = 0.2
 
-and w multiplies the advantages: under verl's token-mean loss this is the mean over selected tokens. Both sums run over
-the global batch. fraction = 1 is GRPO, bit for bit.
+and w multiplies the advantages: with verl's token-mean loss this is the mean over the selected tokens. Both sums are
+over the global batch. fraction = 1 is GRPO, bit for bit.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ KEY = "algorithm.vepo"
 
 @dataclass(frozen=True)
 class VEPOConfig:
-    """Settings of VEPO; the defaults are the authors' where they agree.
+    """Settings of VEPO. The defaults are those of paper and released code where the two agree.
 
     Args:
         score: "A" to "H", or "entropy" for the entropy-only baseline, which needs no second forward.
-        alpha: weight of the divergence against the entropy gap, in [0, 1].
-        fraction: share of each response's tokens to keep, in (0, 1].
-        select: "top", or "bottom" for the tokens with the lowest scores (the ablation).
-        soft: lambda >= 0; above 0 no token is dropped and the weights are 1 + lambda * score.
-        perturbation, strength, schedule: of the image, see ``verl_plugins.vision.perturb``.
+        alpha: weight of the divergence relative to the entropy gap, in [0, 1].
+        fraction: share of each response's tokens that are kept, in (0, 1].
+        select: "top", or "bottom" for the tokens with the lowest scores (an ablation).
+        soft: lambda >= 0; above 0 no token is dropped, and the weights are 1 + lambda * score.
+        perturbation, strength, schedule: perturbation of the image, see ``verl_plugins.vision.perturb``.
 
     Raises:
         ValueError: a value out of range.
@@ -63,27 +64,32 @@ class VEPOConfig:
 
     @property
     def keeps_all(self) -> bool:
-        """Whether every token keeps weight 1: GRPO."""
+        """True if every token keeps weight 1, which is GRPO."""
         return self.fraction == 1 and self.soft == 0
 
     @property
     def needs_counterfactual(self) -> bool:
-        """Whether a forward on the perturbed image is needed."""
+        """True if the score needs the forward on the perturbed image."""
         return self.score != "entropy" and not self.keeps_all
 
 
 def token_signals(
     logits: Tensor, perturbed_logits: Tensor, temperature: float | Tensor = 1.0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """JSD(P, Q), H(P) and H(Q) of each token, (B, T) float32 in nats, from logits (B, T, V); ``-inf`` forbids a token.
+    """Compute JSD(P, Q), H(P) and H(Q) of each token from full logits.
 
-    ``temperature``: > 0, a float or (B,).
+    Args:
+        logits, perturbed_logits: (B, T, V); ``-inf`` forbids a token.
+        temperature: > 0, a float or (B,).
+
+    Returns:
+        Three tensors (B, T) float32, nats.
     """
     batch, length, vocabulary = logits.shape
     if isinstance(temperature, Tensor) and temperature.dim():
         temperature = temperature.repeat_interleave(length)
-    found = divergence(logits.reshape(-1, vocabulary), perturbed_logits.reshape(-1, vocabulary), temperature)
-    jsd, entropy, perturbed_entropy = found.jsd, found.entropy, found.perturbed_entropy
+    result = divergence(logits.reshape(-1, vocabulary), perturbed_logits.reshape(-1, vocabulary), temperature)
+    jsd, entropy, perturbed_entropy = result.jsd, result.entropy, result.perturbed_entropy
     return jsd.view(batch, length), entropy.view(batch, length), perturbed_entropy.view(batch, length)
 
 
@@ -95,9 +101,15 @@ def token_scores(
     config: VEPOConfig,
     kl: Tensor | None = None,
 ) -> Tensor:
-    """Scores (B, T) in [0, 1], 0 outside the mask (module docstring).
+    """Compute the score of each token (module docstring).
 
-    Args: all (B, T); signals in nats, their values outside the 0/1 ``response_mask`` ignored; ``kl`` for score "H".
+    Args:
+        jsd, entropy, perturbed_entropy: (B, T) float, nats; values outside the mask are ignored.
+        response_mask: (B, T) 0/1 or bool.
+        kl: (B, T) float, nats; required for score "H".
+
+    Returns:
+        (B, T) float in [0, 1], 0 outside the mask.
 
     Raises:
         ValueError: shapes that do not agree, or score "H" without ``kl``.
@@ -115,9 +127,14 @@ def token_scores(
 
 
 def token_weights(scores: Tensor, response_mask: Tensor, config: VEPOConfig) -> Tensor:
-    """Weights (B, T) float32 of the tokens' advantages, 0 outside the mask (module docstring).
+    """Compute the weights of the tokens' advantages (module docstring).
 
-    Args: ``scores`` (B, T), of equal ones the earlier token is kept; ``response_mask`` (B, T) 0/1, the global batch.
+    Args:
+        scores: (B, T) float; of equal scores, the earlier token is kept.
+        response_mask: (B, T) 0/1 or bool, of the global batch.
+
+    Returns:
+        (B, T) float32, 0 outside the mask.
     """
     mask = response_mask.bool()
     if config.soft:

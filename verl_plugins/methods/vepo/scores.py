@@ -1,4 +1,4 @@
-"""VEPO's scores of a token from its signals, the authors' A to H (arXiv 2606.03937), and the selection by them."""
+"""VEPO's token scores, the authors' variants A to H (arXiv 2606.03937), and the selection of the best tokens."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def _noisy_or(j: Tensor, gap: Tensor, alpha: float) -> Tensor:
     return 1 - (1 - j) ** alpha * (1 - gap) ** (1 - alpha)
 
 
-# of the divergence j, the entropy h, the entropy gap |gap| and its rise up = max(gap, 0), all scaled to [0, 1] per
-# response, and alpha; H is D with KL(P || Q) in the place of j
+# Arguments: divergence j, entropy h, entropy gap |gap|, its rise up = max(gap, 0), each scaled to [0, 1] per response,
+# and alpha. H is D with KL(P || Q) in place of j.
 SCORES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]] = {
     "A": lambda j, h, gap, up, alpha: 1 - (1 - j) * (1 - h) * (1 - up),
     "B": lambda j, h, gap, up, alpha: (1 - (1 - j) * (1 - h)) * up,
@@ -28,14 +28,15 @@ SCORES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]] = {
 
 
 def min_max(values: Tensor, mask: Tensor) -> Tensor:
-    """Scale the valid values of each row to [0, 1]; a constant row becomes 0. (B, T) float, (B, T) bool."""
+    """Scale the valid values (B, T) of each row to [0, 1]; a constant row becomes 0. ``mask``: (B, T) bool."""
     low = values.masked_fill(~mask, torch.inf).amin(dim=1, keepdim=True)
     high = values.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
     return ((values - low) / (high - low).clamp_min(1e-8)).masked_fill(~mask, 0.0)
 
 
 def top_tokens(values: Tensor, mask: Tensor, fraction: float) -> Tensor:
-    """(B, T) bool: the ceil(fraction * valid) tokens of each row with the highest values; ties keep the earlier."""
+    """Select the ceil(fraction * valid) tokens of each row with the highest values, (B, T) bool; ties keep the earlier
+    token."""
     order = values.masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True, stable=True)
     places = torch.arange(mask.shape[1], device=order.device).expand_as(order)
     rank = torch.empty_like(order).scatter_(1, order, places)

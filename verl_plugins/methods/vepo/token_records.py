@@ -1,4 +1,4 @@
-"""What VEPO selected, token by token, for the report."""
+"""Records of VEPO's selection, token by token, for the report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-ROWS = 64  # responses of a step that are written
+ROWS = 64
+"""Number of a step's responses that are written."""
 
 
 def token_records(
@@ -18,12 +19,12 @@ def token_records(
     rewards: Tensor,
     groups: Tensor,
 ) -> list[dict]:
-    """One record a response.
+    """Build one record per response.
 
     Args:
         tokenizer: decodes single tokens.
         responses, prompts: token ids of each row, without padding.
-        signals: (B, T) each; "kept" is the weight of a token's advantage.
+        signals: named (B, T) tensors; "kept" is the weight of a token's advantage.
         rewards, groups: (B,).
     """
     records = []

@@ -8,13 +8,13 @@ import pytest
 from omegaconf import OmegaConf
 
 from verl_plugins.hydra_plugin import LastMessage
-from verl_plugins.training import lost_processes as losses
+from verl_plugins.training import lost_processes as module
 
 SCRIPT = """
 import os, signal, sys, time
 import ray
 from omegaconf import OmegaConf
-from verl_plugins.training.lost_processes import LossWatch, lost_processes
+from verl_plugins.training.lost_processes import LostProcessWatch, lost_processes
 
 @ray.remote
 class Actor:
@@ -23,7 +23,7 @@ class Actor:
     def wait(self): time.sleep(600)
 
 assert lost_processes() == []  # before Ray starts
-watch = LossWatch(OmegaConf.create({"trainer": {"default_local_dir": sys.argv[1]}}), grace_s=1)
+watch = LostProcessWatch(OmegaConf.create({"trainer": {"default_local_dir": sys.argv[1]}}), grace_s=1)
 watch.start()
 ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
 ended = {name: Actor.options(name=name).remote() for name in ("left", "killed_by_verl", "out_of_scope")}
@@ -54,7 +54,7 @@ def test_a_driver_that_waits_for_another_actor_ends_with_the_message(tmp_path):
 ENGINES = """
 import sys
 import ray
-from verl_plugins.training.lost_processes import dead_engines, noticed
+from verl_plugins.training.lost_processes import dead_engines, wait_for_lost_processes
 
 @ray.remote
 class vLLMHttpServer:
@@ -71,7 +71,7 @@ well = vLLMHttpServer.options(name="vllm_server_0_0").remote(False)
 assert ray.get(well.is_up.remote()) and dead_engines() == []
 dead = vLLMHttpServer.options(name="vllm_server_1_0").remote(True)
 assert ray.get(dead.is_up.remote())
-print(*noticed(), sep="\\n")
+print(*wait_for_lost_processes(), sep="\\n")
 """
 
 
@@ -106,7 +106,7 @@ def test_an_error_that_is_a_loss_is_told_as_one(tmp_path):
 
 def test_an_error_that_follows_from_a_loss_is_told_as_one(tmp_path, monkeypatch):
     broken = RuntimeError("Connection closed by peer")
-    monkeypatch.setattr(losses, "lost_processes", lambda: ["WorkerDict_1:0, process 9 on 10.0.0.2: its node has died"])
+    monkeypatch.setattr(module, "lost_processes", lambda: ["WorkerDict_1:0, process 9 on 10.0.0.2: its node has died"])
     with pytest.raises(SystemExit, match="WorkerDict_1:0, process 9 .*\n  seen as RuntimeError: Connection closed"):
         ended(tmp_path, broken)
 
