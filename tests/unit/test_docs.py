@@ -34,7 +34,7 @@ def test_every_method_has_a_page_and_every_knob_a_line(method):
     page = (ROOT / "docs" / "methods" / f"{method}.md").read_text()
     assert "## When it fails" in page and "## What was measured" in page
     rows = [line for line in page.splitlines() if line.startswith("|")]
-    for field in fields(METHODS[method][0]):
+    for field in fields(METHODS[method].config):
         assert any(f"`{field.name}`" in row.split("|")[1] for row in rows), field.name
 
 

@@ -1,4 +1,4 @@
-"""Private names of verl, Ray, Hydra, torch and vLLM that the package relies on: an upgrade that drops one fails here."""
+"""Private names of verl, Ray, Hydra, torch and vLLM that the package needs: an upgrade that drops one fails here."""
 
 import ast
 from importlib import import_module

@@ -255,15 +255,15 @@ def test_a_broken_plugin_is_not_silent(tmp_path):
     assert "run `verl-plugins doctor`" in done.stderr
 
 
-def test_the_readmes_training_line_is_one_that_verl_accepts(data):
+def test_the_training_line_of_the_docs_is_one_that_verl_accepts(data):
     import shlex
     from pathlib import Path
 
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    (line,) = [block for block in readme.split("\n\n") if "python -m verl.trainer.main_ppo +method=ecvgpo" in block]
+    page = (Path(__file__).parents[3] / "docs" / "usage.md").read_text()
+    (line,) = [block for block in page.split("\n\n") if "python -m verl.trainer.main_ppo +method=ecvgpo" in block]
     arguments = shlex.split(line.replace("\\\n", " "))
     assert arguments[:3] == ["python", "-m", "verl.trainer.main_ppo"]
     overrides = [a for a in arguments[3:] if not a.startswith(("data.train_files", "data.val_files"))] + data
