@@ -1,11 +1,11 @@
 """Every method against GRPO at equal budget: trains what is missing, keeps the metrics, writes docs/evidence.md.
 
-    python benchmarks/evidence.py [--only TEXT ...] [--seeds 1 2] [--steps 30] [--out DIR]    train, then write
-    python benchmarks/evidence.py --tables                                                      write
+    PYTHONPATH=benchmarks python -m evidence [--only TEXT ...] [--seeds 1 2] [--steps 30] [--out DIR]    train and write
+    PYTHONPATH=benchmarks python -m evidence --tables                                                    write
 
 Runs of the demo (real verl, FSDP2, vLLM on the CPU, four to nine minutes each on two cores), 8 prompts x 8 responses a
 step, one after the other. Runs of one seed see the same prompts and draw the same random numbers for each response. A
-run whose metrics are kept in docs/evidence is not made again, so this can be stopped and started. The demo's warm-up
+run whose metrics are kept in ``data`` is not made again, so this can be stopped and started. The demo's warm-up
 may end in other weights on another machine: runs from them are kept beside, and compared among themselves.
 """
 
@@ -22,20 +22,21 @@ import sys
 import time
 from pathlib import Path
 
-from evidence_page import write_page
-from evidence_variants import VARIANTS, Variant
-from runs import train
+from demo_runs import train
 
+from evidence.page import write_page
+from evidence.variants import VARIANTS, Variant
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.report.metrics import read_json_lines
 
-ROOT = Path(__file__).parents[1]
-KEPT = ROOT / "docs" / "evidence"
+ROOT = Path(__file__).parents[2]
+DATA = Path(__file__).parent / "data"
+PAGE = ROOT / "docs" / "evidence.md"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="evidence", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=[""], metavar="TEXT", help="of `part/key`, as methods/reasoning")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: 1 to 3, and to 5 where a paper's claim is")
     parser.add_argument("--steps", type=int, default=30)
@@ -52,15 +53,15 @@ def main() -> None:
     for seed, number in [] if arguments.tables else runs:
         variant = wanted[number]
         start = start_of(ensure_demo_assets(cache, TASKS[variant.task])[0])
-        kept = KEPT / f"{variant.key}_seed{seed}_{start}.json"
+        kept = DATA / f"{variant.key}_seed{seed}_{start}.json"
         if not kept.is_file():
             run_dir = arguments.out.resolve() / kept.stem
             print(f"{variant.task}: {variant.name}, seed {seed}", file=sys.stderr, flush=True)
             train(run_dir, cache, variant.task, variant.method, seed, arguments.steps, variant.overrides)
             keep(run_dir, kept, variant, start, seed, arguments.steps)
             shutil.rmtree(run_dir)
-            write_page(KEPT, ROOT / "docs" / "evidence.md")
-    write_page(KEPT, ROOT / "docs" / "evidence.md")
+            write_page(DATA, PAGE)
+    write_page(DATA, PAGE)
 
 
 def keep(run_dir: Path, kept: Path, variant: Variant, start: str, seed: int, steps: int) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from evidence_runs import Pairing, Run
-from evidence_variants import BASELINE
+
+from evidence.kept_runs import Pairing, Run
+from evidence.variants import BASELINE
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt

@@ -1,4 +1,4 @@
-"""The runs whose metrics are kept in docs/evidence, and what is read of each."""
+"""The runs whose metrics are kept in ``data``, and what is read of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from evidence_variants import VARIANTS
+from evidence.variants import VARIANTS
 
 WINDOW = 10  # steps: "last" is the mean over them
 Pairing = tuple[str, int]

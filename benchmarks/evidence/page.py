@@ -1,4 +1,4 @@
-"""docs/evidence.md: tables with 95% intervals and paired tests, and curves, computed from the metrics that are kept."""
+"""The page docs/evidence.md, computed from the kept metrics: tables with 95% intervals and paired tests, and curves."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-from evidence_curves import curves
-from evidence_runs import WINDOW, Pairing, Run, read_runs
-from evidence_variants import ABLATIONS, BASELINE, PAIRS, VARIANTS, Ablation
 from scipy import stats
+
+from evidence.curves import curves
+from evidence.kept_runs import WINDOW, Pairing, Run, read_runs
+from evidence.variants import ABLATIONS, BASELINE, PAIRS, VARIANTS, Ablation
 
 Variants = dict[str, dict[Pairing, Run]]
 """By name: their runs by start and seed."""
@@ -24,10 +25,17 @@ MEASURES: list[Measure] = [
 SAMPLED_WITH: Measure = ("sampled with, nats", Run.sampled_with)
 
 
-def write_page(folder: Path, out: Path) -> None:
-    """The page, and its curves beside the metrics."""
-    runs = read_runs(folder)
-    findings = folder / "findings.md"  # by hand
+def write_page(data: Path, page: Path) -> None:
+    """Compute the page, and its curves in the folder beside it that bears its name.
+
+    Args:
+        data: folder of the kept runs.
+        page: Markdown file to write; ``findings.md`` in its folder, written by hand, becomes a part of it.
+    """
+    runs = read_runs(data)
+    folder = page.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    findings = folder / "findings.md"
     parts = [_HEAD, *([findings.read_text().strip()] if findings.is_file() else [])]
     for task in dict.fromkeys(variant.task for variant in VARIANTS):
         for part in dict.fromkeys(variant.part for variant in VARIANTS if variant.task == task):
@@ -42,7 +50,7 @@ def write_page(folder: Path, out: Path) -> None:
             if missing := [name for name in names if name not in done]:
                 parts.append(f"Not run yet: {'; '.join(missing)}.")
     parts.append(provenance(runs))
-    out.write_text("\n\n".join(parts) + "\n")
+    page.write_text("\n\n".join(parts) + "\n")
 
 
 def methods(task: str, done: Variants, folder: Path) -> list[str]:
@@ -166,15 +174,16 @@ def provenance(runs: dict[tuple[str, str], dict[Pairing, Run]]) -> str:
 
 _HEAD = f"""# Evidence
 
-<!-- Written by `python benchmarks/evidence.py --tables` from the metrics and findings.md in docs/evidence. -->
+<!-- Written by `PYTHONPATH=benchmarks python -m evidence --tables` from benchmarks/evidence/data and findings.md. -->
 
 Every method, its controls and GRPO under one roof: the same data, number of responses and stack (verl, FSDP2, vLLM, on
 the CPU), on the two synthetic tasks of the demo, from the demo's warmed-up model of each. What a tiny model on
 synthetic pictures shows is the direction in which a method pushes, and what it costs; not what it brings to a model of
 7B parameters.
 
-- `make evidence` trains what is missing and writes this page; `python benchmarks/evidence.py --tables` computes it anew
-  from the metrics that are kept in `docs/evidence`, a compressed file of verl's metrics a run.
+- `make evidence` trains what is missing and writes this page; `PYTHONPATH=benchmarks python -m evidence --tables`
+  computes it anew from the metrics that are kept in `benchmarks/evidence/data`, a compressed file of verl's metrics
+  a run.
 - **reward** (with SaEI, of the responses to clean images; the accuracy's curve has all), **entropy**: means over the
   last {WINDOW} steps. **validation**: mean IoU, or share of right words, of 64 images that are not trained on, after
   the last step. **sampled with**: the entropy of the distributions that the responses were drawn from, which SaEI's

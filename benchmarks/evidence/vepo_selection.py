@@ -1,6 +1,6 @@
 """What VEPO selects on the synthetic reasoning task: is the word among it that only the picture tells?
 
-    python benchmarks/vepo_selection.py [--out DIR] [--seeds 1 2] [--steps 30]
+    PYTHONPATH=benchmarks python -m evidence.vepo_selection [--out DIR] [--seeds 1 2] [--steps 30]
 
 Trains VEPO (real verl + FSDP2 + vLLM on the CPU, two to four minutes a run on two cores), and one step with each kind
 of perturbation. Runs that are finished are kept, so it can be stopped and started again. Prints two Markdown tables of
@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-from runs import train
+from demo_runs import train
 
 from data_prep.shapes import COLOURS, KINDS
 from data_prep.shapes_reasoning import NUMBERS

@@ -37,7 +37,7 @@ MODEL = "Qwen/Qwen2.5-VL-3B-Instruct"
 # Height and width of the images, rows, tokens of a response. On a GPU 0.99 megapixels and 1,260 tokens an image, 12,200
 # tokens in all: a micro-batch of the recipes.
 SIZES = {"cuda": (980, 1008, 8, 250), "cpu": (112, 84, 2, 6)}
-OVER_PLAN = 1.2  # a peak so much above the plan fails: the planner's tolerance, benchmarks/plan.py
+OVER_PLAN = 1.2  # a peak so much above the plan fails: the planner's tolerance, benchmarks/memory/plan.py
 NOISE_SHARE = 0.1  # of VEPO's forwards, for drawing the noise
 
 

@@ -1,6 +1,6 @@
 """The planner's formulas against measured peaks: of small models that really train, and at true sizes.
 
-    python benchmarks/plan.py
+    PYTHONPATH=benchmarks python -m memory.plan
 
 Small models: updates of each family on the CPU in float32. The peak is that of all tensors alive in two micro-batches
 after a first step: weights, optimizer states, gradients, and what forward and backward hold. They have the families'
@@ -19,11 +19,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from alive_bytes import AliveBytes
 from transformers import AutoConfig, AutoModelForImageTextToText
-from true_size import CASES, TrueSize, predicted
 from verl.utils.torch_functional import logprobs_from_logits
 
+from memory.alive_bytes import AliveBytes
+from memory.true_size import TrueSize
+from memory.true_size_cases import CASES, predicted
 from verl_plugins.plan import memory
 from verl_plugins.plan.shape import shape_of, shape_of_config
 from verl_plugins.plan.workload import TEXT_OF_A_ROW, Workload

@@ -1,6 +1,7 @@
 """One run killed again and again: is each end told in bounded time, and does the last equal an unbroken run?
 
-    python benchmarks/chaos.py [--out DIR] [--method ecvgpo] [--kills 20] [--kinds driver ...] [--seed 1]
+    PYTHONPATH=benchmarks python -m robustness.chaos
+        [--out DIR] [--method ecvgpo] [--kills 20] [--kinds driver ...] [--seed 1]
 
 Trains the demo's task once unbroken, then with the same command once more; there, at random moments after a new
 checkpoint, a process gets SIGKILL, of each of the kinds in turn, and the command is started again. Prints a Markdown
@@ -20,7 +21,7 @@ import signal
 import time
 from pathlib import Path
 
-from runs import attempt, metrics_of, refuse_used
+from demo_runs import attempt, metrics_of, refuse_used
 
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS

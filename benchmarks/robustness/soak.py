@@ -1,6 +1,6 @@
 """A long run: does any process grow, and is anything left behind?
 
-    python benchmarks/soak.py [--out DIR] [--method [ecvgpo,vepo]] [--steps 200]
+    PYTHONPATH=benchmarks python -m robustness.soak [--out DIR] [--method [ecvgpo,vepo]] [--steps 200]
 
 Trains the demo's task, and every few seconds looks at the memory of each process of the run (USS: what would be free if
 it ended). Prints a Markdown table of the processes, by what they are: the median over the steps from a tenth to a fifth
@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 import psutil
-from runs import attempt, metrics_of, refuse_used
+from demo_runs import attempt, metrics_of, refuse_used
 
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS

@@ -1,6 +1,6 @@
 """python -m data_prep against the usual way, on the same rows: rows a second, peak memory, size of the file.
 
-    python benchmarks/conversion.py [--rows 20000] [--processes 2] [--flat 10000 100000]
+    PYTHONPATH=benchmarks python -m speed.conversion [--rows 20000] [--processes 2] [--flat 10000 100000]
 
 The usual way is what verl's example scripts do: `datasets` holds every row's image as bytes, decodes it for `map`, and
 encodes what `map` returns (JPEG stays JPEG, at Pillow's default quality). The source is of RefCOCO's form with
@@ -25,7 +25,7 @@ from random import Random
 import psutil
 
 ROWS_PER_IMAGE = 6
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WAYS = ("ours", "usual")
 
 

@@ -1,6 +1,6 @@
 """How many rewards a second: grounding and simple maths on two processes, and a batch with 5% pathological maths.
 
-    python benchmarks/rewards.py [--rewards 200000] [--batch 400]
+    PYTHONPATH=benchmarks python -m speed.rewards [--rewards 200000] [--batch 400]
 
 Grounding and simple maths run as verl runs them, one reward worker a core, here two. "Simple" maths is what the reward
 decides by rule: numbers, fractions, letters, units, words; what needs algebra is measured apart. Prints a Markdown

@@ -1,6 +1,6 @@
 """SaEI's attack on the demo's trained model: which step raises the entropy, and what does it cost?
 
-    python benchmarks/saei_attack.py [--task grounding] [--prompts 32] [--rounds 5]
+    PYTHONPATH=benchmarks python -m speed.saei_attack [--task grounding] [--prompts 32] [--rounds 5]
 
 In this process, without verl's workers: 6 responses to each prompt are sampled, the engine attacks the prompts' images.
 Prints three Markdown tables: the entropy of the tokens that are raised before and after, by band, direction and size of

@@ -1,6 +1,6 @@
 """Host time of VEPO's perturbed images of one micro-batch: drawn on the host, or launched on the model's device.
 
-    python benchmarks/vepo_noise.py [--images 8] [--rounds 5]
+    PYTHONPATH=benchmarks python -m speed.vepo_noise [--images 8] [--rounds 5]
 
 A device that computes nothing (torch's "meta") stands for the GPU: what is left is what the host does, comparing the
 rows' images and launching the operations. The copy to a GPU, some 23 MB an image, is not in it. Prints a Markdown
@@ -17,8 +17,8 @@ from unittest import mock
 
 import torch
 from transformers import Qwen2VLImageProcessor
-from vepo_signals import hardware
 
+from speed.vepo_signals import hardware
 from verl_plugins.components import counterfactual
 from verl_plugins.components.counterfactual import Counterfactual
 from verl_plugins.vision.perturb import PERTURBATIONS

@@ -1,6 +1,6 @@
 """VEPO's token signals against the straightforward float32 version, side by side: time, memory, error.
 
-    python benchmarks/vepo_signals.py [--tokens 1024] [--vocabulary 151936] [--rounds 5]
+    PYTHONPATH=benchmarks python -m speed.vepo_signals [--tokens 1024] [--vocabulary 151936] [--rounds 5]
 
 Prints Markdown tables. On a CPU also the times with one thread, and with a core kept busy by another process; on a GPU
 also the share of the copy bandwidth measured in the same run.

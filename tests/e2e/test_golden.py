@@ -3,7 +3,7 @@
 `make golden` renews the metrics, after a change that was meant to change them. They are held within 5%, because
 another processor rounds otherwise and may, once in thousands, draw another token. The model is a random one, which is
 the same on any machine; the demo's was trained there. Runs of one machine are held to the last bit in
-test_composed.py and by benchmarks/chaos.py.
+test_composed.py and by benchmarks/robustness/chaos.py.
 """
 
 import json
@@ -14,7 +14,7 @@ import pytest
 import tiny_families
 from chaos import EVERY_STEP, OF_THE_SERVER, of_the_training
 from checkpoints import assert_merges_and_loads
-from runs import attempt, metrics_of
+from demo_runs import attempt, metrics_of
 
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.training_command import training_command

@@ -4,7 +4,7 @@ Strengths in circulation for VEPO (arXiv 2606.03937): noise of sigma 2 on normal
 default here), diffusion noise at step 500 in the paper. PAPO and VPPO black patches out; NoisyRollout anneals
 diffusion noise. Noise is keyed by (seed, step, row of the data set, image), so that the responses of one prompt share
 one perturbed image, and a resumed or re-sharded run repeats it on whatever device. It is drawn on the device of the
-pixels, since the host takes more than 100 ms for one image of a megapixel (benchmarks/vepo_noise.py).
+pixels, since the host takes more than 100 ms for one image of a megapixel (benchmarks/speed/vepo_noise.py).
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The planner's memory formulas, held against measured peaks."""
