@@ -12,9 +12,9 @@ from pathlib import Path
 import distinct_characters
 import pytest
 import tiny_families
-from chaos import EVERY_STEP, OF_THE_SERVER, of_the_training
 from checkpoints import assert_merges_and_loads
 from demo_runs import attempt, metrics_of
+from robustness.chaos import EVERY_STEP, OF_THE_SERVER, of_the_training
 
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.training_command import training_command
