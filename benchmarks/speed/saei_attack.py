@@ -1,11 +1,11 @@
-"""SaEI's attack on the demo's trained model: which step raises the entropy, and what does it cost?
+"""SaEI's attack on the demo's trained model: entropy gained, time and memory.
 
     PYTHONPATH=benchmarks python -m speed.saei_attack [--task grounding] [--prompts 32] [--rounds 5]
 
-In this process, without verl's workers: 6 responses to each prompt are sampled, the engine attacks the prompts' images.
-Prints three Markdown tables: the entropy of the tokens that are raised before and after, by band, direction and size of
-the step; the seconds of the attack against verl's own log-prob forward over the same responses, in interleaved rounds;
-and what autograd keeps for a backward.
+Runs in this process, without verl's workers: 6 responses are sampled for each prompt, and the engine attacks the
+prompts' images. Prints three Markdown tables: the entropy of the selected tokens before and after the attack, by band,
+direction and step size; the seconds of the attack and of verl's own log-prob forward over the same responses, in
+interleaved rounds; and the memory that autograd keeps for the backward.
 """
 
 from __future__ import annotations
@@ -66,11 +66,15 @@ def main() -> None:
 
 
 def attack(engine: Any, data: TensorDict, **settings) -> torch.Tensor:
-    """Statistics (B, 3) of an attack: entropy before and after, change of the pixels."""
-    asked = data.clone(recurse=False)
-    tu.assign_non_tensor(asked, **{ADVERSARIAL: Adversarial(SaEIConfig(**settings), seed=0, step=1)})
+    """Attack the images of B responses.
+
+    Returns:
+        (B, 3): entropy of the selected tokens before and after in nats, mean change of a pixel in levels.
+    """
+    request = data.clone(recurse=False)
+    tu.assign_non_tensor(request, **{ADVERSARIAL: Adversarial(SaEIConfig(**settings), seed=0, step=1)})
     with torch.no_grad():
-        return engine.forward_backward_batch(asked, None, forward_only=True)["model_output"][STATISTICS]
+        return engine.forward_backward_batch(request, None, forward_only=True)["model_output"][STATISTICS]
 
 
 def entropy_table(engine: Any, data: TensorDict) -> str:
@@ -92,10 +96,10 @@ def entropy_table(engine: Any, data: TensorDict) -> str:
 
 def cost_table(engine: Any, data: TensorDict, rounds: int) -> str:
     def log_probs() -> None:
-        asked = data.clone(recurse=False)
-        tu.assign_non_tensor(asked, calculate_entropy=True)
+        request = data.clone(recurse=False)
+        tu.assign_non_tensor(request, calculate_entropy=True)
         with torch.no_grad():
-            for micro_batch in adversarial._micro_batches(engine, asked)[0]:
+            for micro_batch in adversarial._micro_batches(engine, request)[0]:
                 FSDPEngineWithLMHead.forward_step(engine, micro_batch, None, forward_only=True)
 
     versions: dict[str, Callable[[], Any]] = {
@@ -111,13 +115,13 @@ def cost_table(engine: Any, data: TensorDict, rounds: int) -> str:
             seconds[name].append(time.perf_counter() - start)
     base = median(seconds["verl's log-prob forward"][1:])
     lines = [f"| {len(data)} responses | seconds (median) | to the log-prob forward |", "|---|---|---|"]
-    for name, found in seconds.items():
-        lines.append(f"| {name} | {median(found[1:]):.3f} | {median(found[1:]) / base:.2f} |")
+    for name, times in seconds.items():
+        lines.append(f"| {name} | {median(times[1:]):.3f} | {median(times[1:]) / base:.2f} |")
     return "\n".join(lines)
 
 
 def memory_table(engine: Any, data: TensorDict) -> str:
-    """Bytes of the distinct tensors that autograd saves in one forward, parameters left out."""
+    """Table of the bytes of the distinct tensors that autograd saves in one forward, without parameters."""
     parameters = {parameter.untyped_storage().data_ptr() for parameter in engine.module.parameters()}
     micro_batch = adversarial._micro_batches(engine, data.clone(recurse=False))[0][0]
     model_inputs, _ = engine.prepare_model_inputs(micro_batch=micro_batch)
@@ -130,7 +134,7 @@ def memory_table(engine: Any, data: TensorDict) -> str:
             storage = tensor.untyped_storage()
             if storage.data_ptr() not in parameters:
                 sizes[storage.data_ptr()] = storage.nbytes()
-            kept.append(tensor)  # else a freed address is used again and counts once
+            kept.append(tensor)  # otherwise a freed address would be reused and count once
             return tensor
 
         kept: list[torch.Tensor] = []
