@@ -1,1 +1,1 @@
-"""The planner's memory formulas, held against measured peaks."""
+"""The planner's memory formulas beside measured peaks."""
