@@ -29,17 +29,19 @@ e2e: $(INSTALLED)
 golden: $(INSTALLED)
 	$(BIN)/pytest -m slow tests/e2e/test_golden.py --renew-golden
 
+# Every benchmark is a module of a room in benchmarks/ (benchmarks/README.md).
+BENCHMARK := PYTHONPATH=benchmarks:tests/support $(BIN)/python -m
 benchmark: $(INSTALLED)
-	$(BIN)/python benchmarks/conversion.py
-	$(BIN)/python benchmarks/rewards.py
-	$(BIN)/python benchmarks/vepo_signals.py
-	$(BIN)/python benchmarks/vepo_selection.py
-	$(BIN)/python benchmarks/saei_attack.py
-	$(BIN)/python benchmarks/plan.py
+	$(BENCHMARK) speed.conversion
+	$(BENCHMARK) speed.rewards
+	$(BENCHMARK) speed.vepo_signals
+	$(BENCHMARK) evidence.vepo_selection
+	$(BENCHMARK) speed.saei_attack
+	$(BENCHMARK) memory.plan
 
-# Hours on two cores; it goes on where it was stopped, and SEEDS or ONLY choose a part of it.
+# Takes hours on two cores; it resumes where it stopped, and SEEDS or ONLY choose a part of it.
 evidence: $(INSTALLED)
-	$(BIN)/python benchmarks/evidence.py $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only $(ONLY))
+	$(BENCHMARK) evidence $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only $(ONLY))
 
 # On one CUDA device, with any Python that has torch and triton (PYTHON, else the first of .venv's and python3 that has
 # them); docs/gpu.md. STAGES="kernel hooks" runs some; DEVICE=cpu rehearses it without a GPU.

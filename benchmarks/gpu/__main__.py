@@ -1,4 +1,4 @@
-"""``python -m gpu [--device cuda] [--stages kernel hooks]``, from ``make gpu``: run the stages, write the page."""
+"""Run the stages and write the page: ``python -m gpu [--device cuda] [--stages kernel hooks]``, from ``make gpu``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gpu.stages import STAGES, Outcome, run_stages
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print how each stage ended, and where the page is; 1 if something failed, else 0."""
+    """Print how each stage ended and where the page is; return 1 if something failed, else 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--stages", nargs="*", choices=[stage.name for stage in STAGES])
@@ -20,10 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
     stages = [stage for stage in STAGES if not chosen.stages or stage.name in chosen.stages]
-    found = facts(chosen.device, [stage.name for stage in stages])
+    run_facts = facts(chosen.device, [stage.name for stage in stages])
 
     def report(outcomes: list[Outcome]) -> None:
-        write_page(chosen.out, chosen.device, found, outcomes)  # after each stage: this process may be killed, too
+        # after each stage, because this process may be killed
+        write_page(chosen.out, chosen.device, run_facts, outcomes)
         last = outcomes[-1]
         state = last.failure or last.not_run or ("FAIL" if last.is_failed else "ok")
         print(f"{last.stage.name}: {state} ({last.seconds:.0f} s)", flush=True)

@@ -1,4 +1,4 @@
-"""The device that a stage measures: verl's platform, inputs as FSDP2 moves them, time and memory."""
+"""Device that a stage measures: verl's platform, moving of inputs as in FSDP2, time and memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GIB = 2**30
 
 @contextmanager
 def verl_works_on(device: str) -> Iterator[None]:
-    """verl and this package put their tensors on ``device``, "cuda" or "cpu"."""
+    """Let verl and this package put their tensors on ``device``, "cuda" or "cpu"."""
     module, name = (torch.cuda, 0) if device == "cuda" else (torch.cpu, "cpu")
     platform = SimpleNamespace(device_name=device, device_module=module, current_device=lambda: name)
     with mock.patch.object(verl_device, "get_platform", lambda: platform):
@@ -28,7 +28,7 @@ def verl_works_on(device: str) -> Iterator[None]:
 
 
 def move_inputs(module: nn.Module, device: str, dtype: torch.dtype) -> None:
-    """Let ``module`` take inputs from the host and cast those of floating point, as the root module of FSDP2 does."""
+    """Let ``module`` move its inputs to ``device`` and cast floating-point ones, as FSDP2's root module does."""
 
     def move(value: Any) -> Any:
         if not isinstance(value, Tensor):
@@ -43,11 +43,11 @@ def move_inputs(module: nn.Module, device: str, dtype: torch.dtype) -> None:
 
 @dataclass
 class Cost:
-    """Of a block of code.
+    """Time and memory of a block of code.
 
     Args:
-        seconds: until the device had done its work.
-        peak_bytes: of the device's tensors at the most, above those at the start; None on a CPU.
+        seconds: until the device has finished its work.
+        peak_bytes: peak of the device's tensors above their bytes at the start; None on a CPU.
     """
 
     seconds: float = 0.0
@@ -56,7 +56,7 @@ class Cost:
 
 @contextmanager
 def measured(device: str) -> Iterator[Cost]:
-    """The cost of the block, filled in at its end."""
+    """Measure the block; its cost is filled in at the end."""
     cost = Cost()
     gc.collect()
     if device == "cuda":

@@ -1,4 +1,4 @@
-"""FSDP2 with verl's bf16 mixed precision and checkpointing, on one rank: SaEI's attack first, then an update."""
+"""Stage: FSDP2 with verl's bf16 mixed precision and checkpointing on one rank. SaEI's attack first, then an update."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from verl_plugins.training.frozen_vision import FrozenVisionEngine, vision_tower
 
 SHARPNESS = 4  # as in hooks.py
 LENGTHS = [6, 9, 4, 2]
-LEAST_COSINE = 0.99  # of all gradients together, bf16 against float32
+LEAST_COSINE = 0.99  # between all gradients in bf16 and in float32
 
 
 def measure(device: str) -> Iterator[Line]:
@@ -40,7 +40,7 @@ def measure(device: str) -> Iterator[Line]:
 
 
 def case(name: str, device: str, is_frozen: bool = False, is_offloaded: bool = False) -> Line:
-    """The attack as the model's first forward, then an update whose gradients are compared with float32's."""
+    """Run the attack as the model's first forward, then an update; compare its gradients with those in float32."""
     expected = f"a gradient for each trained weight, cosine to float32 >= {LEAST_COSINE}"
     expected += ", 0 vision blocks in the backward" if is_frozen else ""
     reference = plain_engine(is_frozen)
@@ -50,22 +50,22 @@ def case(name: str, device: str, is_frozen: bool = False, is_offloaded: bool = F
     shard(engine, device, is_offloaded)
     try:
         statistics = adversarial_images(engine, batch(engine), AttackRequest(SaEIConfig(steps=1), seed=1, step=2))
-        found, vision_blocks = update(engine, batch(engine))
+        gradients, vision_blocks = update(engine, batch(engine))
     except Exception as error:
         return Line(name, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", expected, is_ok=False)
     before, after, _ = statistics["model_output"][STATISTICS].mean(dim=0).tolist()
-    shared = found.keys() & float32.keys()
-    pair = (torch.cat([gradients[key].flatten() for key in sorted(shared)]).double() for gradients in (found, float32))
+    shared = sorted(gradients.keys() & float32.keys())
+    pair = (torch.cat([by_name[name].flatten() for name in shared]).double() for by_name in (gradients, float32))
     cosine = torch.cosine_similarity(*pair, dim=0).item()
-    is_ok = found.keys() == float32.keys() and cosine >= LEAST_COSINE and not (is_frozen and vision_blocks)
-    figure = f"{len(found)} of {len(float32)} weights have one, cosine {cosine:.4f}"
+    is_ok = gradients.keys() == float32.keys() and cosine >= LEAST_COSINE and not (is_frozen and vision_blocks)
+    figure = f"{len(gradients)} of {len(float32)} weights have one, cosine {cosine:.4f}"
     figure += f", {vision_blocks} vision blocks in the backward; H_sel {after - before:+.4f} nats"
-    raw = {"gradients": len(found), "cosine": cosine, "vision_blocks": vision_blocks, "rise_nats": after - before}
+    raw = {"gradients": len(gradients), "cosine": cosine, "vision_blocks": vision_blocks, "rise_nats": after - before}
     return Line(name, figure, expected, is_ok, raw=raw)
 
 
 def plain_engine(is_frozen: bool) -> Any:
-    """The tiny model in float32 on the CPU, checkpointed."""
+    """Build the tiny model in float32 on the CPU, with gradient checkpointing."""
     engine = build_engine(SHARPNESS)
     engine.module.gradient_checkpointing_enable({"use_reentrant": False})
     engine.model_config.enable_gradient_checkpointing = True
@@ -74,7 +74,7 @@ def plain_engine(is_frozen: bool) -> Any:
 
 
 def shard(engine: Any, device: str, is_offloaded: bool) -> None:
-    """FSDP2 around every layer as verl's engine wraps them: bf16 to compute in, float32 to store and to reduce in."""
+    """Wrap every layer in FSDP2 as verl's engine does: bf16 for computing, float32 for storing and reducing."""
     module, mesh = engine.module, dist.device_mesh.init_device_mesh(device, (1,))
     precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=True)
     offload = CPUOffloadPolicy(pin_memory=True) if is_offloaded else None
@@ -91,7 +91,11 @@ def batch(engine: Any) -> TensorDict:
 
 
 def update(engine: Any, data: TensorDict) -> tuple[dict[str, Tensor], int]:
-    """Gradients of the mean log-probability of the tokens, by weight, and how many vision blocks had a backward."""
+    """Run forward and backward of the tokens' mean log-probability.
+
+    Returns:
+        Finite gradients by name of the weight, float32 on the CPU; number of vision blocks that had a backward.
+    """
     seen: list[int] = []
     handles = [
         block.register_full_backward_hook(lambda *_: seen.append(1)) for block in vision_tower(engine.module).blocks

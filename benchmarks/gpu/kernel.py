@@ -1,4 +1,4 @@
-"""The Triton kernel of the divergences: its numbers, its offsets beyond 2^31 logits, its speed."""
+"""Stage: the Triton kernel of the divergences: its numbers, its offsets beyond 2^31 logits, its speed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from verl_plugins.kernels.divergence import FLOOR, Divergence, divergence
 from verl_plugins.kernels.divergence_triton import divergence_triton
 
 QWEN, INTERNVL = 151_936, 151_674  # vocabularies; InternVL's rows are not aligned to 16 bytes
-# Of a difference to float64. The unit tests' own bounds are tighter: Triton's interpreter has exact functions.
+# Bounds on the difference to float64. The unit tests have tighter ones: Triton's interpreter has exact functions.
 RELATIVE = 1e-4
 ABSOLUTE = {"jsd": 1e-12, "kl": 1e-6, "entropy": 1e-6, "perturbed_entropy": 1e-6, "log_z": 1e-6}  # nats
 LIMIT = "< 1e-4 of the value, + 1e-6 nats but for the JSD"
-VEPO_CHUNK = 441  # tokens whose logits engine/hidden_states.py projects at once at QWEN
-# Of a copy's bytes a second. By the compiled code a third (kernels/divergence_triton.py); below a fifth, registers have
-# spilled, or a load is of one number.
+VEPO_CHUNK = 441  # tokens that components/hidden_states.py projects to logits at once for QWEN
+# Share of a copy's bytes per second. The compiled code predicts a third (kernels/divergence_triton.py). Below a fifth,
+# registers have spilled, or loads are of single numbers.
 LEAST_SHARE = 0.2
 
 
@@ -33,18 +33,18 @@ def measure(device: str) -> Iterator[Line]:
 
 
 def numbers(device: str) -> Iterator[Line]:
-    """The largest difference of each of the unit tests' cases to float64, as a share of the one that is allowed."""
+    """Yield the largest difference to float64 for each case of the unit tests, as a share of its limit."""
     for name, case in CASES.items():
         logits, perturbed, temperature = case()
         temperature = torch.as_tensor(temperature).expand(len(logits))
         expected = exact(logits, perturbed, temperature)
         pair = moved(logits, device), moved(perturbed, device)
-        found = Divergence(*divergence_triton(*pair, (1 / temperature).to(device), FLOOR).cpu().double())
+        result = Divergence(*divergence_triton(*pair, (1 / temperature).to(device), FLOOR).cpu().double())
         shares = {
-            field: ((got - want).abs() / (RELATIVE * want.abs() + ABSOLUTE[field])).max().item()
-            for field, got, want in zip(Divergence._fields, found, expected, strict=True)
+            field: ((value - exact_value).abs() / (RELATIVE * exact_value.abs() + ABSOLUTE[field])).max().item()
+            for field, value, exact_value in zip(Divergence._fields, result, expected, strict=True)
         }
-        is_finite = all(got.isfinite().all().item() for got in found)
+        is_finite = all(value.isfinite().all().item() for value in result)
         worst = max(shares, key=shares.__getitem__)
         figure = f"off by {shares[worst]:.1%} of the limit ({worst})" if is_finite else "not finite"
         raw = {f"share_{field}": share for field, share in shares.items()}
@@ -52,13 +52,13 @@ def numbers(device: str) -> Iterator[Line]:
 
 
 def moved(tensor: Tensor, device: str) -> Tensor:
-    """The tensor on ``device`` with its strides, which ``to`` alone would not keep."""
+    """Move the tensor to ``device`` with its strides, which ``to`` alone would not keep."""
     base = tensor if tensor._base is None else tensor._base
     return base.to(device).as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
 
 
 def offsets_and_speed() -> Iterator[Line]:
-    """On CUDA, with 9 GiB of logits."""
+    """Yield the lines that need CUDA and 9 GiB of logits."""
     rows = 2**31 // QWEN + 300
     logits = torch.randn(rows, QWEN, device="cuda", dtype=torch.bfloat16)
     perturbed = logits.flip(0)
@@ -74,7 +74,7 @@ def offsets_and_speed() -> Iterator[Line]:
 
 
 def speed(logits: Tensor, perturbed: Tensor) -> Line:
-    """Bytes of both logits, once, a second, beside those that a copy of one of them reads and writes."""
+    """Compare the rate of reading both logits once with the rate at which a copy of one reads and writes."""
     from triton.testing import do_bench
 
     scale = torch.ones(len(logits), device="cuda")

@@ -1,4 +1,4 @@
-"""A line of a stage's table."""
+"""Lines of the stages' tables."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class Line:
     """One measurement.
 
     Args:
-        what: was measured.
-        figure: as the page prints it, with its unit; for a line that was not run, the reason.
-        expected: the limit, or what to compare with, as the page prints it; "" for none.
-        is_ok: whether the limit holds; None where there is none.
-        was_run: False for what this device cannot run.
-        raw: the numbers behind ``figure``, for page.json; seconds, bytes, nats or counts, as their names say.
+        what: name of the measurement.
+        figure: the result as printed on the page, with its unit; for a line that was not run, the reason.
+        expected: limit or value for comparison, as printed on the page; "" for none.
+        is_ok: whether the limit holds; None if there is none.
+        was_run: False if this device cannot run it.
+        raw: numbers behind ``figure``, for page.json, in seconds, bytes, nats or counts according to their names.
     """
 
     what: str
@@ -28,5 +28,5 @@ class Line:
 
 
 def not_run(what: str, reason: str) -> Line:
-    """The line of what this device cannot run."""
+    """Make the line of a measurement that this device cannot run."""
     return Line(what, reason, was_run=False)

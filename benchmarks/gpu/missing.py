@@ -1,4 +1,4 @@
-"""Empty stand-ins for packages that verl imports and no stage calls, where they are not installed."""
+"""Empty stand-ins for packages that are not installed, which verl imports and no stage calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("ray", "datasets", "pandas", "pyarrow")
 
 
 def stand_in_for_missing_packages() -> None:
-    """From now on, ``import`` finds an empty module under every name in a package of PACKAGES that is missing."""
+    """Let ``import`` find an empty module for every module of the PACKAGES that are not installed."""
     missing = {name for name in PACKAGES if find_spec(name) is None}
     sys.meta_path.append(_Finder(missing))
 
@@ -35,7 +35,7 @@ class _Finder(MetaPathFinder, Loader):
 
 
 class _Empty(types.ModuleType):
-    """A module in which each capitalised name is an empty class, and each other one a decorator that does nothing."""
+    """A module whose capitalised names are empty classes, and whose other names are decorators that do nothing."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -44,5 +44,5 @@ class _Empty(types.ModuleType):
 
 
 def _decorate(*arguments: Any, **_: Any) -> Any:
-    """``@decorate`` and ``@decorate(...)``."""
+    """Return the decorated object unchanged, as ``@decorate`` or ``@decorate(...)``."""
     return arguments[0] if arguments and callable(arguments[0]) else lambda decorated: decorated

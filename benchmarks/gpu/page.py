@@ -1,4 +1,4 @@
-"""The page: what ran on what, a table a stage, what was not run."""
+"""The page: facts about the machine and the code, a table for each stage, what was not run."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ PACKAGES = ("triton", "transformers", "verl")
 
 
 def facts(device: str, names: Sequence[str]) -> dict[str, str]:
-    """What ran on what, of this machine and this moment."""
-    found = {"hardware": _gpu() if device == "cuda" else _cpu()}
-    found |= {"Python": platform.python_version(), "torch": _torch()} | {name: _version(name) for name in PACKAGES}
+    """Describe the machine, the versions, the commit, the time and the command, by name."""
+    described = {"hardware": _gpu() if device == "cuda" else _cpu()}
+    described |= {"Python": platform.python_version(), "torch": _torch()} | {name: _version(name) for name in PACKAGES}
     is_changed = " and changes" if _output("git", "status", "--porcelain", "--untracked-files=no") else ""
-    found["commit"] = (_output("git", "rev-parse", "--short", "HEAD") or "unknown") + is_changed
-    found["date"] = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    described["commit"] = (_output("git", "rev-parse", "--short", "HEAD") or "unknown") + is_changed
+    described["date"] = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     chosen = "" if len(names) == len(STAGES) else f'STAGES="{" ".join(names)}" '
-    found["command"] = f"DEVICE={device} {chosen}make gpu"
-    return found
+    described["command"] = f"DEVICE={device} {chosen}make gpu"
+    return described
 
 
-def write_page(folder: Path, device: str, found: Mapping[str, str], outcomes: Sequence[Outcome]) -> None:
-    """Write page.md, and page.json with the numbers behind it."""
-    (folder / "page.md").write_text(page(device, found, outcomes))
+def write_page(folder: Path, device: str, run_facts: Mapping[str, str], outcomes: Sequence[Outcome]) -> None:
+    """Write page.md, and page.json with the raw numbers, to ``folder``."""
+    (folder / "page.md").write_text(page(device, run_facts, outcomes))
     stages = [
         {
             "name": outcome.stage.name,
@@ -48,16 +48,16 @@ def write_page(folder: Path, device: str, found: Mapping[str, str], outcomes: Se
         }
         for outcome in outcomes
     ]
-    text = json.dumps({"device": device, "facts": dict(found), "stages": stages}, indent=1)
+    text = json.dumps({"device": device, "facts": dict(run_facts), "stages": stages}, indent=1)
     (folder / "page.json").write_text(text + "\n")
 
 
-def page(device: str, found: Mapping[str, str], outcomes: Sequence[Outcome]) -> str:
-    """The page, in Markdown."""
+def page(device: str, run_facts: Mapping[str, str], outcomes: Sequence[Outcome]) -> str:
+    """The page in Markdown."""
     lines = [line for outcome in outcomes for line in outcome.lines]
     failed = sum(line.is_ok is False for line in lines) + sum(bool(outcome.failure) for outcome in outcomes)
-    text = [HEAD[device].format(hardware=found["hardware"]), ""]
-    text += [f"- {name}: {value}" for name, value in found.items()]
+    text = [HEAD[device].format(hardware=run_facts["hardware"]), ""]
+    text += [f"- {name}: {value}" for name, value in run_facts.items()]
     text += ["", f"**{sum(line.is_ok is True for line in lines)} ok, {failed} FAIL.**"]
     for outcome in outcomes:
         if not outcome.not_run:
@@ -86,7 +86,7 @@ def _table(outcome: Outcome) -> list[str]:
 
 
 def _gpu() -> str:
-    """Name, memory and driver, from the driver's own tool."""
+    """Name, memory and driver version of the GPUs, from nvidia-smi."""
     return _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader") or "unknown"
 
 
@@ -97,7 +97,7 @@ def _cpu() -> str:
 
 
 def _torch() -> str:
-    """With the CUDA that it was built for."""
+    """Version of torch with the CUDA that it was built for, or the error of importing it."""
     try:
         import torch
     except ImportError as error:
@@ -113,7 +113,7 @@ def _version(package: str) -> str:
 
 
 def _output(*command: str) -> str:
-    """Of a command, on one line; "" where there is no such command, or it fails."""
+    """Output of a command on one line; "" if there is no such command or it fails."""
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -1,6 +1,6 @@
-"""The process of one stage: ``python -m gpu.stage MODULE DEVICE FILE`` writes the stage's lines, as JSON, to FILE.
+"""Process of one stage: ``python -m gpu.stage MODULE DEVICE FILE`` writes the stage's lines to FILE as JSON.
 
-Each line is written as soon as it is known, so that a stage that crashes or hangs leaves those before.
+Each line is written at once, so that a stage that crashes or hangs leaves its earlier lines.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def main(module: str, device: str, path: Path) -> None:
     stand_in_for_missing_packages()
     with path.open("w") as file:
         for line in importlib.import_module(module).measure(device):
-            print(line, flush=True)  # the log
+            print(line, flush=True)  # goes to the log
             file.write(json.dumps(asdict(line)) + "\n")
             file.flush()
 

@@ -1,4 +1,4 @@
-"""The stages, each in a process of its own: one that crashes or hangs leaves the others."""
+"""The stages, each in its own process: if one crashes or hangs, the others still run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pathlib import Path
 from gpu import ROOT
 from gpu.line import Line
 
-BUDGET_S = 570.0  # of ten minutes; the rest is for installing wheels and starting
-LEAST_S = 20.0  # in which no stage has begun to measure: it imports verl for about ten
+BUDGET_S = 570.0  # ten minutes less the time for installing wheels and starting
+LEAST_S = 20.0  # with less time left, no stage is started: importing verl takes about ten
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Stage:
     """A module with ``measure(device)``, which yields lines.
 
     Args:
-        name: in STAGES="..." and on the page.
+        name: name in STAGES="..." and on the page.
         title: what it measures.
-        limit_s: after which its process is killed.
-        module: "gpu." + name where it is "".
+        limit_s: seconds after which its process is killed.
+        module: "" for "gpu." + name.
     """
 
     name: str
@@ -47,13 +47,14 @@ STAGES = (
 
 @dataclass
 class Outcome:
-    """Of a stage.
+    """Result of a stage.
 
     Args:
-        seconds: its process took.
-        lines: that it wrote, all or those before its failure.
-        failure: how it failed; "" where it ended well.
-        not_run: why it was not started; "" where it was.
+        stage: the stage.
+        seconds: duration of its process.
+        lines: lines that it wrote, if it failed those before the failure.
+        failure: how it failed; "" if it did not.
+        not_run: why it was not started; "" if it was.
     """
 
     stage: Stage
@@ -74,7 +75,7 @@ def run_stages(
     budget_s: float = BUDGET_S,
     on_outcome: Callable[[list[Outcome]], None] = lambda outcomes: None,
 ) -> list[Outcome]:
-    """Run one stage after the other; ``on_outcome`` gets the outcomes so far after each."""
+    """Run one stage after the other. After each, call ``on_outcome`` with all outcomes so far."""
     outcomes: list[Outcome] = []
     start = time.monotonic()
     for stage in stages:
@@ -88,7 +89,7 @@ def run_stages(
 
 
 def run_stage(stage: Stage, device: str, folder: Path, limit_s: float) -> Outcome:
-    """Run a stage for at most ``limit_s``; its log and its lines stay in ``folder``."""
+    """Run a stage for at most ``limit_s`` seconds; its log and its lines stay in ``folder``."""
     log, lines = folder / f"{stage.name}.log", folder / f"{stage.name}.jsonl"
     lines.unlink(missing_ok=True)
     command = [sys.executable, "-W", "ignore", "-m", "gpu.stage", stage.module or f"gpu.{stage.name}", device, lines]
@@ -107,16 +108,16 @@ def run_stage(stage: Stage, device: str, folder: Path, limit_s: float) -> Outcom
 
 
 def environment(device: str) -> dict[str, str]:
-    """Of a stage's process; on a CPU with Triton's interpreter, and one thread, as the sizes are small."""
+    """Environment of a stage's process; on a CPU with Triton's interpreter and, because sizes are small, one thread."""
     folders = (ROOT / "benchmarks", ROOT, ROOT / "tests" / "support", os.environ.get("PYTHONPATH", ""))
     path = os.pathsep.join(map(str, folders))
     inherited = {name: value for name, value in os.environ.items() if name != "VERL_PLATFORM"}
-    found = {**inherited, "PYTHONPATH": path.rstrip(os.pathsep), "TOKENIZERS_PARALLELISM": "false"}
-    return found if device == "cuda" else {**found, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    variables = {**inherited, "PYTHONPATH": path.rstrip(os.pathsep), "TOKENIZERS_PARALLELISM": "false"}
+    return variables if device == "cuda" else {**variables, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
 
 
 def _kill_group(process: subprocess.Popen) -> None:
-    """Kill a stage with the compilers that it started; one that hangs in the driver is left behind after 10 s."""
+    """Kill a stage and the compilers it started. A process that hangs in the driver is left after 10 s."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)

@@ -1,4 +1,4 @@
-"""The unit tests' engine around the demo's untrained model, with padded and with packed rows, without pytest."""
+"""The unit tests' engine around the demo's untrained model, with padded or packed rows, without pytest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["as_built", "build_engine", "micro_batch", "packed_rows"]
 
 
 def as_built(engine: Any, engine_class: type[EntropyEngine]) -> None:
-    """Do to the engine's model what ``engine_class`` does to the one that verl builds."""
+    """Change the engine's class and do to its model what the class does to one that verl builds."""
     engine.__class__ = engine_class
     with mock.patch.object(FSDPEngineWithLMHead, "_build_module", lambda engine: engine.module):
         engine._build_module()
@@ -29,11 +29,11 @@ def as_built(engine: Any, engine_class: type[EntropyEngine]) -> None:
 
 @contextmanager
 def packed_rows() -> Iterator[None]:
-    """Qwen2.5-VL runs verl's forward of packed rows, with torch's attention in place of flash-attn's."""
+    """Let Qwen2.5-VL run verl's forward of packed rows, with torch's attention in place of flash-attn's."""
     with ExitStack() as stack:
 
         class Patch:
-            """What ``pack_as_verl_does`` needs of pytest's ``monkeypatch``."""
+            """The part of pytest's ``monkeypatch`` that ``pack_as_verl_does`` needs."""
 
             @staticmethod
             def setattr(target: Any, name: str, value: Any, raising: bool = True) -> None:
@@ -45,9 +45,14 @@ def packed_rows() -> Iterator[None]:
 
 
 def attend_within_rows(q: Tensor, k: Tensor, v: Tensor, cu_seqlens_q: Tensor, causal: bool, **_: Any) -> Tensor:
-    """``flash_attn_varlen_func`` on (total tokens, heads, head size) each.
+    """Compute ``flash_attn_varlen_func`` with torch's attention.
 
-    Four dimensions (1, heads, tokens, head size), because torch's own flash kernel takes no fewer.
+    Inside, tensors have four dimensions (1, heads, tokens, head size), because torch's flash kernel needs them.
+
+    Args:
+        q, k, v: (total tokens, heads, head size) each.
+        cu_seqlens_q: (rows + 1,), where rows start and end.
+        causal: whether a token attends only to earlier ones.
     """
     rows = []
     for start, stop in pairwise(cu_seqlens_q.tolist()):

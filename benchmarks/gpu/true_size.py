@@ -1,7 +1,7 @@
-"""A micro-batch at Qwen2.5-VL-3B's sizes with random weights, without FSDP: time, and memory beside the plan.
+"""Stage: a micro-batch at Qwen2.5-VL-3B's sizes with random weights, without FSDP: time, and memory beside the plan.
 
-Eight packed rows of a one-megapixel image each, with torch's attention and cross-entropy in place of flash-attn's. On a
-CPU two rows of the demo's tiny model, without memory.
+It has eight packed rows with a one-megapixel image each, and torch's attention and cross-entropy in place of
+flash-attn's. On a CPU it has two rows, the demo's tiny model, and no memory.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from bare_engine import Row, bare_engine, worker_batch
 from PIL import Image
 from tensordict import TensorDict
 from torch import Tensor
@@ -20,7 +21,6 @@ from verl.utils import tensordict_utils as tu
 from gpu.device import GIB, Cost, measured, move_inputs, verl_works_on
 from gpu.line import Line
 from gpu.tiny import as_built, packed_rows
-from verl_plugins.components.bare_engine import Row, bare_engine, worker_batch
 from verl_plugins.components.counterfactual import Counterfactual, perturbed_images
 from verl_plugins.components.requests import REQUEST
 from verl_plugins.demo.tasks import TASKS
@@ -35,11 +35,11 @@ from verl_plugins.training.engine import EntropyEngine
 from verl_plugins.training.frozen_vision import FrozenVisionEngine
 
 MODEL = "Qwen/Qwen2.5-VL-3B-Instruct"
-# Height and width of the images, rows, tokens of a response. On a GPU 0.99 megapixels and 1,260 tokens an image, 12,200
-# tokens in all: a micro-batch of the recipes.
+# Height and width of the images, number of rows, tokens per response. On a GPU an image has 0.99 megapixels and 1,260
+# tokens, and all rows have 12,200 tokens: a micro-batch of the recipes.
 SIZES = {"cuda": (980, 1008, 8, 250), "cpu": (112, 84, 2, 6)}
-OVER_PLAN = 1.2  # a peak so much above the plan fails: the planner's tolerance, benchmarks/plan.py
-NOISE_SHARE = 0.1  # of VEPO's forwards, for drawing the noise
+OVER_PLAN = 1.2  # a peak above this multiple of the plan fails: the tolerance of benchmarks/memory/plan.py
+NOISE_SHARE = 0.1  # time for drawing the noise, as a share of VEPO's forwards
 
 
 def measure(device: str) -> Iterator[Line]:
@@ -52,7 +52,7 @@ def measure(device: str) -> Iterator[Line]:
 
 
 class TrueSize:
-    """The model, its engine, and a micro-batch on the host, as verl's workers get it."""
+    """The model, its engine, and a micro-batch on the host, where verl's workers get it."""
 
     def __init__(self, device: str):
         self.device = device
@@ -82,20 +82,20 @@ class TrueSize:
         )
 
     def size(self) -> Line:
-        """What the other lines are of."""
+        """Size of the model and the micro-batch that the other lines measure."""
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         figure = f"{parameters / 1e9:.2f} billion parameters, {len(self.data)} rows, {self.tokens:,} tokens"
         return Line("the micro-batch", figure, raw={"parameters": parameters, "tokens": self.tokens})
 
     def vepo(self) -> Iterator[Line]:
-        """The clean and the perturbed forward; and the noise of gaussian images, alone."""
+        """Measure the clean and the perturbed forward, and drawing Gaussian noise alone."""
         images = self.data.to(self.device)
         gaussian = Counterfactual("gaussian", 2.0, seed=1, step=1)
         noise = second_time(self.device, lambda: perturbed_images(self.engine, images, gaussian))
-        asked = self.data.clone(recurse=False)
-        tu.assign_non_tensor(asked, **{REQUEST: Counterfactual("zero", 1.0, seed=1, step=1)})
+        request = self.data.clone(recurse=False)
+        tu.assign_non_tensor(request, **{REQUEST: Counterfactual("zero", 1.0, seed=1, step=1)})
         with torch.no_grad():
-            forwards = second_time(self.device, lambda: self.engine.forward_step(asked, None, forward_only=True))
+            forwards = second_time(self.device, lambda: self.engine.forward_step(request, None, forward_only=True))
         planned = memory.forward(self.shape, replace(self.load, has_second_forward=True))
         yield self.line("VEPO's two forwards", forwards, planned)
         yield Line(
@@ -107,7 +107,7 @@ class TrueSize:
         )
 
     def saei(self) -> Line:
-        """One step: forward, backward to the pixels, forward."""
+        """Measure an attack of one step: forward, backward to the pixels, forward."""
         self.checkpointed(EntropyEngine)
         request = AttackRequest(SaEIConfig(steps=1), seed=1, step=1)
         data = self.data.clone(recurse=False)
@@ -115,7 +115,10 @@ class TrueSize:
         return self.line("SaEI's attack", cost, memory.attack(self.shape, self.load))
 
     def update(self) -> Line:
-        """Forward and backward of the log-probabilities, vision tower frozen; gradients exist from the first call."""
+        """Measure forward and backward of the log-probabilities, with a frozen vision tower.
+
+        Gradients exist from the first call on, which is not measured.
+        """
         self.checkpointed(FrozenVisionEngine)
         self.model.train()
 
@@ -135,7 +138,7 @@ class TrueSize:
         as_built(self.engine, engine_class)
 
     def line(self, what: str, cost: Cost, planned: memory.Phase) -> Line:
-        """Time and peak beside the plan's parts, but for what FSDP gathers: here is no FSDP."""
+        """Make the line of a measurement, with the plan's parts except what FSDP gathers: there is no FSDP here."""
         plan = sum(size for part, size in planned.items() if not part.startswith("gathered"))
         figure, raw = f"{cost.seconds * 1e3:.0f} ms", {"seconds": cost.seconds, "planned_bytes": float(plan)}
         if cost.peak_bytes is None:
@@ -150,7 +153,7 @@ class TrueSize:
 
 
 def true_config(tokenizer: Any) -> Any:
-    """The recipes' model's, with the ids of the demo's tokenizer."""
+    """Config of the recipes' model with the token ids of the demo's tokenizer."""
     model_type, sizes = CONFIGS[MODEL]
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}
     tiny: Any = build_config(tokenizer)
@@ -160,7 +163,7 @@ def true_config(tokenizer: Any) -> Any:
 
 
 def random_rows(processor: Any, height: int, width: int, rows: int, response: int) -> TensorDict:
-    """A random image and response each."""
+    """Make rows with a random image and a random response each."""
     generator = torch.Generator().manual_seed(0)
 
     def row(number: int) -> Row:
@@ -174,7 +177,7 @@ def random_rows(processor: Any, height: int, width: int, rows: int, response: in
 
 
 def second_time(device: str, run: Callable[[], Any]) -> Cost:
-    """The cost of the second call; the first warms up."""
+    """Measure the second call; the first warms up."""
     run()
     with measured(device) as cost:
         run()

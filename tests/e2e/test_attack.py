@@ -4,10 +4,10 @@ import sys
 
 import pytest
 import torch
+from bare_engine import bare_engine, sampled_rows, worker_batch
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 from verl.utils import tensordict_utils as tu
 
-from verl_plugins.components.bare_engine import bare_engine, sampled_rows, worker_batch
 from verl_plugins.components.requests import REQUEST
 from verl_plugins.methods.saei.attack import AttackRequest
 from verl_plugins.methods.saei.maths import SaEIConfig

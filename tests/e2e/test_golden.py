@@ -3,7 +3,7 @@
 `make golden` renews the metrics, after a change that was meant to change them. They are held within 5%, because
 another processor rounds otherwise and may, once in thousands, draw another token. The model is a random one, which is
 the same on any machine; the demo's was trained there. Runs of one machine are held to the last bit in
-test_composed.py and by benchmarks/chaos.py.
+test_composed.py and by benchmarks/robustness/chaos.py.
 """
 
 import json
@@ -12,9 +12,9 @@ from pathlib import Path
 import distinct_characters
 import pytest
 import tiny_families
-from chaos import EVERY_STEP, OF_THE_SERVER, of_the_training
 from checkpoints import assert_merges_and_loads
-from runs import attempt, metrics_of
+from demo_runs import attempt, metrics_of
+from robustness.chaos import EVERY_STEP, SERVER_METRICS, training_metrics
 
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.training_command import training_command
@@ -36,7 +36,7 @@ def test_five_steps(method, demo_assets, tmp_path, request):
     where = tmp_path / "model", data, tmp_path / "run"
     command = training_command(*where, TASKS["grounding"], method, STEPS, options)
     assert attempt(command, tmp_path / "run") is None
-    found = of_the_training(metrics_of(tmp_path / "run"))
+    found = training_metrics(metrics_of(tmp_path / "run"))
     assert list(found) == list(range(1, STEPS + 1))
     assert any(name.startswith(f"{method}/") for name in found[1])
     if request.config.getoption("--renew-golden"):
@@ -54,7 +54,7 @@ def test_five_steps(method, demo_assets, tmp_path, request):
 
 def kept(steps):
     """The values of each metric, but for what hangs on how vLLM's batches came."""
-    names = sorted(name for name in steps[1] if not name.startswith(OF_THE_SERVER))
+    names = sorted(name for name in steps[1] if not name.startswith(SERVER_METRICS))
     return {name: [steps[step][name] for step in steps] for name in names}
 
 

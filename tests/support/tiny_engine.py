@@ -6,6 +6,7 @@ from io import BytesIO
 from itertools import pairwise
 
 import torch
+from bare_engine import Row, bare_engine, worker_batch
 from PIL import Image
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import Qwen2_5_VLForConditionalGeneration
@@ -13,7 +14,6 @@ from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl
 from verl.models.transformers import qwen2_vl
 
 from data_prep.shapes import make_row
-from verl_plugins.components.bare_engine import Row, bare_engine, worker_batch
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_config, build_processor
 

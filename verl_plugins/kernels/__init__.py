@@ -1,1 +1,1 @@
-"""Per-token divergences over the whole vocabulary: chunked torch, and Triton on CUDA. The same numbers."""
+"""Per-token divergences over the whole vocabulary, in chunked torch and, with the same numbers, in Triton on CUDA."""

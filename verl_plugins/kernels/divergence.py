@@ -1,13 +1,13 @@
-"""How far two next-token distributions are apart, and how spread each is, in one pass over cache-sized chunks.
+"""Divergence and entropies of two next-token distributions, in one pass over chunks that fit the cache.
 
 With P = softmax(l), Q = softmax(l'), M = (P + Q) / 2 and D_v = log P_v - log Q_v, the Jensen-Shannon divergence is
 
     JSD = 1/2 KL(P || M) + 1/2 KL(Q || M) = 1/2 sum_v M_v phi(x_v),     x = (P - Q) / (P + Q) = tanh(D / 2)
     phi(x) = (1 + x) log(1 + x) + (1 - x) log(1 - x) = x D + log(1 - x^2)
 
-a sum of terms >= 0: nothing cancels where P and Q almost agree, and no epsilon stands inside a logarithm. 1 - x^2 is
-taken as u = P Q / M^2, which is exact near |x| = 1; near x = 0, where u has rounded, (1 - u) - x^2 gives log u the lost
-digits back. (Elsewhere it is a rounding error, 1e-7 beside a phi that is not small.)
+a sum of terms >= 0: nothing cancels where P and Q almost agree, and no logarithm needs an epsilon. 1 - x^2 is computed
+as u = P Q / M^2, which is exact near |x| = 1. Near x = 0, where u is rounded, adding (1 - u) - x^2 restores the digits
+that log u lost; elsewhere this term is a rounding error, 1e-7 beside a phi that is not small.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ import torch
 from torch import Tensor
 
 CHUNK = 1 << 19  # elements of a float32 work buffer (2 MiB); each thread has five
-FLOOR = -80.0  # logits are cut off at so much below the largest: e^-80 is no probability, but its logarithm is finite
-BITS = math.log2(math.e)  # per nat; powers of 2, as torch's exp2 takes half the time of its exp on a CPU
+FLOOR = -80.0  # logits are clamped to this much below the largest: e^-80 is negligible, but its logarithm is finite
+BITS = math.log2(math.e)  # per nat; powers of 2, because torch's exp2 takes half the time of its exp on a CPU
 NATS = math.log(2.0)  # per bit
 
 
 class Divergence(NamedTuple):
-    """Per token, each (N,) float32 in nats."""
+    """Divergences and entropies of each token, each (N,) float32 in nats."""
 
     jsd: Tensor  # Jensen-Shannon divergence of P and Q, in [0, ln 2]
     kl: Tensor  # KL(P || Q)
     entropy: Tensor  # H(P)
     perturbed_entropy: Tensor  # H(Q)
-    log_z: Tensor  # log-sum-exp of the logits of P, at the temperature: log P_v = logit_v / temperature - log_z
+    log_z: Tensor  # log-sum-exp of the logits of P divided by the temperature: log P_v = logit_v / temperature - log_z
 
 
 def divergence(logits: Tensor, perturbed_logits: Tensor, temperature: float | Tensor = 1.0) -> Divergence:
-    """Divergences of the two distributions of each token; without gradient.
+    """Compute the divergences between the two distributions of each token, without gradient.
 
     Args:
-        logits: (N, V) floating point, of the clean distribution P. ``-inf`` forbids a token.
-        perturbed_logits: (N, V), of Q, in the same dtype.
-        temperature: > 0; a float, or (N,) one for each token.
+        logits: (N, V) floating point, logits of the clean distribution P. ``-inf`` forbids a token.
+        perturbed_logits: (N, V), logits of Q in the same dtype.
+        temperature: > 0; a float, or (N,) with one for each token.
 
     Raises:
-        ValueError: shapes that do not agree.
+        ValueError: the shapes differ, or are not (tokens, vocabulary).
     """
     if logits.shape != perturbed_logits.shape or logits.dim() != 2:
         shapes = tuple(logits.shape), tuple(perturbed_logits.shape)
         raise ValueError(f"logits, perturbed_logits: got shapes {shapes}, expected one shape (tokens, vocabulary)")
-    if not isinstance(temperature, Tensor):  # filled in on the device: as_tensor would copy from the host and wait
+    if not isinstance(temperature, Tensor):  # filled on the device: as_tensor would copy from the host and wait
         temperature = torch.full((len(logits),), temperature, dtype=torch.float32, device=logits.device)
     scale = 1.0 / temperature
     with torch.no_grad():
@@ -61,15 +61,15 @@ def divergence(logits: Tensor, perturbed_logits: Tensor, temperature: float | Te
 
 
 def divergence_torch(logits: Tensor, perturbed_logits: Tensor, scale: Tensor) -> Divergence:
-    """``divergence`` in plain torch; ``scale`` (N,) float32 multiplies the logits.
+    """Compute ``divergence`` in plain torch; ``scale`` (N,) float32 multiplies the logits.
 
-    Each thread works alone on rows of its own. With the usual threads inside every operation, each of these small
-    operations would end with a wait for the slowest thread: for milliseconds, if other processes keep a core busy.
+    Each thread works alone on its own rows. With torch's threads inside every operation, each of these small operations
+    would wait for the slowest thread at its end: for milliseconds, if other processes keep a core busy.
     """
     tokens, vocabulary = logits.shape
     rows = max(1, min(tokens, CHUNK // vocabulary))
     starts = range(0, tokens, rows)
-    remaining = iter(starts)  # shared: a thread takes the next chunk when it has done one
+    remaining = iter(starts)  # shared: a thread takes the next chunk when it has finished one
     bits = scale * BITS
     sums = torch.empty(4, 2, tokens, dtype=torch.float32, device=logits.device)
 
@@ -109,16 +109,16 @@ def divergence_torch(logits: Tensor, perturbed_logits: Tensor, scale: Tensor) ->
 
 
 def _chunk(logits: Tensor, perturbed_logits: Tensor, bits: Tensor, buffers: Tensor, sums: Tensor) -> None:
-    """Write the sums over the vocabulary of which the divergences are made.
+    """Write the sums over the vocabulary from which the divergences are computed.
 
-    With p = exp(logit - largest logit) of P, q that of Q, and then q multiplied by sum p / sum q, ``sums`` gets
+    With p = exp(logit - largest logit) for P, q likewise for Q and then multiplied by sum p / sum q, ``sums`` gets
 
         [0] the largest logit of P, of Q        [2] sum p log2 p, sum q log2 q (before q is multiplied)
         [1] sum p, sum q (likewise)             [3] sum p log2(p / q), sum (p + q)/2 phi
 
     Args:
         logits, perturbed_logits: (rows, V).
-        bits: (rows, 1) float32, multiplies the logits: 1 / temperature, to the base 2.
+        bits: (rows, 1) float32, multiplies the logits: log2(e) / temperature.
         buffers: (5, rows, V) float32, overwritten.
         sums: (4, 2, rows) float32.
     """

@@ -1,10 +1,12 @@
-"""The divergences of ``divergence.py`` as one Triton kernel: a program a token, logits read twice, nothing written but
-the five results. Imported on CUDA only.
+"""The divergences of ``divergence.py`` as one Triton kernel. Imported on CUDA only.
 
-Logits are read in loads of 128 bits if the vocabulary, and with it the distance of two rows, is a multiple of 16, as
-Qwen's is. InternVL3's 151,674 is not: 16-bit loads. By the compiled code, an H100 then issues 132 instructions for an
-element instead of 120: 1.04 clocks of an SM instead of 0.94, where memory needs 0.55 to read both bf16 logits twice.
-Starting every row at the 16-byte boundary before it makes the loads wide, but its masks cost as many instructions.
+One program handles one token. It reads the logits twice and writes nothing but the five results.
+
+Logits are read in loads of 128 bits if the vocabulary, and thus the distance between two rows, is a multiple of 16.
+Qwen's is. InternVL3's 151,674 is not and needs 16-bit loads: according to the compiled code, an H100 then issues 132
+instructions per element instead of 120, 1.04 clocks of an SM instead of 0.94, while memory needs 0.55 to read both bf16
+logits twice. Starting every row at the 16-byte boundary before it would make the loads wide, but the masks for it cost
+as many instructions.
 """
 
 from __future__ import annotations
@@ -18,12 +20,15 @@ BLOCK = 2048
 
 
 def divergence_triton(logits: Tensor, perturbed_logits: Tensor, scale: Tensor, floor: float) -> Tensor:
-    """(5, N) float32: jsd, kl, entropy, perturbed_entropy, log_z.
+    """Launch the kernel on the logits of N tokens.
 
     Args:
         logits, perturbed_logits: (N, V) floating point; the last dimension is contiguous.
         scale: (N,) float32, multiplies the logits.
-        floor: logits are cut off at so much below the largest.
+        floor: logits are clamped to this much below the largest.
+
+    Returns:
+        (5, N) float32: jsd, kl, entropy, perturbed_entropy, log_z.
     """
     tokens, vocabulary = logits.shape
     logits, perturbed_logits = (x if x.stride(1) == 1 else x.contiguous() for x in (logits, perturbed_logits))
@@ -41,7 +46,7 @@ def divergence_triton(logits: Tensor, perturbed_logits: Tensor, scale: Tensor, f
             perturbed_logits.stride(0),
             FLOOR=floor,
             BLOCK=block,
-            num_warps=8,  # pyright: ignore[reportCallIssue]  triton's launcher takes it, the function does not
+            num_warps=8,  # pyright: ignore[reportCallIssue]  an argument of triton's launcher, not of the function
         )
     return out
 

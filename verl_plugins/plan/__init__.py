@@ -2,5 +2,5 @@
 
 ``shape.py``: a model's sizes;  ``models.py``: those of the recipes' models;  ``workload.py``: what a run does, from
 its composed config;  ``memory.py``: the formulas for a GPU;  ``host.py``: those for a machine;  ``advice.py``: what to
-turn down;  ``command.py``: the command. ``benchmarks/plan.py`` holds the formulas against measured peaks.
+turn down;  ``command.py``: the command. ``benchmarks/memory/plan.py`` holds the formulas against measured peaks.
 """

@@ -1,7 +1,7 @@
 """Memory of one GPU by phase of a step, in bytes. Every constant that is not arithmetic is named and explained here.
 
 What the layers keep and what they work with is held against measurements at the true sizes of Qwen2.5-VL-3B and 7B
-(``benchmarks/true_size.py``). FSDP2's gathered weights and gradients, vLLM and CUDA are arithmetic and estimates.
+(``benchmarks/memory``). FSDP2's gathered weights and gradients, vLLM and CUDA are arithmetic and estimates.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Pixels: what processors make of images, and what the methods do to them. Imports torch, never verl, ray or vllm."""
+"""Processed images: their layout, perturbations and 8-bit pixels. Imports torch, never verl, ray or vllm."""

@@ -1,4 +1,4 @@
-"""How a processor lays an image out in ``pixel_values``, and the way back to a picture.
+"""Layout of an image in a processor's ``pixel_values``, and the conversion back to an image.
 
 Two layouts cover the supported models. Qwen2.5-VL and Qwen3-VL cut images into a list of flattened patches, with the
 number of patches of each image in ``image_grid_thw``; InternVL3 cuts them into square tiles.
@@ -16,13 +16,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class PixelLayout:
-    """What of an image processor is needed to read its ``pixel_values``.
+    """Settings of an image processor that determine its ``pixel_values``.
 
     Args:
-        mean, std: of the normalisation, one number a channel (RGB), on pixels in [0, 1].
+        mean, std: normalisation of pixels in [0, 1], one number per channel (RGB).
         patch_size: side of a vision patch in pixels.
         merge_size: patches merged along a side before the language model (Qwen layout).
-        temporal_patch_size: frames in a patch; a still image is repeated (Qwen layout).
+        temporal_patch_size: frames per patch; a still image is repeated (Qwen layout).
         tiled: True for InternVL's (tiles, 3, height, width), False for Qwen's (patches, 3 * frames * patch * patch).
     """
 
@@ -34,7 +34,10 @@ class PixelLayout:
     tiled: bool = False
 
     def images(self, inputs: Mapping[str, Any]) -> list[slice]:
-        """The rows of ``pixel_values`` that belong to each image (or tile) of one sample.
+        """Find the rows of ``pixel_values`` that belong to each image (or tile) of one example.
+
+        Args:
+            inputs: the example's ``pixel_values``, and ``image_grid_thw`` unless ``tiled``.
 
         Raises:
             ValueError: the grid does not account for the rows.
@@ -52,28 +55,34 @@ class PixelLayout:
         return [slice(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
 
     def to_pictures(self, patches: Tensor, grid: Sequence[int] | None = None) -> Tensor:
-        """(frames, 3, height, width) float32, nominally in [0, 1]: one image's rows of ``pixel_values``.
+        """Convert one image's rows of ``pixel_values`` back to pixels.
 
         Args:
-            patches: (n, 3 * frames * patch * patch), or (1, 3, height, width) where ``tiled``.
-            grid: (temporal, height, width) in patches; not used where ``tiled``.
+            patches: (n, 3 * frames * patch * patch), or (1, 3, height, width) if ``tiled``.
+            grid: (temporal, height, width) in patches; not used if ``tiled``.
+
+        Returns:
+            (frames, 3, height, width) float32, nominally in [0, 1].
         """
         frames = self._unfold(patches, grid)
         return frames * self._column(self.std, frames) + self._column(self.mean, frames)
 
     def picture_gradient(self, gradient: Tensor, grid: Sequence[int] | None = None) -> Tensor:
-        """(3, height, width) float32: the gradient of one still image's pixels in [0, 1], whose frames are all alike.
+        """Convert a gradient with respect to ``pixel_values`` to one with respect to the pixels in [0, 1].
 
         Args:
-            gradient: with respect to the image's rows of ``pixel_values``, in their shape.
+            gradient: for one still image's rows of ``pixel_values``, in their shape.
             grid: as for ``to_pictures``.
+
+        Returns:
+            (3, height, width) float32, summed over the equal frames.
         """
         frames = self._unfold(gradient, grid)
         return (frames / self._column(self.std, frames)).sum(dim=0)
 
-    def to_patches(self, pictures: Tensor, grid: Sequence[int] | None = None) -> Tensor:
-        """The inverse of ``to_pictures``, float32."""
-        frames = (pictures - self._column(self.mean, pictures)) / self._column(self.std, pictures)
+    def to_patches(self, images: Tensor, grid: Sequence[int] | None = None) -> Tensor:
+        """Invert ``to_pictures``; float32."""
+        frames = (images - self._column(self.mean, images)) / self._column(self.std, images)
         if self.tiled:
             return frames
         assert grid is not None
@@ -83,7 +92,7 @@ class PixelLayout:
         return frames.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(t * h * w, -1)
 
     def _unfold(self, patches: Tensor, grid: Sequence[int] | None) -> Tensor:
-        """(frames, 3, height, width) float32: every number of ``patches`` at its pixel."""
+        """Rearrange ``patches`` to (frames, 3, height, width) float32, without undoing the normalisation."""
         if self.tiled:
             return patches.float()
         assert grid is not None
@@ -101,17 +110,17 @@ class PixelLayout:
 
 
 def layout_of(processor: Any) -> PixelLayout:
-    """The layout of a Hugging Face processor.
+    """Read the layout from a Hugging Face processor.
 
     Raises:
-        ValueError: a processor whose layout is not known.
+        ValueError: the processor's layout is not known.
     """
     images = getattr(processor, "image_processor", processor)
     name = type(images).__name__
-    if name.startswith("Qwen2VL"):  # of Qwen2-VL, Qwen2.5-VL and Qwen3-VL
+    if name.startswith("Qwen2VL"):  # Qwen2-VL, Qwen2.5-VL and Qwen3-VL
         sizes = images.patch_size, images.merge_size, images.temporal_patch_size
         return PixelLayout(tuple(images.image_mean), tuple(images.image_std), *sizes)
-    if name.startswith("GotOcr2"):  # of InternVL3-hf
+    if name.startswith("GotOcr2"):  # InternVL3-hf
         return PixelLayout(tuple(images.image_mean), tuple(images.image_std), patch_size=14, tiled=True)
     raise ValueError(
         f"image processor: got {name}, expected that of Qwen2.5-VL, Qwen3-VL or InternVL3 (-hf); "

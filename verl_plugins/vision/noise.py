@@ -1,9 +1,9 @@
 """Random numbers that are the same on every device, so that noise can be drawn where the pixels are.
 
-torch's generators give other numbers on a GPU than on a CPU, and on a GPU others for another number of
-multiprocessors. A run's noise depends on its key alone (``verl_plugins.seeds``), whoever draws it: a worker on its GPU,
-another after a resume, or the driver for the report. So the bits are SplitMix64's (Steele, Lea and Flood 2014; a hash
-of a counter that passes BigCrush), by integer operations that every device has.
+torch's generators give different numbers on a GPU and on a CPU, and on GPUs with different numbers of multiprocessors.
+A run's noise must depend on its key alone (``verl_plugins.seeds``), whether a worker draws it on its GPU, another
+worker after a resume, or the driver for the report. Therefore the bits come from SplitMix64 (Steele, Lea and Flood
+2014; a hash of a counter that passes BigCrush), in integer operations that every device has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ INCREMENT = 0x9E3779B97F4A7C15
 
 
 def bits(seed: int, count: int, device: torch.device | str) -> Tensor:
-    """(count,) int64: the first outputs of SplitMix64 from ``seed``, as signed numbers."""
+    """Draw the first ``count`` outputs of SplitMix64 from ``seed``: (count,) int64, as signed numbers."""
     state = torch.arange(1, count + 1, device=device).mul_(_signed(INCREMENT)).add_(_signed(seed))
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         state.bitwise_xor_(_shift_right(state, shift)).mul_(_signed(factor))
@@ -27,12 +27,15 @@ def bits(seed: int, count: int, device: torch.device | str) -> Tensor:
 
 
 def uniform(seed: int, shape: Sequence[int], device: torch.device | str) -> Tensor:
-    """Float32 in [0, 1), multiples of 2^-24."""
+    """Draw float32 numbers from [0, 1), multiples of 2^-24."""
     return _shift_right(bits(seed, math.prod(shape), device), 40).float().mul_(2.0**-24).view(*shape)
 
 
 def normal(seed: int, shape: Sequence[int], device: torch.device | str) -> Tensor:
-    """Float32 from N(0, 1), by Box and Muller: 32 bits for the radius (at most 6.7), 32 for the angle of each pair."""
+    """Draw float32 numbers from N(0, 1) by the Box-Muller transform.
+
+    Each pair takes 32 bits for its radius (at most 6.7) and 32 for its angle.
+    """
     count = math.prod(shape)
     drawn = bits(seed, (count + 1) // 2, device)
     radius = _shift_right(drawn, 32).add_(1).float().mul_(2.0**-32).log_().mul_(-2.0).sqrt_()
@@ -41,7 +44,7 @@ def normal(seed: int, shape: Sequence[int], device: torch.device | str) -> Tenso
 
 
 def _shift_right(words: Tensor, by: int) -> Tensor:
-    """Logical, where torch's own shift repeats the sign."""
+    """Logical shift: torch's own repeats the sign bit."""
     return (words >> by).bitwise_and_((1 << (64 - by)) - 1)
 
 

@@ -1,10 +1,10 @@
-"""Perturbations of processed images: the same grid, another content. One registry, keyed randomness.
+"""Perturbations of processed images, which change the pixels and keep the grid.
 
-Strengths in circulation for VEPO (arXiv 2606.03937): noise of sigma 2 on normalised pixels in the released code (the
-default here), diffusion noise at step 500 in the paper. PAPO and VPPO black patches out; NoisyRollout anneals
-diffusion noise. Noise is keyed by (seed, step, row of the data set, image), so that the responses of one prompt share
-one perturbed image, and a resumed or re-sharded run repeats it on whatever device. It is drawn on the device of the
-pixels, since the host takes more than 100 ms for one image of a megapixel (benchmarks/vepo_noise.py).
+Two strengths are in use for VEPO (arXiv 2606.03937): noise of sigma 2 on normalised pixels in the released code (the
+default here), and diffusion noise at step 500 in the paper. PAPO and VPPO black out patches; NoisyRollout anneals
+diffusion noise. Noise is keyed by (seed, step, row of the data set, image): the responses of one prompt share one
+perturbed image, and a resumed or re-sharded run repeats it on any device. Noise is drawn on the device of the pixels,
+because the host takes more than 100 ms for one image of a megapixel (benchmarks/speed/vepo_noise.py).
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ Grid = list[int] | None
 
 @dataclass(frozen=True)
 class Perturbation:
-    """Which perturbation, how strong, and how its strength decays over training.
+    """Kind and strength of a perturbation, and the decay of its strength over training.
 
     Args:
         kind: a name in PERTURBATIONS.
-        strength: in the kind's own unit (see there); None for the kind's default.
-        schedule: "constant", or "sigmoid": strength * sigmoid(-30 (progress - 1/2)), full at first and gone at last
-            (the form of NoisyRollout, arXiv 2504.13055).
+        strength: in the unit of the kind, see PERTURBATIONS; None for the kind's default.
+        schedule: "constant", or "sigmoid": strength * sigmoid(-30 (progress - 1/2)), which falls from the full strength
+            to zero (the form of NoisyRollout, arXiv 2504.13055).
 
     Raises:
-        ValueError: an unknown kind or schedule, or a strength out of the kind's range.
+        ValueError: an unknown kind or schedule, or a strength outside the kind's range.
     """
 
     kind: str = "gaussian"
@@ -55,7 +55,7 @@ class Perturbation:
                 raise ValueError(f"strength: got {self.strength!r}, expected {expected}")
 
     def strength_at(self, progress: float) -> float:
-        """The strength at ``progress`` in [0, 1] of training."""
+        """Strength at ``progress`` in [0, 1] of training."""
         strength = PERTURBATIONS[self.kind].default if self.strength is None else self.strength
         return strength / (1.0 + math.exp(30.0 * (progress - 0.5))) if self.schedule == "sigmoid" else strength
 
@@ -63,14 +63,17 @@ class Perturbation:
 def perturb(
     inputs: Mapping[str, Any], layout: PixelLayout, kind: str, strength: float, key: tuple[int | str, ...]
 ) -> dict[str, Any]:
-    """One sample's processor output with every image perturbed.
+    """Perturb every image in one example's processor output.
 
     Args:
-        inputs: ``pixel_values`` as ``layout`` says, and ``image_grid_thw`` where it has one; not modified.
-        layout: of the model's processor.
+        inputs: ``pixel_values`` in ``layout``, and ``image_grid_thw`` unless the layout is tiled; not modified.
+        layout: layout of the model's processor.
         kind: a name in PERTURBATIONS.
-        strength: in the kind's unit.
-        key: what the randomness hangs on, e.g. (seed, step, row); the number of the image is added to it.
+        strength: in the unit of the kind.
+        key: determines the randomness, e.g. (seed, step, row); the index of the image is appended to it.
+
+    Returns:
+        A copy of ``inputs`` with new ``pixel_values`` of the same shape and dtype.
 
     Raises:
         ValueError: ``image_grid_thw`` does not account for the rows of ``pixel_values``.
@@ -85,66 +88,69 @@ def perturb(
 
 
 def gaussian(patches: Tensor, grid: Grid, layout: PixelLayout, sigma: float, seed: int) -> Tensor:
-    """Normalised pixels + N(0, sigma^2)."""
+    """Add N(0, sigma^2) to the normalised pixels."""
     return patches.float() + sigma * noise.normal(seed, patches.shape, patches.device)
 
 
 def zero(patches: Tensor, grid: Grid, layout: PixelLayout, strength: float, seed: int) -> Tensor:
-    """No image: every normalised pixel 0, the mean colour."""
+    """Remove the image: set every normalised pixel to 0, the mean colour."""
     return torch.zeros_like(patches)
 
 
 def diffusion(patches: Tensor, grid: Grid, layout: PixelLayout, step: float, seed: int) -> Tensor:
-    """The forward process of a 1,000-step diffusion at ``step``, on pixels in [0, 1], cut off to that range."""
-    pictures = layout.to_pictures(patches, grid)
+    """Apply the forward process of a 1,000-step diffusion at ``step`` to pixels in [0, 1], and clamp to that range."""
+    images = layout.to_pictures(patches, grid)
     signal, sigma = diffusion_at(step)
-    still = 1 if layout.tiled else layout.temporal_patch_size  # the copies of a still frame get the same noise
-    shape = (pictures.shape[0] // still, *pictures.shape[1:])
+    still = 1 if layout.tiled else layout.temporal_patch_size  # the copies of a still image get the same noise
+    shape = (images.shape[0] // still, *images.shape[1:])
     drawn = noise.normal(seed, shape, patches.device).repeat_interleave(still, dim=0)
-    return layout.to_patches((signal * pictures + sigma * drawn).clamp(0, 1), grid)
+    return layout.to_patches((signal * images + sigma * drawn).clamp(0, 1), grid)
 
 
 def diffusion_at(step: float) -> tuple[float, float]:
-    """(sqrt(alpha bar), sigma) at ``step`` of 0 to 999; sigma is 0.327 / 0.413 / 0.505 at 400 / 450 / 500."""
+    """Scales (sqrt(alpha bar), sigma) of signal and noise at ``step`` of 0 to 999.
+
+    sigma is 0.327 / 0.413 / 0.505 at step 400 / 450 / 500.
+    """
     betas = torch.linspace(-6, 6, 1000, dtype=torch.float64).sigmoid() * (5e-3 - 1e-5) + 1e-5
     kept = (1 - betas)[: round(step) + 1].prod().item()
     return math.sqrt(kept), math.sqrt(1 - kept)
 
 
 def patch(patches: Tensor, grid: Grid, layout: PixelLayout, p: float, seed: int) -> Tensor:
-    """Each vision patch black with probability ``p``."""
-    pictures = layout.to_pictures(patches, grid)
+    """Black out each vision patch with probability ``p``."""
+    images = layout.to_pictures(patches, grid)
     size = layout.patch_size
-    cells = [math.ceil(side / size) for side in pictures.shape[2:]]
+    cells = [math.ceil(side / size) for side in images.shape[2:]]
     black = noise.uniform(seed, cells, patches.device) < p
-    black = black.repeat_interleave(size, 0)[: pictures.shape[2]].repeat_interleave(size, 1)[:, : pictures.shape[3]]
-    return layout.to_patches(pictures.masked_fill(black, 0.0), grid)
+    black = black.repeat_interleave(size, 0)[: images.shape[2]].repeat_interleave(size, 1)[:, : images.shape[3]]
+    return layout.to_patches(images.masked_fill(black, 0.0), grid)
 
 
 def blur(patches: Tensor, grid: Grid, layout: PixelLayout, sigma: float, seed: int) -> Tensor:
-    """Gaussian blur of standard deviation ``sigma`` pixels; the border is repeated."""
-    pictures = layout.to_pictures(patches, grid)
+    """Blur with a Gaussian of standard deviation ``sigma`` pixels; the border is repeated."""
+    images = layout.to_pictures(patches, grid)
     radius = math.ceil(3 * sigma)
     if radius:
         offsets = torch.arange(-radius, radius + 1, device=patches.device)
         kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
         kernel = (kernel / kernel.sum()).repeat(3, 1)
-        padded = torch.nn.functional.pad(pictures, (radius,) * 4, mode="replicate")
+        padded = torch.nn.functional.pad(images, (radius,) * 4, mode="replicate")
         padded = torch.nn.functional.conv2d(padded, kernel[:, None, :, None], groups=3)
-        pictures = torch.nn.functional.conv2d(padded, kernel[:, None, None, :], groups=3)
-    return layout.to_patches(pictures, grid)
+        images = torch.nn.functional.conv2d(padded, kernel[:, None, None, :], groups=3)
+    return layout.to_patches(images, grid)
 
 
 def grey(patches: Tensor, grid: Grid, layout: PixelLayout, share: float, seed: int) -> Tensor:
-    """Colours mixed with their luma (ITU-R BT.601): 0 is the image, 1 its greyscale."""
-    pictures = layout.to_pictures(patches, grid)
-    luma = (pictures * torch.tensor([0.299, 0.587, 0.114], device=patches.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    return layout.to_patches(torch.lerp(pictures, luma.expand_as(pictures), share), grid)
+    """Mix the colours with their luma (ITU-R BT.601): share 0 keeps the image, share 1 makes it grey."""
+    images = layout.to_pictures(patches, grid)
+    luma = (images * torch.tensor([0.299, 0.587, 0.114], device=patches.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return layout.to_patches(torch.lerp(images, luma.expand_as(images), share), grid)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A perturbation of one image's rows, with its default strength, the range of it, and its unit."""
+    """A perturbation of one image's rows, with the default, the range and the unit of its strength."""
 
     apply: Callable[[Tensor, Grid, PixelLayout, float, int], Tensor]
     default: float

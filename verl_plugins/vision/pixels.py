@@ -1,8 +1,8 @@
-"""From ``pixel_values`` back to the very 8-bit pictures that a processor made them of, and forth again.
+"""Exact conversion of ``pixel_values`` to the 8-bit images that a processor made them from, and back.
 
-A picture whose sides are what the processor resizes to (for Qwen-VL multiples of patch * merge, within its pixel
-budget) goes through it unresized, so both ways are exact: a picture changed by whole levels reaches the model in the
-rollout engine, which processes it again, exactly as it was changed here.
+An image that already has the size the processor resizes to (for Qwen-VL: sides are multiples of patch * merge, within
+its pixel budget) passes through it unresized, so both directions are exact. An image changed here by whole levels
+therefore reaches the model unchanged in the rollout engine, which processes it again.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ TOLERANCE = 0.05  # levels; float32 pixel_values are off by less than 0.001
 
 
 def to_pixels(pixel_values: Tensor, grid: Tensor | None, processor: Any) -> list[Tensor]:
-    """The pictures of one sample, each (3, H, W) uint8 as the processor resized it; of InternVL3 its tiles.
+    """Recover the images of one example from its ``pixel_values``.
 
     Args:
-        pixel_values: float, as the processor made it of still images.
+        pixel_values: float, made by the processor from still images.
         grid: ``image_grid_thw``, (images, 3); None for InternVL3.
-        processor: of the model.
+        processor: the model's processor.
+
+    Returns:
+        Images (3, H, W) uint8 in the size that the processor resized them to; for InternVL3 its tiles.
 
     Raises:
-        ValueError: a processor whose layout is not known; values that no 8-bit picture gives; frames that differ.
+        ValueError: the processor's layout is not known, the values come from no 8-bit image, or frames differ.
     """
     layout = layout_of(processor)
     grids = None if grid is None else torch.as_tensor(grid).reshape(-1, 3).tolist()
-    pictures = []
+    images = []
     for number, rows in enumerate(layout.images({"pixel_values": pixel_values, "image_grid_thw": grid})):
         frames = layout.to_pictures(pixel_values[rows], None if grids is None else grids[number]) * 255
         levels = frames.round()
@@ -42,65 +45,68 @@ def to_pixels(pixel_values: Tensor, grid: Tensor | None, processor: Any) -> list
             )
         if not torch.equal(levels[:1].expand_as(levels), levels):
             raise ValueError(f"pixel_values of image {number}: got frames that differ, expected a still image")
-        pictures.append(levels[0].to(torch.uint8))
-    return pictures
+        images.append(levels[0].to(torch.uint8))
+    return images
 
 
-def to_pixel_values(pictures: list[Tensor], processor: Any, settings: Mapping[str, Any] | None = None) -> Tensor:
-    """What the processor makes of pictures (3, H, W) uint8; of those of ``to_pixels``, the values they came from.
+def to_pixel_values(images: list[Tensor], processor: Any, settings: Mapping[str, Any] | None = None) -> Tensor:
+    """Process the images of one example. The images of ``to_pixels`` give the values they were recovered from.
 
     Args:
-        pictures: as many as one sample may have.
-        processor: of the model.
-        settings: verl's ``data.mm_processor_kwargs``, with which the run calls it.
+        images: each (3, H, W) uint8.
+        processor: the model's processor.
+        settings: verl's ``data.mm_processor_kwargs``, which the run passes to the processor.
+
+    Returns:
+        ``pixel_values`` as the processor returns them.
 
     Raises:
-        ValueError: the processor resizes a picture, or cuts it into several.
+        ValueError: the processor resizes an image, or cuts it into several.
     """
     layout = layout_of(processor)
-    made = _process(pictures, processor, settings)
-    images = layout.images(made)
-    if len(images) != len(pictures):
-        raise ValueError(f"{len(pictures)} pictures: the processor cuts them into {len(images)}, expected one each")
-    for number, picture in enumerate(pictures):
+    inputs = _process(images, processor, settings)
+    spans = layout.images(inputs)
+    if len(spans) != len(images):
+        raise ValueError(f"{len(images)} pictures: the processor cuts them into {len(spans)}, expected one each")
+    for number, image in enumerate(images):
         if layout.tiled:
-            size = tuple(made["pixel_values"][images[number]].shape[-2:])
+            size = tuple(inputs["pixel_values"][spans[number]].shape[-2:])
         else:
-            _, rows, columns = made["image_grid_thw"][number].tolist()
+            _, rows, columns = inputs["image_grid_thw"][number].tolist()
             size = (rows * layout.patch_size, columns * layout.patch_size)
-        if size != tuple(picture.shape[-2:]):
-            raise ValueError(f"image {number}: got {tuple(picture.shape[-2:])}, which the processor resizes to {size}")
-    return made["pixel_values"]
+        if size != tuple(image.shape[-2:]):
+            raise ValueError(f"image {number}: got {tuple(image.shape[-2:])}, which the processor resizes to {size}")
+    return inputs["pixel_values"]
 
 
 def check_invertible(processor: Any, settings: Mapping[str, Any] | None = None) -> None:
-    """Send a picture through the processor, back and through it again.
+    """Check that a random image passes through the processor, back, and through it again unchanged.
 
     Args:
         processor, settings: as for ``to_pixel_values``.
 
     Raises:
-        ValueError: it does not come back, so an attack could not tell which picture has the pixels it wants.
+        ValueError: the image does not come back, so an attack could not know which image gives the pixels it computed.
     """
-    layout = layout_of(processor)  # refuses processors that it does not know
+    layout = layout_of(processor)  # raises for an unknown processor
     pixels = torch.randint(0, 256, (3, 448, 896), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    made = _process([pixels], processor, settings)
-    pictures = to_pixels(made["pixel_values"], None if layout.tiled else made["image_grid_thw"], processor)
+    inputs = _process([pixels], processor, settings)
+    images = to_pixels(inputs["pixel_values"], None if layout.tiled else inputs["image_grid_thw"], processor)
     name = type(processor).__name__
-    if len(pictures) != 1:
+    if len(images) != 1:
         raise ValueError(
             f"data.mm_processor_kwargs: got {dict(settings or {})}, with which {name} cuts a picture into "
-            f"{len(pictures)} tiles, expected one for saei (tiles overlap in the thumbnail and cannot be changed "
+            f"{len(images)} tiles, expected one (tiles overlap in the thumbnail and cannot be changed "
             "apart); set data.mm_processor_kwargs.crop_to_patches=false"
         )
-    if not torch.equal(to_pixel_values(pictures, processor, settings), made["pixel_values"]):
+    if not torch.equal(to_pixel_values(images, processor, settings), inputs["pixel_values"]):
         raise ValueError(
             f"image processor: got other pixel_values from {name} for the picture they were turned "
-            "back into, expected the same; saei cannot attack images through it"
+            "back into, expected the same; set data.mm_processor_kwargs"
         )
 
 
-def _process(pictures: list[Tensor], processor: Any, settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The processor's output, called with a text as in a run: some settings have other defaults without one."""
-    text = processor.image_token * len(pictures)
-    return processor(text=[text], images=pictures, return_tensors="pt", **(settings or {}))
+def _process(images: list[Tensor], processor: Any, settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Call the processor with a text, as a run does: without one, some settings have other defaults."""
+    text = processor.image_token * len(images)
+    return processor(text=[text], images=images, return_tensors="pt", **(settings or {}))

@@ -6,13 +6,13 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 
-import evidence
+import evidence.__main__ as command
 import pytest
 import yaml
-from evidence_curves import level_with
-from evidence_page import interval, paired, write_page
-from evidence_runs import Run, read_runs
-from evidence_variants import ABLATIONS, PAIRS, VARIANTS
+from evidence.curves import level_with
+from evidence.kept_runs import Run, read_runs
+from evidence.page import interval, paired, write_page
+from evidence.variants import ABLATIONS, PAIRS, VARIANTS
 
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.knobs import config_from_node
@@ -23,7 +23,7 @@ TIMES = {f"timing_s/{stage}": 1.0 for stage in ("step", "old_log_prob", "update_
 
 def test_the_page_is_computed_from_the_kept_metrics(tmp_path):
     shutil.copytree(DOCS / "evidence", tmp_path / "evidence")
-    write_page(tmp_path / "evidence", tmp_path / "evidence.md")
+    write_page(command.DATA, tmp_path / "evidence.md")
     assert (tmp_path / "evidence.md").read_text() == (DOCS / "evidence.md").read_text()
 
 
@@ -51,7 +51,7 @@ def test_means_differences_and_their_intervals(tmp_path):
     assert "| SaEI | 2 | 2 | 3.500 ± 19.059 | +2.000 ± 12.706 (0.30) | 0.500 ± 0.000 | +0.000 |" in page
     assert "| SaEI minus SaEI, random signs | 0 | – | – | – | – |" in page
     assert "Not run yet: ECVGPO, r0 = 10" in page and "| 4 | grounding | beef | 2 | abc | 2026-01-01 | 1 x C |" in page
-    assert (tmp_path / "grounding.svg").is_file()
+    assert (tmp_path / "page" / "grounding.svg").is_file()
 
 
 def test_an_ablation_is_held_against_its_methods_default(tmp_path):
@@ -92,7 +92,7 @@ def test_a_curve_is_the_baselines_and_the_difference_over_pairs():
 def test_kept_runs_that_are_paired_began_alike():
     """The same weights, prompts and random numbers: the responses of their first step have the same reward."""
     first = defaultdict(set)
-    for (task, _), runs in read_runs(DOCS / "evidence").items():
+    for (task, _), runs in read_runs(command.DATA).items():
         for pairing, run in runs.items():
             first[task, pairing, run.reward].add(dict(run.series(run.reward))[1])
     assert len(first) > 10 and all(len(rewards) == 1 for rewards in first.values()), first
@@ -151,7 +151,7 @@ def test_each_variant_has_files_of_its_own():
 
 
 def test_a_part_that_is_not_there_is_answered_with_those_that_are(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["evidence.py", "--only", "nothing"])
+    monkeypatch.setattr("sys.argv", ["evidence", "--only", "nothing"])
     with pytest.raises(SystemExit):
-        evidence.main()
+        command.main()
     assert "--only: got nothing, expected a part of one of methods/grounding_grpo, " in capsys.readouterr().err

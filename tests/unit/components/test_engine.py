@@ -7,6 +7,7 @@ import sys
 import pytest
 import tiny_families
 import torch
+from bare_engine import bare_engine
 from divergence_cases import exact
 from tensordict import TensorDict
 from tiny_engine import build_engine, micro_batch, pack_as_verl_does
@@ -14,7 +15,6 @@ from transformers import AutoModelForImageTextToText
 from verl.utils import tensordict_utils as tu
 from verl.workers.engine.fsdp.transformer_impl import _scale_logits_by_temperature
 
-from verl_plugins.components.bare_engine import bare_engine
 from verl_plugins.components.counterfactual import Counterfactual, project_and_compare
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.perturb import perturb

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from bare_engine import bare_engine
 from PIL import Image
 from tensordict import TensorDict
 from tiny_families import internvl3
@@ -21,7 +22,6 @@ from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token
 from verl.workers.config import HFModelConfig
 
 from verl_plugins.components.agent_loops import ImageSingleTurnAgentLoop, SeededSingleTurnAgentLoop
-from verl_plugins.components.bare_engine import bare_engine
 from verl_plugins.components.counterfactual import Counterfactual
 from verl_plugins.demo.tiny_vlm import CHAT_TEMPLATE
 from verl_plugins.internvl import InternVLClient, InternVLModelConfig, collapse_images

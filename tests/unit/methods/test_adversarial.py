@@ -6,11 +6,11 @@ import sys
 
 import pytest
 import torch
+from bare_engine import Row, worker_batch
 from tiny_engine import build_engine, image, micro_batch, pack_as_verl_does
 from tiny_families import qwen3_vl
 from verl.utils import tensordict_utils as tu
 
-from verl_plugins.components.bare_engine import Row, worker_batch
 from verl_plugins.components.requests import REQUEST
 from verl_plugins.methods.saei.attack import AttackRequest
 from verl_plugins.methods.saei.attacked_images import AttackedImages

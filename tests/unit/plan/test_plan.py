@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from dataclasses import replace
@@ -11,7 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from true_size import CASES, TrueSize, predicted
+from memory import plan as benchmark
+from memory.true_size import TrueSize
+from memory.true_size_cases import CASES, predicted
 
 from verl_plugins.cli import main
 from verl_plugins.compose import compose_run
@@ -142,9 +143,6 @@ def _hold_against_true_size(shape, name, layers):
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl", "internvl"])
 @pytest.mark.parametrize("is_checkpointed", [False, True])
 def test_predictions_are_within_a_fifth_of_measured_peaks(family, is_checkpointed):
-    spec = importlib.util.spec_from_file_location("benchmark_plan", ROOT / "benchmarks" / "plan.py")
-    sys.modules["benchmark_plan"] = benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
     case = benchmark.Case(family, tokens=700, is_checkpointed=is_checkpointed)
     measured, predicted = benchmark.measure(case)
     assert predicted == pytest.approx(measured, rel=benchmark.TOLERANCE)

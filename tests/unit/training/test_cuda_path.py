@@ -20,6 +20,7 @@ import pytest
 import tiny_families
 import torch
 import transformers
+from bare_engine import bare_engine
 from pretended_cuda import DEVICE, DifferentiableTensor, pretended_cuda
 from tiny_engine import micro_batch
 from torch.distributed.fsdp._fully_shard._fsdp_common import _cast_fp_tensor
@@ -34,7 +35,6 @@ from verl.utils.fsdp_utils import _select_fsdp2_wrap_targets
 
 import verl_plugins
 from verl_plugins.components import counterfactual, hidden_states
-from verl_plugins.components.bare_engine import bare_engine
 from verl_plugins.components.counterfactual import Counterfactual
 from verl_plugins.components.hidden_states import Predictions
 from verl_plugins.kernels import divergence_triton

@@ -1,4 +1,4 @@
-"""What verl's entropy allocates on a GPU, which the planner counts on and benchmarks/true_size.py stands in for.
+"""What verl's entropy allocates on a GPU, which the planner counts on and benchmarks/memory stands in for.
 
 Compiled: read from the code that inductor writes for a GPU. Eager: from tensors of a GPU that hold no numbers, in the
 forward, since their backward needs a GPU.
@@ -14,7 +14,8 @@ from unittest import mock
 
 import pytest
 import torch
-from alive_bytes import AliveBytes
+from memory.alive_bytes import AliveBytes
+from memory.cuda_autocast import CudaAutocast
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.device_interface import CudaInterface
 from torch._functorch.partitioners import min_cut_rematerialization_partition
@@ -25,7 +26,6 @@ from torch._inductor.graph import GraphLowering
 from torch._inductor.virtualized import V
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_map_only
-from true_size import cuda_autocast
 from verl.utils.torch_functional import entropy_from_logits, entropy_from_logits_with_chunking
 
 H100 = SimpleNamespace(
@@ -43,7 +43,7 @@ def test_the_stand_in_for_autocast_allocates_what_cudas_does(entropy):
             real = _forward_bytes(entropy, "cuda")
     finally:
         torch.set_autocast_enabled("cuda", False)
-    with cuda_autocast():
+    with CudaAutocast():
         stand_in = _forward_bytes(entropy, "meta")
     assert stand_in == real
     # Whole: softmax and logsumexp's input in float32 are kept, 8 bytes a logit, and the product is made beside them.

@@ -1,10 +1,9 @@
-"""How many rewards a second: grounding and simple maths on two processes, and a batch with 5% pathological maths.
+"""Rewards per second: grounding and simple maths on two processes, and a batch with 5% pathological maths.
 
-    python benchmarks/rewards.py [--rewards 200000] [--batch 400]
+    PYTHONPATH=benchmarks python -m speed.rewards [--rewards 200000] [--batch 400]
 
-Grounding and simple maths run as verl runs them, one reward worker a core, here two. "Simple" maths is what the reward
-decides by rule: numbers, fractions, letters, units, words; what needs algebra is measured apart. Prints a Markdown
-table.
+Grounding and simple maths run as in verl, with one reward worker per core, here two. "Simple" maths is decided by rule:
+numbers, fractions, letters, units, words. Maths that needs algebra is measured separately. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from reward_fns import algebra, grounding, math
 
 PROCESSES = 2
 ROUNDS = 3
-LIMIT = 0.5  # seconds an answer may take in the batch
+LIMIT = 0.5  # seconds per answer in the batch
 FORM = "<think>I look at it, and then I look again.</think>"
 BOXES = [
     (FORM + '<answer>{"bbox_2d": [120, 64, 333, 250], "label": "the dog"}</answer>', "[118, 60, 330.5, 255]"),
@@ -39,7 +38,7 @@ PATHOLOGICAL = ("x+1", "9^{9^{9^9}}")
 
 
 def algebra_pair(i: int) -> tuple[str, str]:
-    """Two expressions that no rule decides; each number gives others, as answers do, so that no cache helps."""
+    """Two equal expressions that no rule decides. Each ``i`` gives a different pair, so that no cache helps."""
     forms = [
         (f"{i}\\sqrt{{3}}", f"\\sqrt{{{3 * i * i}}}"),
         (f"x^2-{i * i}", f"(x-{i})(x+{i})"),
@@ -65,7 +64,7 @@ def score_answer(pair: tuple[str, str]) -> dict:
 
 
 def rate(work, count: int) -> float:
-    """Rewards a second, median of the rounds, on PROCESSES processes that are already running."""
+    """Rewards per second on PROCESSES running processes, median of ROUNDS."""
     with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:  # ends with an error if a process dies
         list(pool.map(work, [10] * PROCESSES))
         seconds = []
@@ -77,9 +76,9 @@ def rate(work, count: int) -> float:
 
 
 def batch(pairs: list[tuple[str, str]]) -> tuple[float, int]:
-    """Seconds for the pairs from 32 threads of one process, and how many timed out."""
+    """Score the pairs from 32 threads of one process; return seconds and the number of timeouts."""
     with ThreadPoolExecutor(32) as threads:
-        list(threads.map(score_answer, map(algebra_pair, range(1, 9))))  # the workers are running
+        list(threads.map(score_answer, map(algebra_pair, range(1, 9))))  # starts the workers
         started = time.perf_counter()
         results = list(threads.map(score_answer, pairs))
     return time.perf_counter() - started, sum(result["status"] == "timeout" for result in results)

@@ -1,4 +1,4 @@
-"""This package's engine around a model in this process, without workers and FSDP: for tests and benchmarks."""
+"""This package's engine around a model in this process, without workers and FSDP, for tests and benchmarks."""
 
 from __future__ import annotations
 

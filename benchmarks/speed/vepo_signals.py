@@ -1,9 +1,9 @@
 """VEPO's token signals against the straightforward float32 version, side by side: time, memory, error.
 
-    python benchmarks/vepo_signals.py [--tokens 1024] [--vocabulary 151936] [--rounds 5]
+    PYTHONPATH=benchmarks python -m speed.vepo_signals [--tokens 1024] [--vocabulary 151936] [--rounds 5]
 
-Prints Markdown tables. On a CPU also the times with one thread, and with a core kept busy by another process; on a GPU
-also the share of the copy bandwidth measured in the same run.
+Prints Markdown tables. On a CPU they include the times with one thread, and with another process keeping a core busy;
+on a GPU the share of the copy bandwidth measured in the same run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=1024)
     parser.add_argument("--vocabulary", type=int, default=151_936)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--memory-of", choices=VERSIONS, help=argparse.SUPPRESS)  # in a process of its own
+    parser.add_argument("--memory-of", choices=VERSIONS, help=argparse.SUPPRESS)  # print the memory of one version
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     logits, perturbed = inputs(arguments.tokens, arguments.vocabulary, device)
@@ -62,11 +62,11 @@ def main() -> None:
 
 
 def inputs(tokens: int, vocabulary: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits as a language model's: a few large ones, and a perturbed copy."""
+    """Make bf16 logits with a few large values, like a language model's, and a perturbed copy."""
     generator = torch.Generator(device).manual_seed(0)
     logits = torch.empty(tokens, vocabulary, dtype=torch.bfloat16, device=device)
     perturbed = torch.empty_like(logits)
-    for row in range(tokens):  # row by row: the peak of the process must not be that of making the inputs
+    for row in range(tokens):  # row by row, so that making the inputs does not set the process's peak
         clean = 3 * torch.randn(vocabulary, generator=generator, device=device)
         logits[row] = clean
         perturbed[row] = clean + 0.3 * torch.randn(vocabulary, generator=generator, device=device)
@@ -74,7 +74,7 @@ def inputs(tokens: int, vocabulary: int, device: str) -> tuple[torch.Tensor, tor
 
 
 def straightforward(logits: torch.Tensor, perturbed: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """The formulas as they are written, in float32 over the whole batch, with the usual epsilon."""
+    """Compute the formulas as written, in float32 over the whole batch, with the usual epsilon."""
     log_p, log_q = logits.float().log_softmax(dim=-1), perturbed.float().log_softmax(dim=-1)
     p, q = log_p.exp(), log_q.exp()
     log_m = ((p + q) / 2 + 1e-10).log()
@@ -83,15 +83,15 @@ def straightforward(logits: torch.Tensor, perturbed: torch.Tensor) -> tuple[torc
 
 
 def chunked(logits: torch.Tensor, perturbed: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    found = divergence(logits, perturbed)
-    return found.jsd, found.entropy, found.perturbed_entropy
+    result = divergence(logits, perturbed)
+    return result.jsd, result.entropy, result.perturbed_entropy
 
 
 VERSIONS = {"straightforward": straightforward, "chunked": chunked}
 
 
 def interleaved_times(rounds: int, logits: torch.Tensor, perturbed: torch.Tensor) -> dict[str, list[float]]:
-    """Seconds of every version in every round; interleaved, so that a noisy machine hits all of them."""
+    """Time every version in every round, in seconds; interleaved, so that a noisy machine affects all of them."""
     for version in VERSIONS.values():
         version(logits[:8], perturbed[:8])  # warm up
     times = {name: [] for name in VERSIONS}
@@ -102,7 +102,7 @@ def interleaved_times(rounds: int, logits: torch.Tensor, perturbed: torch.Tensor
 
 
 def ratio(times: dict[str, list[float]], name: str) -> float:
-    """How many times faster than the straightforward version of the same round; the median."""
+    """Speed-up over the straightforward version of the same round; the median."""
     return median(a / b for a, b in zip(times["straightforward"], times[name], strict=True))
 
 
@@ -113,7 +113,7 @@ def print_setting(setting: str, times: dict[str, list[float]]) -> None:
 
 @contextmanager
 def busy_process() -> Iterator[None]:
-    """Another process that computes without pause."""
+    """Run another process that computes without pause."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         yield
@@ -139,7 +139,7 @@ def exact_jsd(logits: torch.Tensor, perturbed: torch.Tensor) -> torch.Tensor:
 
 
 def extra_memory(name: str, logits: torch.Tensor, perturbed: torch.Tensor) -> float:
-    """MiB beyond the inputs at the peak: of the GPU's allocator, or of this process."""
+    """Peak memory beyond the inputs in MiB, of the GPU's allocator or of this process."""
     if logits.is_cuda:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -157,7 +157,7 @@ def peak_rss() -> float:
 
 
 def bandwidth_share(logits: torch.Tensor, seconds: float) -> float:
-    """Bytes of both logits, once, a second, against those that a device copy reads and writes."""
+    """Rate of reading both logits once, as a share of the rate at which a device copy reads and writes."""
     copy = min(timed(torch.empty_like(logits).copy_, logits) for _ in range(20))
     size = logits.numel() * logits.element_size()
     return (2 * size / seconds) / (2 * size / copy)

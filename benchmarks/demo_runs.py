@@ -1,4 +1,4 @@
-"""What the benchmarks that train have in common: runs of the demo, one after the other, and their metrics."""
+"""Runs of the demo, one after the other, and their metrics: shared by the benchmarks that train."""
 
 from __future__ import annotations
 
@@ -18,8 +18,18 @@ from verl_plugins.report.metrics import read_json_lines
 def attempt(
     command: list[str], run_dir: Path, number: int = 0, on_poll: Callable[[], None] = lambda: None
 ) -> str | None:
-    """Start, or go on with, a training command; returns the last words of one that failed."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a run which is ended is cleaned up
+    """Start or resume a training command, and wait for its end.
+
+    Args:
+        command: the command.
+        run_dir: folder for its log, metrics and marks of its processes.
+        number: of the attempt; names the log and the file of metrics.
+        on_poll: called while the command runs.
+
+    Returns:
+        None, or if it failed, its log from the plugin's last error message on ("" if there is none).
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that SIGTERM cleans up the run
     metrics = run_dir / "attempts" / f"{number:03d}.jsonl"
     metrics.parent.mkdir(parents=True, exist_ok=True)
     env = {"VERL_PLATFORM": "cpu", "VERL_FILE_LOGGER_PATH": str(metrics), "PYTHONWARNINGS": "ignore"}
@@ -37,12 +47,17 @@ def attempt(
 def train(
     run_dir: Path, cache: Path, task: str, method: str, seed: int, steps: int, overrides: Sequence[str] = ()
 ) -> None:
-    """What `verl-plugins demo` trains, from the beginning, without its report, checkpoints and first validation.
+    """Train what `verl-plugins demo` trains from the start, without its report, checkpoints and first validation.
 
     Args:
-        run_dir: what it holds, of a run that was stopped, is removed.
-        cache: model and data of the demo.
-        task: of the demo.
+        run_dir: folder of the run; removed first if an interrupted run left it.
+        cache: folder of the demo's model and data.
+        task: task of the demo.
+        method: value of ``+method``.
+        overrides: further Hydra overrides.
+
+    Raises:
+        SystemExit: training failed; the message names its log.
     """
     shutil.rmtree(run_dir, ignore_errors=True)
     model, data = ensure_demo_assets(cache, TASKS[task])
@@ -54,12 +69,12 @@ def train(
 
 
 def metrics_of(run_dir: Path) -> dict[int, dict]:
-    """Metrics by step, of the last attempt that made it."""
+    """Metrics by step. Of a step that several attempts trained, the last attempt's."""
     files = sorted((run_dir / "attempts").glob("*.jsonl"))
     return {row["step"]: row["data"] for path in files for row in read_json_lines(path)[0]}
 
 
 def refuse_used(out: Path) -> None:
-    """End where a folder holds something: what stands there may be dear to somebody."""
+    """Exit if the folder is not empty, so that nothing in it is overwritten."""
     if out.is_dir() and any(out.iterdir()):
         raise SystemExit(f"--out {out}: got a folder that is not empty, expected a new one; remove it, or give --out")

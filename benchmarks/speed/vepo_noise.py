@@ -1,9 +1,9 @@
-"""Host time of VEPO's perturbed images of one micro-batch: drawn on the host, or launched on the model's device.
+"""Host time of perturbing one micro-batch for VEPO: noise drawn on the host, or on the model's device.
 
-    python benchmarks/vepo_noise.py [--images 8] [--rounds 5]
+    PYTHONPATH=benchmarks python -m speed.vepo_noise [--images 8] [--rounds 5]
 
-A device that computes nothing (torch's "meta") stands for the GPU: what is left is what the host does, comparing the
-rows' images and launching the operations. The copy to a GPU, some 23 MB an image, is not in it. Prints a Markdown
+torch's "meta" device, which computes nothing, stands in for the GPU. What remains is the host's work: comparing the
+rows' images and launching the operations. The copy to a GPU, about 23 MB per image, is not included. Prints a Markdown
 table.
 """
 
@@ -17,18 +17,18 @@ from unittest import mock
 
 import torch
 from transformers import Qwen2VLImageProcessor
-from vepo_signals import hardware
 
+from speed.vepo_signals import hardware
 from verl_plugins.components import counterfactual
 from verl_plugins.components.counterfactual import Counterfactual
 from verl_plugins.vision.perturb import PERTURBATIONS
 
-SIDES = (980, 1008)  # of an image of a megapixel, multiples of 28
+SIDES = (980, 1008)  # of a megapixel image, multiples of 28
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=8, help="of as many prompts (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=8, help="one per prompt (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,11 +1,11 @@
-"""What VEPO selects on the synthetic reasoning task: is the word among it that only the picture tells?
+"""Tokens that VEPO selects on the synthetic reasoning task: is the word among them that only the image tells?
 
-    python benchmarks/vepo_selection.py [--out DIR] [--seeds 1 2] [--steps 30]
+    PYTHONPATH=benchmarks python -m evidence.vepo_selection [--out DIR] [--seeds 1 2] [--steps 30]
 
-Trains VEPO (real verl + FSDP2 + vLLM on the CPU, two to four minutes a run on two cores), and one step with each kind
-of perturbation. Runs that are finished are kept, so it can be stopped and started again. Prints two Markdown tables of
-the tokens that the runs recorded. A "vision word" is the word of an answer that only the picture tells: the first
-colour, kind or number of the kind that was asked for.
+Trains VEPO (real verl + FSDP2 + vLLM on the CPU, two to four minutes per run on two cores), and one step with each kind
+of perturbation. Finished runs are kept, so the command can be stopped and started again. Prints two Markdown tables of
+the tokens that the runs recorded. A "vision word" is the word of an answer that only the image tells: the first colour,
+shape or number, whichever the question asks for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-from runs import train
+from demo_runs import train
 
 from data_prep.shapes import COLOURS, KINDS
 from data_prep.shapes_reasoning import NUMBERS
@@ -23,8 +23,12 @@ from verl_plugins.methods.vepo.maths import VEPOConfig, token_scores
 from verl_plugins.methods.vepo.scores import SCORES, top_tokens
 from verl_plugins.report.metrics import read_json_lines
 
-KINDS_OF_NOISE = ("gaussian", "diffusion", "patch", "zero")  # one step each
-ASKED = {"What colour": tuple(COLOURS), "What is the": KINDS, "How many": NUMBERS}
+PERTURBATIONS = ("gaussian", "diffusion", "patch", "zero")  # one step each
+WORDS = {  # a part of the question -> possible vision words
+    "What colour": tuple(COLOURS),
+    "What is the": KINDS,
+    "How many": NUMBERS,
+}
 FRACTION = 0.2
 
 
@@ -37,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def recorded(name: str, seed: int, steps: int, overrides: tuple[str, ...] = ()) -> Path:
-        """The folder of the tokens that a run of the demo's task recorded."""
+        """Train a run of the demo's task unless it is finished; return the folder of its recorded tokens."""
         tokens = arguments.out.resolve() / name / "tokens"
         if not (tokens / f"{steps}.jsonl").is_file():
             train(tokens.parent, arguments.cache.resolve(), "reasoning", "vepo", seed, steps, overrides)
@@ -45,54 +49,56 @@ def main() -> None:
 
     folders = [recorded(f"seed{seed}", seed, arguments.steps) for seed in arguments.seeds]
     noises = {
-        kind: recorded(kind, arguments.seeds[0], 1, (f"algorithm.vepo.perturbation={kind}",)) for kind in KINDS_OF_NOISE
+        kind: recorded(kind, arguments.seeds[0], 1, (f"algorithm.vepo.perturbation={kind}",)) for kind in PERTURBATIONS
     }
     print(selection_table(folders, [1, arguments.steps]), perturbation_table(noises), sep="\n")
 
 
 def selection_table(folders: list[Path], steps: list[int]) -> str:
-    """How often each score, on the signals that were recorded, would keep the vision word."""
+    """Share of responses whose vision word each score would select, on the recorded signals."""
     lines = []
     for step in steps:
-        found = [
+        vision_words = [
             (record, place)
             for folder in folders
             for record in read_json_lines(folder / f"{step}.jsonl")[0]
             if (place := vision_word(record)) is not None
         ]
-        others = [(record, i) for record, place in found for i in range(len(record["tokens"])) if i != place]
+        others = [(record, i) for record, place in vision_words for i in range(len(record["tokens"])) if i != place]
         lines += [
-            f"Step {step}: {len(found)} responses with a vision word. Vision words: entropy "
-            f"{mean('entropy', found):.2f}, JSD {mean('jsd', found):.3f}; other tokens: entropy "
+            f"Step {step}: {len(vision_words)} responses with a vision word. Vision words: entropy "
+            f"{mean('entropy', vision_words):.2f}, JSD {mean('jsd', vision_words):.3f}; other tokens: entropy "
             f"{mean('entropy', others):.2f}, JSD {mean('jsd', others):.3f}.",
             "",
             "| score | responses whose vision word is among the selected 20% |",
             "|---|---|",
         ]
         for name in sorted(set(SCORES) - {"H"}):
-            kept = fmean(float(is_kept(record, place, name)) for record, place in found)
+            kept = fmean(float(is_kept(record, place, name)) for record, place in vision_words)
             lines.append(f"| {name} | {kept:.2f} |")
         lines.append("")
     return "\n".join(lines)
 
 
 def perturbation_table(folders: dict[str, Path]) -> str:
-    """How well vision words stand out by their JSD, by the kind of perturbation."""
+    """JSD of vision words and of other tokens, and how often a vision word is selected, by kind of perturbation."""
     lines = ["| perturbation | JSD of vision words | of other tokens | vision word selected by D | by entropy alone |"]
     lines.append("|---|---|---|---|---|")
     for kind, folder in folders.items():
         records = read_json_lines(folder / "1.jsonl")[0]
-        found = [(record, place) for record in records if (place := vision_word(record)) is not None]
-        others = [(record, i) for record, place in found for i in range(len(record["tokens"])) if i != place]
-        kept = [fmean(float(is_kept(record, place, score)) for record, place in found) for score in ("D", "entropy")]
-        jsd = f"{mean('jsd', found):.4f} | {mean('jsd', others):.4f}"
+        vision_words = [(record, place) for record in records if (place := vision_word(record)) is not None]
+        others = [(record, i) for record, place in vision_words for i in range(len(record["tokens"])) if i != place]
+        kept = [
+            fmean(float(is_kept(record, place, score)) for record, place in vision_words) for score in ("D", "entropy")
+        ]
+        jsd = f"{mean('jsd', vision_words):.4f} | {mean('jsd', others):.4f}"
         lines.append(f"| {kind} | {jsd} | {kept[0]:.2f} | {kept[1]:.2f} |")
     return "\n".join(lines)
 
 
 def vision_word(record: dict) -> int | None:
-    """The place of the first word of the kind that the prompt asks for, or None."""
-    words = next(words for ask, words in ASKED.items() if ask in record["prompt"])
+    """Index of the first token that is a word of the kind that the prompt asks for, or None."""
+    words = next(words for question, words in WORDS.items() if question in record["prompt"])
     return next((i for i, token in enumerate(record["tokens"]) if token.strip() in words), None)
 
 

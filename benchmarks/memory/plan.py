@@ -1,15 +1,15 @@
-"""The planner's formulas against measured peaks: of small models that really train, and at true sizes.
+"""Predictions of the planner beside measured peaks: of small models that really train, and at true sizes.
 
-    python benchmarks/plan.py
+    PYTHONPATH=benchmarks python -m memory.plan
 
-Small models: updates of each family on the CPU in float32. The peak is that of all tensors alive in two micro-batches
-after a first step: weights, optimizer states, gradients, and what forward and backward hold. They have the families'
-architectures in Transformers and random weights; torch's kernels take the place of FlashAttention's.
+Small models: updates of each family on the CPU in float32. The peak is the largest total of all tensors alive in two
+micro-batches after a first step: weights, optimizer states, gradients, and the tensors of forward and backward. The
+models have the families' architectures from Transformers and random weights; torch's kernels replace FlashAttention's.
 
-True sizes: Qwen2.5-VL-3B and 7B in bfloat16 with FlashAttention and verl's forward, on the meta device (true_size.py),
-each phase of a step with 12,288 tokens and eight images of a megapixel; without weights and optimizer states.
+True sizes: Qwen2.5-VL-3B and 7B in bfloat16 with FlashAttention and verl's forward, on the meta device (true_size.py).
+Each phase of a step has 12,288 tokens and eight images of a megapixel, and no weights or optimizer states.
 
-Neither has FSDP's gathered weights: those parts of a plan are arithmetic that this does not check.
+Neither includes FSDP's gathered weights: these parts of a plan are arithmetic that is not checked here.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from alive_bytes import AliveBytes
 from transformers import AutoConfig, AutoModelForImageTextToText
-from true_size import CASES, TrueSize, predicted
 from verl.utils.torch_functional import logprobs_from_logits
 
+from memory.alive_bytes import AliveBytes
+from memory.true_size import TrueSize
+from memory.true_size_cases import CASES, predicted
 from verl_plugins.plan import memory
 from verl_plugins.plan.shape import shape_of, shape_of_config
 from verl_plugins.plan.workload import TEXT_OF_A_ROW, Workload
@@ -65,7 +66,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table."""
+    """One row of the table of small models."""
 
     family: str
     tokens: int = 1024
@@ -78,17 +79,17 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Each family, with and without checkpointing, with a frozen tower, and on a longer micro-batch."""
-    found = []
+    """Each family with and without checkpointing, with a frozen vision tower, and on a longer micro-batch."""
+    rows = []
     for family in FAMILIES:
         case = Case(family)
-        found += [case, replace(case, is_checkpointed=True), replace(case, is_vision_frozen=True)]
-        found.append(replace(case, tokens=3072, is_checkpointed=True))
-    return found
+        rows += [case, replace(case, is_checkpointed=True), replace(case, is_vision_frozen=True)]
+        rows.append(replace(case, tokens=3072, is_checkpointed=True))
+    return rows
 
 
 def measure(case: Case) -> tuple[int, int]:
-    """Measured and predicted bytes at the peak."""
+    """Run the updates of a case; return the measured and the predicted peak in bytes."""
     config = AutoConfig.for_model(
         case.family, tie_word_embeddings=False, image_token_id=IMAGE_TOKEN, **FAMILIES[case.family]
     )
@@ -117,28 +118,28 @@ def measure(case: Case) -> tuple[int, int]:
 
 
 def backward(model: Any, inputs: dict[str, torch.Tensor]) -> None:
-    """One micro-batch, as verl's engine runs it on packed rows."""
+    """Run forward and backward of one micro-batch as verl's engine does on packed rows."""
     logits = model(**inputs, use_cache=False).logits.squeeze(0)
     log_probs = logprobs_from_logits(logits, inputs["input_ids"].squeeze(0).roll(-1))
     log_probs.mean().neg().backward()
 
 
 def inputs_of(config: Any, tokens: int) -> dict[str, torch.Tensor]:
-    """A packed row of text and images of 64 tokens, as many as the planner assumes."""
+    """Make a packed row of text and of images with 64 tokens each, as many as the planner assumes."""
     images = tokens // (64 + 2 + TEXT_OF_A_ROW)
     input_ids = torch.randint(10, VOCABULARY, (1, tokens))
     input_ids[0, 4 : 4 + 64 * images] = IMAGE_TOKEN
-    found = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
+    inputs = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
     if config.model_type == "internvl":
-        return {**found, "pixel_values": torch.randn(images, 3, 224, 224)}
+        return {**inputs, "pixel_values": torch.randn(images, 3, 224, 224)}
     vision = config.vision_config
     pixels = torch.randn(256 * images, 3 * vision.temporal_patch_size * vision.patch_size**2)
     positions, grid = torch.arange(tokens).expand(3, 1, -1), torch.tensor([[1, 16, 16]]).expand(images, -1)
-    return {**found, "position_ids": positions, "pixel_values": pixels, "image_grid_thw": grid}
+    return {**inputs, "position_ids": positions, "pixel_values": pixels, "image_grid_thw": grid}
 
 
 def predict(config: Any, case: Case) -> int:
-    """The planner's bytes for the same: no FSDP, so one GPU that gathers nothing, and torch's kernels."""
+    """The planner's bytes for a case: one GPU, so FSDP gathers nothing, and torch's kernels."""
     shape = shape_of_config(config)
     load = Workload(
         gpus=1,
@@ -150,13 +151,13 @@ def predict(config: Any, case: Case) -> int:
         image_pixels=448 * 448 if shape.tile_tokens else 64 * (shape.patch * 2) ** 2,  # 64 tokens
         fused_kernels=False,
     )
-    held = shape.parameters * 4 + 3 * memory.trained_parameters(shape, load) * 4
+    states = shape.parameters * 4 + 3 * memory.trained_parameters(shape, load) * 4
     parts = memory.update(shape, load)
-    return held + parts["activations"] + parts["logits, or a layer"]
+    return states + parts["activations"] + parts["logits, or a layer"]
 
 
 def main() -> int:
-    """Print both tables; 1 if a prediction is off by more than TOLERANCE."""
+    """Print both tables; return 1 if a prediction is off by more than TOLERANCE, else 0."""
     print("| update | measured, MiB | predicted, MiB | off by |\n|---|---|---|---|")
     errors = [_print_row(str(case), *measure(case), 2**20) for case in cases()]
     print("\n| model | phase | measured, GiB | predicted, GiB | off by |\n|---|---|---|---|---|")

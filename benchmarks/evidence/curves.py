@@ -1,4 +1,4 @@
-"""The curves of docs/evidence.md: reward, entropy and quality by step."""
+"""Curves of docs/evidence.md: reward, entropy and quality by step."""
 
 from __future__ import annotations
 
@@ -7,20 +7,28 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from evidence_runs import Pairing, Run
-from evidence_variants import BASELINE
+
+from evidence.kept_runs import Pairing, Run
+from evidence.variants import BASELINE
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 
-THRESHOLDS = np.linspace(0.01, 1, 100)  # of IoU
+THRESHOLDS = np.linspace(0.01, 1, 100)  # for the IoU
 COLOURS = ("#57606a", "#0969da", "#cf222e", "#1a7f37", "#8250df", "#bf8700", "#0a7ea4", "#d1448f", "#6e4a1f")
 Curve = Callable[[Run], list[tuple[float, float]]]
 
 
 def curves(out: Path, variants: dict[str, dict[Pairing, Run]]) -> None:
-    """Reward, entropy and, where answers are right or wrong, accuracy by step, means over five steps. Where they have
-    an IoU, its distribution over the validation images instead of the accuracy."""
+    """Plot reward, entropy and quality of a task's variants, as means over five steps.
+
+    Quality is the accuracy by step where answers are right or wrong, and the distribution of the IoU over the
+    validation images where answers have one.
+
+    Args:
+        out: SVG file to write.
+        variants: name -> runs by start and seed; contains BASELINE.
+    """
     figure, panels = plt.subplots(1, 3, figsize=(13, 4.1), layout="constrained")
     by_step: dict[str, Curve] = {
         "reward": lambda run: run.series(run.reward),
@@ -48,8 +56,13 @@ def curves(out: Path, variants: dict[str, dict[Pairing, Run]]) -> None:
 
 
 def level_with(baseline: dict[Pairing, Run], runs: dict[Pairing, Run], curve: Curve) -> tuple[list[float], np.ndarray]:
-    """The baseline's mean curve plus the mean difference of runs to it over their pairs: where lines stand apart, it is
-    not because their runs are of different starts and seeds. Without a pair, nothing."""
+    """The baseline's mean curve plus the mean difference of ``runs`` to the baseline over their pairs.
+
+    So lines do not differ because their runs have different starts and seeds.
+
+    Returns:
+        x and y values; empty if no run has a pair.
+    """
     level, others = ({pairing: dict(curve(run)) for pairing, run in each.items()} for each in (baseline, runs))
     pairs = [pairing for pairing, values in others.items() if values and level.get(pairing)]
     if not pairs:
@@ -61,5 +74,5 @@ def level_with(baseline: dict[Pairing, Run], runs: dict[Pairing, Run], curve: Cu
 
 
 def shares(run: Run) -> list[tuple[float, float]]:
-    """Of the validation answers whose IoU reaches a threshold, by threshold."""
+    """Share of the validation answers whose IoU reaches a threshold, by threshold."""
     return [(float(threshold), float((np.array(run.final()) >= threshold).mean())) for threshold in THRESHOLDS]

@@ -1,4 +1,4 @@
-"""What `make evidence` trains: every method and its controls on the demo's tasks, with as many responses a step."""
+"""Variants that `make evidence` trains: every method and its controls, with equal numbers of responses per step."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ class Variant(NamedTuple):
     """One line of the tables.
 
     Args:
-        name: in the tables.
-        task: of the demo.
+        name: its name in the tables.
+        task: task of the demo.
         part: "methods", or the ablation that it belongs to.
-        method: the value of `+method`.
-        overrides: further ones.
+        method: value of `+method`.
+        overrides: further Hydra overrides.
     """
 
     name: str
@@ -24,17 +24,17 @@ class Variant(NamedTuple):
 
     @property
     def seeds(self) -> range:
-        """Of its runs."""
+        """Seeds of its runs."""
         return range(1, 6 if self.name in HEADLINES[self.task] else 4)
 
     @property
     def options(self) -> list[str]:
-        """Of `verl-plugins demo`, which trains the same."""
+        """Options with which `verl-plugins demo` trains the same."""
         return [f"--task={self.task}", f"--method={self.method}", *self.overrides]
 
     @property
     def key(self) -> str:
-        """In names of files."""
+        """Task and name in a form for file names."""
         name = self.name.lower().replace(" -", " minus ")
         return f"{self.task}_" + "_".join("".join(c if c.isalnum() else " " for c in name).split())
 
@@ -48,7 +48,7 @@ HEADLINES = {
     "grounding": (BASELINE, "ECVGPO, r0 = 10", "ECVGPO, r0 = -50"),
     "reasoning": (BASELINE, "entropy-only top 20%", "VEPO, score D", "SaEI"),
 }
-"""Where the papers' claims are: more seeds."""
+"""Variants about which the papers make claims, which get more seeds."""
 PAIRS = {
     "grounding": [("ECVGPO, r0 = 10", "ECVGPO, r0 = -50"), ("SaEI", "SaEI, random signs")],
     "reasoning": [
@@ -60,17 +60,17 @@ PAIRS = {
         ("VEPO + SaEI", "VEPO, score D"),
     ],
 }
-"""What the papers hold against each other beside the baseline: a method and its control."""
+"""Comparisons of the papers beside those with the baseline: a method and its control."""
 
 
 class Ablation(NamedTuple):
-    """A part that varies one thing of a method.
+    """A part whose variants change one setting of a method.
 
     Args:
-        heading: of its tables.
-        default: the variant that it departs from.
-        setting: what the default has there.
-        effects: metrics that show what the setting does, beside what comes of it.
+        heading: heading of its tables.
+        default: name of the variant that they depart from.
+        setting: value of the setting in the default.
+        effects: metrics that show the direct effect of the setting, beside reward, entropy and validation.
     """
 
     heading: str

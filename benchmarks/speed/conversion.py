@@ -1,11 +1,12 @@
-"""python -m data_prep against the usual way, on the same rows: rows a second, peak memory, size of the file.
+"""Rows per second, peak memory and file size of `python -m data_prep`, beside those of the usual way.
 
-    python benchmarks/conversion.py [--rows 20000] [--processes 2] [--flat 10000 100000]
+    PYTHONPATH=benchmarks python -m speed.conversion [--rows 20000] [--processes 2] [--flat 10000 100000]
 
-The usual way is what verl's example scripts do: `datasets` holds every row's image as bytes, decodes it for `map`, and
-encodes what `map` returns (JPEG stays JPEG, at Pillow's default quality). The source is of RefCOCO's form with
-photographs of 640 x 480 pixels made on the spot, six rows each; `--flat` uses smaller ones and only our converter, for
-memory against the number of rows. Memory is the proportional set size of all processes together. Prints Markdown.
+The usual way is that of verl's example scripts: `datasets` holds every row's image as bytes, decodes it for `map`, and
+encodes what `map` returns (JPEG stays JPEG, at Pillow's default quality). The source has RefCOCO's format, with
+generated photographs of 640 x 480 pixels and six rows per image. `--flat` measures our converter alone, on smaller
+images, to show memory by number of rows. Memory is the proportional set size of all processes together. Prints
+Markdown.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from random import Random
 import psutil
 
 ROWS_PER_IMAGE = 6
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WAYS = ("ours", "usual")
 
 
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--flat", type=int, nargs="*", default=[10_000, 100_000], help="numbers of rows")
-    parser.add_argument("--usual", nargs=2, help=argparse.SUPPRESS)  # this way, in a process of its own
+    parser.add_argument("--usual", nargs=2, help=argparse.SUPPRESS)  # SOURCE OUT: convert in this process
     args = parser.parse_args()
     if args.usual:
         source, out = map(Path, args.usual)
@@ -65,7 +66,15 @@ def main() -> None:
 
 
 def make_source(root: Path, rows: int, size: tuple[int, int]) -> int:
-    """The refer distribution with that many sentences; returns the bytes of its images."""
+    """Write a data set in the format of refer (RefCOCO) with ``rows`` sentences.
+
+    Args:
+        root: folder to write to.
+        size: width and height of the images.
+
+    Returns:
+        Bytes of all image files.
+    """
     from PIL import Image
 
     (root / "train2014").mkdir(parents=True)
@@ -93,39 +102,43 @@ def make_source(root: Path, rows: int, size: tuple[int, int]) -> int:
 
 
 def measure(way: str, source: Path, out: Path, processes: int) -> tuple[float, int, int]:
-    """Seconds, peak bytes of memory of all its processes, and bytes of the file of one way in a fresh process."""
+    """Convert in a fresh process.
+
+    Returns:
+        Seconds, peak memory of all its processes in bytes, and size of the Parquet files in bytes.
+    """
     out = out / way
     started = time.monotonic()
     command = [sys.executable, __file__, "--usual", str(source), str(out)]
-    if way == "ours":  # as a user runs it
+    if way == "ours":  # the command that a user runs
         command = [sys.executable, "-m", "data_prep", "refcoco", "--source", str(source), "--out", str(out)]
     command += ["--processes", str(processes)]
     peak = 0
-    with tempfile.TemporaryFile() as said:  # a pipe that nobody empties would stop the process
-        process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
+    with tempfile.TemporaryFile() as output:  # a pipe that nobody reads would block the process
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
         while process.poll() is None:
             peak = max(peak, memory_of(process.pid))
             time.sleep(0.2)
         seconds = time.monotonic() - started
         if process.returncode:
-            said.seek(0)
-            raise SystemExit(f"{way}: {said.read().decode()[-2000:]}")
+            output.seek(0)
+            raise SystemExit(f"{way}: {output.read().decode()[-2000:]}")
     return seconds, peak, sum(path.stat().st_size for path in out.glob("*.parquet"))
 
 
 def memory_of(pid: int) -> int:
-    """Proportional set size of a process and all below it, in bytes."""
+    """Proportional set size of a process and all its descendants, in bytes."""
     total = 0
     try:
         for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
             total += process.memory_full_info().pss
-    except psutil.Error:  # it has just ended
+    except psutil.Error:  # the process has just ended
         pass
     return total
 
 
 def convert_as_usual(source: Path, out: Path, processes: int) -> None:
-    """One row a sentence, with `datasets` and its Image feature."""
+    """Convert with `datasets` and its Image feature, one row per sentence."""
     import datasets
 
     out.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The runs whose metrics are kept in docs/evidence, and what is read of each."""
+"""Runs whose metrics are kept in ``data``, and the quantities that the page takes from them."""
 
 from __future__ import annotations
 
@@ -9,64 +9,74 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from evidence_variants import VARIANTS
+from evidence.variants import VARIANTS
 
-WINDOW = 10  # steps: "last" is the mean over them
+WINDOW = 10  # steps
 Pairing = tuple[str, int]
-"""Start and seed: runs that share both begin with the same weights, prompts and random numbers, and are compared."""
+"""Start and seed. Runs that share both have the same initial weights, prompts and random numbers, and are compared."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A kept run: its facts, and its metrics by step."""
+    """A kept run.
+
+    Args:
+        facts: description of the run and its validation scores.
+        steps: metrics by step.
+    """
 
     facts: dict
     steps: dict[int, dict]
 
     def series(self, metric: str) -> list[tuple[int, float]]:
+        """Steps that logged a metric, with its values."""
         return [(step, row[metric]) for step, row in self.steps.items() if metric in row]
 
     def accuracy(self) -> list[tuple[int, float]]:
-        """Of the task's one data source, by step; nothing where it was not logged yet."""
+        """Accuracy on the task's only data source, by step; empty for runs that did not log it yet."""
         names = (name for row in self.steps.values() for name in row if re.fullmatch(r"reward/[^/]+/accuracy", name))
         return self.series(next(names, ""))
 
     def final(self) -> list[float]:
-        """The quality of each validation answer after the last step."""
+        """Quality of each validation answer after the last step."""
         return self.facts["validation"][str(self.facts["steps"])]
 
     def last(self, metric: str) -> float:
+        """Mean of a metric over the last WINDOW steps."""
         return fmean(value for _, value in self.series(metric)[-WINDOW:])
 
     def mean(self, metric: str) -> float:
-        """Over all steps."""
+        """Mean of a metric over all steps."""
         return fmean(value for _, value in self.series(metric))
 
     def seconds(self, *stages: str) -> list[float]:
-        """What stages took together, by step, without the first, which waits for its workers to start."""
+        """Seconds that stages took together in each step but the first, which waits for the workers to start."""
         rows = [row for step, row in self.steps.items() if step > 1]
         return [sum(row.get(f"timing_s/{stage}", 0.0) for stage in stages) for row in rows]
 
     @property
     def reward(self) -> str:
-        """The metric of the mean reward, with SaEI of the responses to clean images."""
+        """Name of the metric of the mean reward; with SaEI, that of the responses to clean images."""
         return "saei/reward_clean" if self.series("saei/reward_clean") else "critic/score/mean"
 
     def sampled_with(self) -> float:
-        """Entropy of the distributions that the responses were drawn from, nats a token; of those on adversarial
-        images the mean of -log p, which the rollout engine reports: the policy is evaluated on their clean images."""
+        """Entropy of the distributions that the responses were drawn from, in nats per token.
+
+        For responses to adversarial images it is the mean of -log p that the rollout engine reports, because the policy
+        is evaluated on their clean images.
+        """
         if not self.series("saei/self_information_adversarial"):
             return self.last("actor/entropy")
         return (self.last("saei/entropy_clean") + self.last("saei/self_information_adversarial")) / 2
 
 
 def read_runs(folder: Path) -> dict[tuple[str, str], dict[Pairing, Run]]:
-    """(task, variant) to its runs by start and seed, in the order of VARIANTS."""
-    found: dict[tuple[str, str], dict[Pairing, Run]] = {(v.task, v.name): {} for v in VARIANTS}
+    """Read the kept runs: (task, variant) -> its runs by start and seed, in the order of VARIANTS."""
+    runs_by_variant: dict[tuple[str, str], dict[Pairing, Run]] = {(v.task, v.name): {} for v in VARIANTS}
     for path in sorted(folder.glob("*.json")):
         facts = json.loads(path.read_text())
         lines = lzma.decompress(path.with_suffix(".metrics.jsonl.xz").read_bytes()).decode().splitlines()
         rows = map(json.loads, lines)
-        runs = found.setdefault((facts["task"], facts["name"]), {})
+        runs = runs_by_variant.setdefault((facts["task"], facts["name"]), {})
         runs[facts["start"], facts["seed"]] = Run(facts, {row["step"]: row["data"] for row in rows})
-    return found
+    return runs_by_variant

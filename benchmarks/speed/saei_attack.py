@@ -1,11 +1,11 @@
-"""SaEI's attack on the demo's trained model: which step raises the entropy, and what does it cost?
+"""SaEI's attack on the demo's trained model: entropy gained, time and memory.
 
-    python benchmarks/saei_attack.py [--task grounding] [--prompts 32] [--rounds 5]
+    PYTHONPATH=benchmarks:tests/support python -m speed.saei_attack [--task grounding] [--prompts 32] [--rounds 5]
 
-In this process, without verl's workers: 6 responses to each prompt are sampled, the engine attacks the prompts' images.
-Prints three Markdown tables: the entropy of the tokens that are raised before and after, by band, direction and size of
-the step; the seconds of the attack against verl's own log-prob forward over the same responses, in interleaved rounds;
-and what autograd keeps for a backward.
+Runs in this process, without verl's workers: 6 responses are sampled for each prompt, and the engine attacks the
+prompts' images. Prints three Markdown tables: the entropy of the selected tokens before and after the attack, by band,
+direction and step size; the seconds of the attack and of verl's own log-prob forward over the same responses, in
+interleaved rounds; and the memory that autograd keeps for the backward.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any
 os.environ["VERL_PLATFORM"] = "cpu"  # before verl is imported
 
 import torch
+from bare_engine import bare_engine, sampled_rows, worker_batch
 from tensordict import TensorDict
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 from verl.utils import tensordict_utils as tu
 from verl.utils.model import extract_multi_modal_inputs
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
-from verl_plugins.components.bare_engine import bare_engine, sampled_rows, worker_batch
 from verl_plugins.components.requests import REQUEST
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS
@@ -67,11 +67,15 @@ def main() -> None:
 
 
 def attack(engine: Any, data: TensorDict, **settings) -> torch.Tensor:
-    """Statistics (B, 3) of an attack: entropy before and after, change of the pixels."""
-    asked = data.clone(recurse=False)
-    tu.assign_non_tensor(asked, **{REQUEST: AttackRequest(SaEIConfig(**settings), seed=0, step=1)})
+    """Attack the images of B responses.
+
+    Returns:
+        (B, 3): entropy of the selected tokens before and after in nats, mean change of a pixel in levels.
+    """
+    request = data.clone(recurse=False)
+    tu.assign_non_tensor(request, **{REQUEST: AttackRequest(SaEIConfig(**settings), seed=0, step=1)})
     with torch.no_grad():
-        return engine.forward_backward_batch(asked, None, forward_only=True)["model_output"][STATISTICS]
+        return engine.forward_backward_batch(request, None, forward_only=True)["model_output"][STATISTICS]
 
 
 def entropy_table(engine: Any, data: TensorDict) -> str:
@@ -93,10 +97,10 @@ def entropy_table(engine: Any, data: TensorDict) -> str:
 
 def cost_table(engine: Any, data: TensorDict, rounds: int) -> str:
     def log_probs() -> None:
-        asked = data.clone(recurse=False)
-        tu.assign_non_tensor(asked, calculate_entropy=True)
+        request = data.clone(recurse=False)
+        tu.assign_non_tensor(request, calculate_entropy=True)
         with torch.no_grad():
-            for micro_batch in adversarial._micro_batches(engine, asked)[0]:
+            for micro_batch in adversarial._micro_batches(engine, request)[0]:
                 FSDPEngineWithLMHead.forward_step(engine, micro_batch, None, forward_only=True)
 
     versions: dict[str, Callable[[], Any]] = {
@@ -112,13 +116,13 @@ def cost_table(engine: Any, data: TensorDict, rounds: int) -> str:
             seconds[name].append(time.perf_counter() - start)
     base = median(seconds["verl's log-prob forward"][1:])
     lines = [f"| {len(data)} responses | seconds (median) | to the log-prob forward |", "|---|---|---|"]
-    for name, found in seconds.items():
-        lines.append(f"| {name} | {median(found[1:]):.3f} | {median(found[1:]) / base:.2f} |")
+    for name, times in seconds.items():
+        lines.append(f"| {name} | {median(times[1:]):.3f} | {median(times[1:]) / base:.2f} |")
     return "\n".join(lines)
 
 
 def memory_table(engine: Any, data: TensorDict) -> str:
-    """Bytes of the distinct tensors that autograd saves in one forward, parameters left out."""
+    """Table of the bytes of the distinct tensors that autograd saves in one forward, without parameters."""
     parameters = {parameter.untyped_storage().data_ptr() for parameter in engine.module.parameters()}
     micro_batch = adversarial._micro_batches(engine, data.clone(recurse=False))[0][0]
     model_inputs, _ = engine.prepare_model_inputs(micro_batch=micro_batch)
@@ -131,7 +135,7 @@ def memory_table(engine: Any, data: TensorDict) -> str:
             storage = tensor.untyped_storage()
             if storage.data_ptr() not in parameters:
                 sizes[storage.data_ptr()] = storage.nbytes()
-            kept.append(tensor)  # else a freed address is used again and counts once
+            kept.append(tensor)  # otherwise a freed address would be reused and count once
             return tensor
 
         kept: list[torch.Tensor] = []

@@ -1,12 +1,13 @@
-"""Every method against GRPO at equal budget: trains what is missing, keeps the metrics, writes docs/evidence.md.
+"""Every method against GRPO at equal budget: train what is missing, keep the metrics, write docs/evidence.md.
 
-    python benchmarks/evidence.py [--only TEXT ...] [--seeds 1 2] [--steps 30] [--out DIR]    train, then write
-    python benchmarks/evidence.py --tables                                                      write
+    PYTHONPATH=benchmarks python -m evidence [--only TEXT ...] [--seeds 1 2] [--steps 30] [--out DIR]    train and write
+    PYTHONPATH=benchmarks python -m evidence --tables                                                    write
 
-Runs of the demo (real verl, FSDP2, vLLM on the CPU, four to nine minutes each on two cores), 8 prompts x 8 responses a
-step, one after the other. Runs of one seed see the same prompts and draw the same random numbers for each response. A
-run whose metrics are kept in docs/evidence is not made again, so this can be stopped and started. The demo's warm-up
-may end in other weights on another machine: runs from them are kept beside, and compared among themselves.
+Trains the demo (real verl, FSDP2, vLLM on the CPU) with 8 prompts x 8 responses per step, one run after the other, four
+to nine minutes each on two cores. Runs with one seed see the same prompts and draw the same random numbers for each
+response. A run whose metrics are kept in ``data`` is not repeated, so the command can be stopped and started again. On
+another machine the demo's warm-up may end in different weights: runs from them are kept too, and compared only with
+each other.
 """
 
 from __future__ import annotations
@@ -22,49 +23,58 @@ import sys
 import time
 from pathlib import Path
 
-from evidence_page import write_page
-from evidence_variants import VARIANTS, Variant
-from runs import train
+from demo_runs import train
 
+from evidence.page import write_page
+from evidence.variants import VARIANTS, Variant
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.report.metrics import read_json_lines
 
-ROOT = Path(__file__).parents[1]
-KEPT = ROOT / "docs" / "evidence"
+ROOT = Path(__file__).parents[2]
+DATA = Path(__file__).parent / "data"
+PAGE = ROOT / "docs" / "evidence.md"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", default=[""], metavar="TEXT", help="of `part/key`, as methods/reasoning")
-    parser.add_argument("--seeds", type=int, nargs="+", help="default: 1 to 3, and to 5 where a paper's claim is")
+    parser = argparse.ArgumentParser(prog="evidence", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--only", nargs="*", default=[""], metavar="TEXT", help="a part of `part/key`, such as methods/reasoning"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", help="default: 1 to 3, and 1 to 5 where a paper makes a claim")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--out", type=Path, default=Path("outputs/evidence"), help="run directories")
     parser.add_argument("--cache", type=Path, default=Path(".cache/demo"), help="model and data of the demo")
     parser.add_argument("--tables", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     cache = arguments.cache.resolve()
-    wanted = [v for v in VARIANTS if any(text in f"{v.part}/{v.key}" for text in arguments.only)]
-    if not wanted:
+    variants = [v for v in VARIANTS if any(text in f"{v.part}/{v.key}" for text in arguments.only)]
+    if not variants:
         known = ", ".join(f"{v.part}/{v.key}" for v in VARIANTS)
         parser.error(f"--only: got {' '.join(arguments.only)}, expected a part of one of {known}")
-    runs = sorted((seed, number) for number, v in enumerate(wanted) for seed in arguments.seeds or v.seeds)
+    runs = sorted((seed, number) for number, v in enumerate(variants) for seed in arguments.seeds or v.seeds)
     for seed, number in [] if arguments.tables else runs:
-        variant = wanted[number]
+        variant = variants[number]
         start = start_of(ensure_demo_assets(cache, TASKS[variant.task])[0])
-        kept = KEPT / f"{variant.key}_seed{seed}_{start}.json"
+        kept = DATA / f"{variant.key}_seed{seed}_{start}.json"
         if not kept.is_file():
             run_dir = arguments.out.resolve() / kept.stem
             print(f"{variant.task}: {variant.name}, seed {seed}", file=sys.stderr, flush=True)
             train(run_dir, cache, variant.task, variant.method, seed, arguments.steps, variant.overrides)
             keep(run_dir, kept, variant, start, seed, arguments.steps)
             shutil.rmtree(run_dir)
-            write_page(KEPT, ROOT / "docs" / "evidence.md")
-    write_page(KEPT, ROOT / "docs" / "evidence.md")
+            write_page(DATA, PAGE)
+    write_page(DATA, PAGE)
 
 
 def keep(run_dir: Path, kept: Path, variant: Variant, start: str, seed: int, steps: int) -> None:
-    """A run's metrics, compressed, and beside them what it was and how its validation answers scored."""
+    """Keep a run's compressed metrics, and a JSON file that describes the run and holds its validation scores.
+
+    Args:
+        run_dir: folder of the run.
+        kept: the JSON file to write; the metrics get its name with another suffix.
+        start: the weights that the run began with (``start_of``).
+    """
     kept.parent.mkdir(parents=True, exist_ok=True)
     facts = {
         "name": variant.name,
@@ -80,21 +90,21 @@ def keep(run_dir: Path, kept: Path, variant: Variant, start: str, seed: int, ste
         "validation": {path.stem: scores(path) for path in sorted((run_dir / "validation").glob("*.jsonl"))},
     }
     kept.with_suffix(".metrics.jsonl.xz").write_bytes(lzma.compress((run_dir / "attempts" / "000.jsonl").read_bytes()))
-    kept.write_text(json.dumps(facts) + "\n")  # last: with it, the run counts as kept
+    kept.write_text(json.dumps(facts) + "\n")  # written last: a run with this file counts as kept
 
 
 def start_of(model: Path) -> str:
-    """The weights that a run begins with, in eight hexadecimal digits."""
+    """Hash of the weights that a run begins with: the first eight digits of their SHA-256."""
     return hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()[:8]
 
 
 def scores(dump: Path) -> list[float]:
-    """The quality of each validation answer: IoU, or 1.0 for a right word."""
+    """Quality of each validation answer: IoU, or 1.0 for a correct word."""
     return [row["iou"] if "iou" in row else row["accuracy"] for row in read_json_lines(dump)[0]]
 
 
 def commit() -> str:
-    """Of the code that ran; "+" where it was changed."""
+    """Commit of the code that runs, with "+" if it has changes."""
     head = _git("rev-parse", "--short", "HEAD")
     return head + ("+" if _git("status", "--porcelain", "--", "verl_plugins", "data_prep", "reward_fns") else "")
 
@@ -104,7 +114,7 @@ def _git(*arguments: str) -> str:
 
 
 def hardware() -> str:
-    """The processor's name and number of cores."""
+    """Name of the processor and number of cores."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

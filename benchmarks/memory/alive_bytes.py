@@ -1,4 +1,4 @@
-"""How much memory a computation holds at once, counted where its tensors are made: nothing need be allocated for it."""
+"""Memory that a computation holds at once, counted when tensors are created: nothing needs to be allocated."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from torch.utils._pytree import tree_leaves
 
 
 class AliveBytes(TorchDispatchMode):
-    """While active, counts the bytes of all storages that operations return, for as long as each lives.
+    """Counts, while active, the bytes of all storages that operations return, each for as long as it lives.
 
-    Tensors on the meta device count as if they held their numbers.
+    Tensors on the meta device count as if they held numbers.
 
     Attributes:
         now: bytes alive.
-        peak: the most that ``now`` has been.
+        peak: largest value of ``now`` so far.
     """
 
     def __init__(self):
         super().__init__()
         self.now = self.peak = 0
-        self.counted: dict[int, Any] = {}  # storages alive, by their address: a finalizer, or None for what is left out
+        self.counted: dict[int, Any] = {}  # address of a live storage -> its finalizer, or None if left out
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         returned = func(*args, **(kwargs or {}))

@@ -1,11 +1,11 @@
-"""A long run: does any process grow, and is anything left behind?
+"""Watch a long run: does the memory of any process grow, and is anything left behind?
 
-    python benchmarks/soak.py [--out DIR] [--method [ecvgpo,vepo]] [--steps 200]
+    PYTHONPATH=benchmarks python -m robustness.soak [--out DIR] [--method [ecvgpo,vepo]] [--steps 200]
 
-Trains the demo's task, and every few seconds looks at the memory of each process of the run (USS: what would be free if
-it ended). Prints a Markdown table of the processes, by what they are: the median over the steps from a tenth to a fifth
-of the run, and over the last tenth. Then what the run left in /dev/shm, in the folder of temporary files and of
-listening sockets.
+Trains the demo's task and reads the memory of each of the run's processes every few seconds (USS: what would be freed
+if it ended). Prints a Markdown table of the processes, by title, with the medians over the steps from a tenth to a
+fifth of the run, and over its last tenth. Then prints what the run left in /dev/shm and in the folder of temporary
+files, and which sockets still listen.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 import psutil
-from runs import attempt, metrics_of, refuse_used
+from demo_runs import attempt, metrics_of, refuse_used
 
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS
@@ -30,8 +30,8 @@ PERIOD_S = 5.0
 SHORT = 30  # characters of a process's title
 
 
-class Scale:
-    """Called while a run trains: notes the memory of its processes at the step they are at."""
+class MemoryLog:
+    """Records the memory of a run's processes and the step they are at. Called while the run trains."""
 
     def __init__(self, run_dir: Path):
         self.run_dir = run_dir
@@ -52,12 +52,12 @@ class Scale:
                 continue
 
     def table(self, steps: int) -> str:
-        """MiB by process, early and late; processes that lived through both."""
+        """Table of MiB by process, early and late in the run, for processes that lived in both."""
         by_pid: dict[int, list[tuple[int, float]]] = defaultdict(list)
         titles = {}
         for (pid, title), values in self.seen.items():
             by_pid[pid] += values
-            titles[pid] = title  # Ray's processes get theirs when they get their actor
+            titles[pid] = title  # the last one: Ray renames a process when it gets its actor
         lines = ["| process | early, MiB | late, MiB | grew by |", "|---|---|---|---|"]
         for pid, values in sorted(by_pid.items()):
             early = [mib for step, mib in values if steps / 10 <= step <= steps / 5]
@@ -69,7 +69,7 @@ class Scale:
 
 
 def leftovers() -> dict[str, set[str]]:
-    """What stands in the places where runs leave things."""
+    """Names of what exists in the places where runs leave things, by place."""
     sockets = {f"{c.laddr.ip}:{c.laddr.port}" for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
     folders = {
         str(place): {path.name for path in place.iterdir()} for place in map(Path, (tempfile.gettempdir(), "/dev/shm"))
@@ -87,14 +87,14 @@ def main() -> None:
     out, task = arguments.out.resolve(), TASKS["reasoning"]
     refuse_used(out)
     model, data = ensure_demo_assets(arguments.cache.resolve(), task)
-    before, scale = leftovers(), Scale(out)
+    before, memory = leftovers(), MemoryLog(out)
     command = training_command(model, data, out, task, arguments.method, arguments.steps)
-    failed = attempt(command, out, 0, scale)
-    if failed is not None:
-        sys.exit(f"the run failed: {failed}")
-    print(scale.table(arguments.steps), end="\n\n")
-    for place, found in leftovers().items():
-        left = sorted(found - before[place])
+    error = attempt(command, out, 0, memory)
+    if error is not None:
+        sys.exit(f"the run failed: {error}")
+    print(memory.table(arguments.steps), end="\n\n")
+    for place, after in leftovers().items():
+        left = sorted(after - before[place])
         print(f"- left in {place}: {', '.join(left) if left else 'nothing'}")
 
 

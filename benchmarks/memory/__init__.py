@@ -1,0 +1,1 @@
+"""The planner's memory formulas beside measured peaks."""
