@@ -95,14 +95,14 @@ def check_invertible(processor: Any, settings: Mapping[str, Any] | None = None) 
     name = type(processor).__name__
     if len(images) != 1:
         raise ValueError(
-            f"data.mm_processor_kwargs: got {dict(settings or {})}, with which {name} cuts a picture into "
+            f"data.mm_processor_kwargs: got {dict(settings or {})}, with which {name} cuts an image into "
             f"{len(images)} tiles, expected one (tiles overlap in the thumbnail and cannot be changed "
             "apart); set data.mm_processor_kwargs.crop_to_patches=false"
         )
     if not torch.equal(to_pixel_values(images, processor, settings), inputs["pixel_values"]):
         raise ValueError(
-            f"image processor: got other pixel_values from {name} for the picture they were turned "
-            "back into, expected the same; set data.mm_processor_kwargs"
+            f"data.mm_processor_kwargs: got other pixel_values from {name} for the image that they were "
+            "converted back to, expected the same; set data.mm_processor_kwargs"
         )
 
 
