@@ -49,7 +49,8 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(f"{got}\n{usage()}")
     else:
         module = argv[0].replace("+", "_plus").replace("-", "_")
-        import_module(f"data_prep.{module}").main(argv[1:])
+        room = {"shapes": "synthetic.", "shapes_reasoning": "synthetic.", "inspect": "look.", "check": "look."}
+        import_module(f"data_prep.{room.get(module, '')}{module}").main(argv[1:])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from data_prep.dataset import DataSet
+    from data_prep.raw_forms.raw_form import DataSet
 
 
 def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
@@ -21,12 +21,12 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
     args = parser_of(data_set).parse_args(argv)
     started = time.monotonic()
 
-    from data_prep.dataset import Source
-    from data_prep.files import Files
-    from data_prep.parts import Job
-    from data_prep.prompts import template_text
-    from data_prep.rows import RowKind
-    from data_prep.run import Options, run
+    from data_prep.convert.parts import Job
+    from data_prep.convert.run import Options, run
+    from data_prep.raw.files import Files
+    from data_prep.raw_forms.raw_form import Source
+    from data_prep.row.make_row import RowKind
+    from data_prep.row.prompts import template_text
 
     for path in (args.source, *args.image_root):
         if not path.exists():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from data_prep.command import convert_command
-from data_prep.dataset import DataSet
-from data_prep.forms.geometry3k_hub import HUB
-from data_prep.forms.intergps import INTERGPS
+from data_prep.raw_forms.geometry3k_hub import HUB
+from data_prep.raw_forms.geometry3k_intergps import INTERGPS
+from data_prep.raw_forms.raw_form import DataSet
 
 _PUBLISHED = {"train": 2_101, "val": 300, "test": 601}
 

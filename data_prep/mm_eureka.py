@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from data_prep.command import convert_command
-from data_prep.dataset import DataSet
-from data_prep.forms.mm_eureka import QWEN, V1
+from data_prep.raw_forms.mm_eureka import QWEN, V1
+from data_prep.raw_forms.raw_form import DataSet
 
 DATA_SET = DataSet(
     "mm-eureka",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from data_prep.command import convert_command
-from data_prep.dataset import DataSet
-from data_prep.forms.question_parquet import question_format
+from data_prep.raw_forms.question_parquet import question_format
+from data_prep.raw_forms.raw_form import DataSet
 
 DATA_SET = DataSet(
     "mmk12",

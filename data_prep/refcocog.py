@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from data_prep.command import convert_command
-from data_prep.dataset import DataSet
-from data_prep.forms.refcoco_hub import HUB_IDS, HUB_IMAGES
-from data_prep.forms.refer import refer_format
-from data_prep.forms.vlm_r1 import vlm_r1_format
+from data_prep.raw_forms.raw_form import DataSet
+from data_prep.raw_forms.refcoco_hub import HUB_IDS, HUB_IMAGES
+from data_prep.raw_forms.refer import refer_format
+from data_prep.raw_forms.vlm_r1 import vlm_r1_format
 
 DATA_SET = DataSet(
     "refcocog",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from data_prep.command import convert_command
-from data_prep.dataset import DataSet
-from data_prep.forms.refer import refer_format
+from data_prep.raw_forms.raw_form import DataSet
+from data_prep.raw_forms.refer import refer_format
 
 DATA_SET = DataSet(
     "refgta",

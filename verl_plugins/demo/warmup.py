@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from data_prep.schema import Row
-from data_prep.shapes import CELL, CELLS, COLOURS, KINDS, Shape, make_row, make_scene
+from data_prep.row.schema import Row
+from data_prep.synthetic.shapes import CELL, CELLS, COLOURS, KINDS, Shape, make_row, make_scene
 from verl_plugins.demo.tasks import Task
 
 IGNORE = -100

@@ -33,7 +33,7 @@ from data_fixtures import (
 )
 
 from data_prep.__main__ import main
-from data_prep.images import decode
+from data_prep.row.images import decode
 
 ASK = "Please provide the bounding box coordinate of the region this sentence describes: "
 R1 = (

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_prep.images import MIN_SIDE, Picture, decode
-from data_prep.sample import Reject
+from data_prep.row.images import MIN_SIDE, Picture, decode
+from data_prep.types import Reject
 
 
 def pixels(data: bytes) -> Image.Image:

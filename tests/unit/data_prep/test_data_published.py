@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.dataset import Source
-from data_prep.files import Files
-from data_prep.run import collect
+from data_prep.convert.run import collect
+from data_prep.raw.files import Files
+from data_prep.raw_forms.raw_form import Source
 
 NAMES = ("refcoco", "refcoco_plus", "refcocog", "lisa_grounding", "geometry3k", "mm_eureka", "mmk12")
 

@@ -15,8 +15,8 @@ from data_fixtures import HEIGHT, WIDTH, diagram, encoded
 from data_sources import GROUNDING, MATHS
 
 from data_prep.__main__ import COMMANDS, main
-from data_prep.schema import row_schema
-from data_prep.shapes import main as shapes
+from data_prep.row.schema import row_schema
+from data_prep.synthetic.shapes import main as shapes
 
 ROOT = Path(__file__).parents[3]
 BUILDERS = {**GROUNDING, **MATHS}
@@ -141,9 +141,9 @@ def test_inspect_of_texts_by_path(tmp_path, capsys):
 
 
 def test_the_sample_is_spread_over_the_file(tmp_path):
-    from data_prep.parquet_groups import write_parquet
-    from data_prep.reading import sampled_rows
-    from data_prep.shapes import unique_rows
+    from data_prep.convert.parquet_groups import write_parquet
+    from data_prep.look.reading import sampled_rows
+    from data_prep.synthetic.shapes import unique_rows
 
     write_parquet(unique_rows(300, "val", 0), tmp_path / "rows.parquet")
     ids = [row["extra_info"]["id"] for row in pq.read_table(tmp_path / "rows.parquet").to_pylist()]
@@ -190,7 +190,7 @@ def test_the_list_of_commands_comes_at_once():
 
 
 def test_reasons_are_told_in_the_table_for_every_reject():
-    from data_prep.sample import REASONS, Reject, RejectedRow
+    from data_prep.types import REASONS, Reject, RejectedRow
 
     assert json.loads(RejectedRow("train", "x", Reject("text_only")).line())["reason"] in REASONS
     with pytest.raises(AssertionError):

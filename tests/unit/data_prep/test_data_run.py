@@ -28,12 +28,12 @@ from data_fixtures import (
     zipped,
 )
 
-from data_prep import plan
 from data_prep.__main__ import main
-from data_prep.files import Files
-from data_prep.pickles import load_plain
-from data_prep.sample import RawRow, Reject
-from data_prep.schema import ROWS_PER_GROUP, row_schema
+from data_prep.convert import plan
+from data_prep.raw.files import Files
+from data_prep.raw.pickles import load_plain
+from data_prep.row.schema import ROWS_PER_GROUP, row_schema
+from data_prep.types import RawRow, Reject
 
 ROOT = Path(__file__).parents[3]
 
@@ -124,9 +124,9 @@ def test_rows_of_one_image_stand_together_and_its_bytes_stand_once_in_a_row_grou
 
 
 def test_images_of_one_row_group_end_it_early_when_they_are_large(source, tmp_path, monkeypatch):
-    import data_prep.parquet_groups
+    import data_prep.convert.parquet_groups
 
-    monkeypatch.setattr(data_prep.parquet_groups, "GROUP_BYTES", 1_000_000)
+    monkeypatch.setattr(data_prep.convert.parquet_groups, "GROUP_BYTES", 1_000_000)
     main(command(source, tmp_path))
     metadata = pq.read_metadata(tmp_path / "train.parquet")
     rows = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
@@ -134,11 +134,11 @@ def test_images_of_one_row_group_end_it_early_when_they_are_large(source, tmp_pa
 
 
 def test_a_run_stopped_between_parts_goes_on_and_ends_with_the_same_bytes(source, tmp_path, monkeypatch):
-    import data_prep.run
+    import data_prep.convert.run
 
     monkeypatch.setattr(plan, "PART_ROWS", 50)
     main(command(source, tmp_path / "whole"))
-    made, write_part = [], data_prep.run.write_part
+    made, write_part = [], data_prep.convert.run.write_part
 
     def stop_after_three(job, part):
         if len(made) == 3:
@@ -146,22 +146,24 @@ def test_a_run_stopped_between_parts_goes_on_and_ends_with_the_same_bytes(source
         made.append(part.key)
         return write_part(job, part)
 
-    monkeypatch.setattr(data_prep.run, "write_part", stop_after_three)
+    monkeypatch.setattr(data_prep.convert.run, "write_part", stop_after_three)
     with pytest.raises(KeyboardInterrupt):
         main(command(source, tmp_path / "out"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".parts"]
     again = []
-    monkeypatch.setattr(data_prep.run, "write_part", lambda job, part: again.append(part.key) or write_part(job, part))
+    monkeypatch.setattr(
+        data_prep.convert.run, "write_part", lambda job, part: again.append(part.key) or write_part(job, part)
+    )
     main(command(source, tmp_path / "out"))
     assert again and not set(again) & set(made)  # finished parts are kept
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
 def test_kept_parts_are_not_taken_for_those_of_other_options(source, tmp_path, monkeypatch):
-    import data_prep.run
+    import data_prep.convert.run
 
     monkeypatch.setattr(plan, "PART_ROWS", 50)
-    monkeypatch.setattr(data_prep.run, "_join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(data_prep.convert.run, "_join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         main(command(source, tmp_path / "out"))
     monkeypatch.undo()
@@ -183,7 +185,7 @@ def test_a_finished_run_is_not_done_again_but_a_damaged_one_is(source, tmp_path,
 
 @pytest.mark.parametrize("seed", range(20))
 def test_killed_at_a_random_moment_and_started_again(source, tmp_path, seed, monkeypatch):
-    code = "from data_prep import plan; plan.PART_ROWS = 20\nfrom data_prep.__main__ import main; main()"
+    code = "from data_prep.convert import plan; plan.PART_ROWS = 20\nfrom data_prep.__main__ import main; main()"
     argv = [sys.executable, "-c", code, *command(source, tmp_path / "out")]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, **quiet)
@@ -292,26 +294,26 @@ def test_an_unreadable_folder_is_named(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_ends_with_one_message_and_no_file_that_looks_whole(source, tmp_path, monkeypatch):
-    import data_prep.parquet_groups
+    import data_prep.convert.parquet_groups
 
     def full(self, row):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(data_prep.parquet_groups.RowGroups, "add", full)
+    monkeypatch.setattr(data_prep.convert.parquet_groups.RowGroups, "add", full)
     with pytest.raises(SystemExit, match="No space left on device; make room or choose another --out"):
         main(command(source, tmp_path / "out"))
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
 def test_an_error_that_no_rule_foresaw_costs_one_row(source, tmp_path, monkeypatch):
-    import data_prep.parts
+    import data_prep.convert.parts
 
-    make_row = data_prep.parts.make_row
+    make_row = data_prep.convert.parts.make_row
 
     def stumble(sample, *arguments):
         return 1 / 0 if sample.answer == "a 0" else make_row(sample, *arguments)
 
-    monkeypatch.setattr(data_prep.parts, "make_row", stumble)
+    monkeypatch.setattr(data_prep.convert.parts, "make_row", stumble)
     main(command(source, tmp_path))
     rejects = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     (other,) = [reject for reject in rejects if reject["reason"] != "image_missing"]
@@ -328,14 +330,14 @@ def test_blocks_and_groups_stay_together_in_any_order():
 
 
 def test_a_parquet_source_is_read_block_by_block(tmp_path, monkeypatch):
-    from data_prep import raw_parquet
+    from data_prep.raw import parquet_files
 
     image = {"bytes": encoded(), "path": None}
     rows = [mmk12_row(f"k{n}", f"{n}?", "1", image) for n in range(12)]
     write_table(tmp_path / "raw" / "train.parquet", rows, MMK12_SCHEMA, row_group_size=4)
-    raw_parquet._column.cache_clear()
+    parquet_files._column.cache_clear()
     main(["mmk12", "--source", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--processes", "1"])
-    assert raw_parquet._column.cache_info().misses == 3
+    assert parquet_files._column.cache_info().misses == 3
     assert len(rows_of(tmp_path / "out")) == 12
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.boxes import EDGE_TOLERANCE, box_json, fit_to_image, parse_box, xyxy_from_xywh
-from data_prep.prompts import fill, template_text
-from data_prep.sample import Reject
-from data_prep.texts import checkable_answer, choice_text, place_tags, text_of, without_tags
+from data_prep.row.boxes import EDGE_TOLERANCE, box_json, fit_to_image, parse_box, xyxy_from_xywh
+from data_prep.row.prompts import fill, template_text
+from data_prep.row.texts import checkable_answer, choice_text, place_tags, text_of, without_tags
+from data_prep.types import Reject
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageChops
 
-from data_prep.parquet_groups import write_parquet
-from data_prep.schema import ROWS_PER_GROUP, row_schema
-from data_prep.shapes import COLOURS, SIDE, Shape, describe, main, make_row, make_scene, paint, unique_rows
+from data_prep.convert.parquet_groups import write_parquet
+from data_prep.row.schema import ROWS_PER_GROUP, row_schema
+from data_prep.synthetic.shapes import COLOURS, SIDE, Shape, describe, main, make_row, make_scene, paint, unique_rows
 
 SPLITS = ("warmup", "train", "val")
 

@@ -6,9 +6,9 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from data_prep.schema import row_schema
-from data_prep.shapes import COLOURS, KINDS, make_scene
-from data_prep.shapes_reasoning import ANSWERS, NUMBERS, make_question, make_row
+from data_prep.row.schema import row_schema
+from data_prep.synthetic.shapes import COLOURS, KINDS, make_scene
+from data_prep.synthetic.shapes_reasoning import ANSWERS, NUMBERS, make_question, make_row
 from reward_fns.boxed import compute_score
 
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
-from data_prep.shapes import CELLS, SIDE, Shape, make_row
+from data_prep.synthetic.shapes import CELLS, SIDE, Shape, make_row
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
 from verl_plugins.demo.warmup import IGNORE, WarmUp, cell_labels, evaluate, render, warm_up

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from evaluation_run import evaluate, job, png
 
-from data_prep.images import Picture
+from data_prep.row.images import Picture
 from verl_plugins.evaluate.benchmarks import (
     BENCHMARKS,
     hallusion_bench,

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from data_prep.images import Picture, decode
-from data_prep.prompts import fill, template_text
-from data_prep.sample import Reject as Unusable
-from data_prep.schema import Row
-from data_prep.texts import without_tags
+from data_prep.row.images import Picture, decode
+from data_prep.row.prompts import fill, template_text
+from data_prep.row.schema import Row
+from data_prep.row.texts import without_tags
+from data_prep.types import Reject as Unusable
 from reward_fns import math
 from verl_plugins.evaluate.format import Reject
 

@@ -1,0 +1,54 @@
+"""From finished parts to one shard."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_prep.convert.parquet_groups import RowGroups, schema_of
+from data_prep.convert.parts import REJECTS
+from data_prep.convert.summary import SplitReport
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def join(parts: list[Path], temporary: Path, shard: Path, images: str, counts: SplitReport) -> list[str]:
+    """Write the row groups of `parts` to `shard`, and add what they hold to `counts`.
+
+    The file grows as `temporary` and is moved to its place when complete.
+
+    Returns:
+        The lines of rejects.jsonl that the parts kept.
+    """
+    import pyarrow.parquet as pq
+
+    lines: list[str] = []
+
+    def tables() -> Iterator[pa.Table]:
+        for part in parts:
+            with pq.ParquetFile(part) as opened:
+                lines.extend(json.loads(opened.metadata.metadata[REJECTS]))
+                for number in range(opened.num_row_groups):
+                    table = opened.read_row_group(number)
+                    _count(table, counts)
+                    yield table
+
+    with RowGroups(temporary, schema_of(images)) as groups:
+        groups.add_groups(tables())
+    os.replace(temporary, shard)
+    counts.files[shard.name] = shard.stat().st_size
+    return lines
+
+
+def _count(table: pa.Table, counts: SplitReport) -> None:
+    import pyarrow.compute as pc
+
+    counts.written += len(table)
+    hashes = table.column("extra_info").combine_chunks().field("image_sha256").to_pylist()
+    images = table.column("images").combine_chunks()
+    sizes = pc.call_function("binary_length", [images.flatten().field("bytes")]).to_pylist()
+    counts.images.update(zip(" ".join(hashes).split(), sizes, strict=True))

@@ -1,0 +1,39 @@
+"""Pickles of plain data, from Python 2 too, read without running anything that they ask for."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+from data_prep.raw.json_files import decoded
+
+
+class _PlainDataOnly(pickle.Unpickler):
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}; only lists, dicts, texts and numbers")
+
+
+def load_plain(path: Path) -> Any:
+    """Lists, dicts, texts and numbers of a pickle of any protocol; byte strings, Python 2's texts, become text.
+
+    Raises:
+        SystemExit: it is no pickle, or asks for a class or function.
+    """
+    try:
+        with path.open("rb") as file:
+            return _with_texts(_PlainDataOnly(file, encoding="bytes").load())
+    except OSError:
+        raise
+    except Exception as error:  # a broken pickle makes the unpickler stumble in any way
+        raise SystemExit(f"{path}: expected a pickle of plain data: {type(error).__name__}: {error}") from None
+
+
+def _with_texts(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return decoded(value)
+    if isinstance(value, dict):
+        return {_with_texts(key): _with_texts(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_texts(item) for item in value]
+    return value
