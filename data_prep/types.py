@@ -1,4 +1,4 @@
-"""What stands between a raw data set and a row: the raw row, what a format reads from it, and why one is rejected."""
+"""Types that all of data_prep shares: the raw row, the sample that a raw form reads from it, and the rejection."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+Row = dict[str, Any]  # with the fields of `data_prep.row.schema.row_schema`
+
 Box = tuple[float, float, float, float]
 
-# Path of a plain file, (zip archive, member), or a place in a parquet file (see `data_prep.raw.parquet_files`), as JSON
-# values only.
+# Path of a plain file, or [zip archive, member], or a place in a parquet file (see `data_prep.raw.parquet_files`).
+# It consists of JSON values only.
 Location = Any
 
 REASONS = {
@@ -46,8 +48,13 @@ REASONS = {
 
 
 @dataclass(frozen=True)
-class Reject:
-    """Why a raw row becomes no row: a key of REASONS, and what was seen."""
+class Rejection:
+    """Why a raw row is not converted.
+
+    Args:
+        reason: a key of REASONS.
+        detail: the offending value.
+    """
 
     reason: str
     detail: str = ""
@@ -56,17 +63,17 @@ class Reject:
         assert self.reason in REASONS, self.reason
 
 
-@dataclass(frozen=True, slots=True)  # all raw rows of a data set are held at once
+@dataclass(frozen=True, slots=True)  # slots: all raw rows of a data set are in memory at once
 class RawRow:
-    """One raw row as it was found, image bytes excepted.
+    """One row of a raw data set, without the bytes of its images.
 
     Args:
-        split: name of the file it goes to.
-        source: where it was found, for the reject report: file, line or id.
-        data: the fields, as JSON text.
-        group: rows of one group show the same image, and are kept together.
-        block: rows of one block can be read together; "" for images that lie in files of their own.
-        identity: rows of one identity say the same; b"" where nothing tells.
+        split: name of its split.
+        source: file and line, or id, for rejects.jsonl.
+        data: its fields, as JSON text.
+        group: rows of one group show the same image and are written next to each other.
+        block: rows of one block are read together; "" for rows whose images are separate files.
+        identity: rows of one identity are duplicates; b"" if the row has no id to tell by.
     """
 
     split: str
@@ -79,31 +86,31 @@ class RawRow:
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A raw row that was rejected, with its source."""
+    """A rejected raw row: its split, its source as in RawRow, and the rejection."""
 
     split: str
     source: str
-    reject: Reject
+    rejection: Rejection
 
     def line(self) -> str:
-        """Its line of rejects.jsonl."""
-        fields = {"split": self.split, "source": self.source, "reason": self.reject.reason}
-        return json.dumps({**fields, "detail": self.reject.detail}) + "\n"
+        """Return its line of rejects.jsonl."""
+        fields = {"split": self.split, "source": self.source, "reason": self.rejection.reason}
+        return json.dumps({**fields, "detail": self.rejection.detail}) + "\n"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a format reads from a raw row.
+    """A question, its answer and its images, as a raw form reads them from a raw row.
 
     Args:
-        id: the data set's own.
+        id: the id that the data set gives.
         question: text; a maths question may have <image> tags.
-        answer: as the data set gives it.
-        gold: what the reward compares with: a box, xyxy in pixels, or the text of the answer.
-        images: where they are.
-        size: width and height of the image that the box was drawn on, in pixels, if the data set tells.
-        subject: what a question is about, if the data set tells.
-        choices: of a multiple choice, in the order of their letters, if the data set has them apart.
+        answer: the answer as the data set writes it.
+        gold: the answer that the reward compares with: a box (xyxy, pixels) or a text.
+        images: locations of the images.
+        size: width and height, in pixels, of the image that the box was drawn on; None if unknown.
+        subject: subject of the question; None if unknown.
+        choices: choices of a multiple-choice question, in the order of their letters; None if they are not listed.
     """
 
     id: str
@@ -119,12 +126,12 @@ class Sample:
 def raw_row(
     split: str, source: str, fields: dict[str, Any], group: str, block: str = "", same: tuple[str, ...] = ()
 ) -> RawRow:
-    """A raw row of these fields; what JSON cannot say (dates, bytes) becomes text.
+    """Build a raw row; values that JSON does not have (dates, bytes) become text.
 
     Args:
         split, source, group, block: as in RawRow.
-        fields: the raw row.
-        same: what makes another row a duplicate, the id first; none if the row has no id.
+        fields: the fields of the row.
+        same: the values that two duplicates have in common, the id first; empty if the row has no id.
     """
     identity = hashlib.blake2b("\0".join(same).encode("utf-8", "replace"), digest_size=16).digest()
     data = json.dumps(fields, default=str).encode()

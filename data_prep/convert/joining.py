@@ -1,13 +1,13 @@
-"""From finished parts to one shard."""
+"""Joins the finished parts of a run into one shard."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_prep.atomic import replacing
 from data_prep.convert.parquet_groups import RowGroups, schema_of
 from data_prep.convert.parts import REJECTS
 from data_prep.convert.summary import SplitReport
@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def join(parts: list[Path], temporary: Path, shard: Path, images: str, counts: SplitReport) -> list[str]:
-    """Write the row groups of `parts` to `shard`, and add what they hold to `counts`.
+def join(parts: list[Path], shard: Path, folder: Path, images: str, counts: SplitReport) -> list[str]:
+    """Write the row groups of `parts` to `shard`, whole or not at all, and add what they hold to `counts`.
 
-    The file grows as `temporary` and is moved to its place when complete.
+    Args:
+        parts: files that `data_prep.convert.parts.write_part` wrote.
+        shard: the file to write.
+        folder: for the temporary file; a run that is killed leaves it there.
+        images: "embed" or "path".
+        counts: changed in place.
 
     Returns:
         The lines of rejects.jsonl that the parts kept.
@@ -30,16 +35,15 @@ def join(parts: list[Path], temporary: Path, shard: Path, images: str, counts: S
 
     def tables() -> Iterator[pa.Table]:
         for part in parts:
-            with pq.ParquetFile(part) as opened:
-                lines.extend(json.loads(opened.metadata.metadata[REJECTS]))
-                for number in range(opened.num_row_groups):
-                    table = opened.read_row_group(number)
+            with pq.ParquetFile(part) as file:
+                lines.extend(json.loads(file.metadata.metadata[REJECTS]))
+                for number in range(file.num_row_groups):
+                    table = file.read_row_group(number)
                     _count(table, counts)
                     yield table
 
-    with RowGroups(temporary, schema_of(images)) as groups:
+    with replacing(shard, folder) as temporary, RowGroups(temporary, schema_of(images)) as groups:
         groups.add_groups(tables())
-    os.replace(temporary, shard)
     counts.files[shard.name] = shard.stat().st_size
     return lines
 

@@ -1,6 +1,6 @@
-"""The parts of a run on Ray Data: local, or on the cluster that RAY_ADDRESS names.
+"""Converts the parts of a run on Ray Data, on this machine or on the cluster that RAY_ADDRESS names.
 
-Every node needs this package, and the source and the output folder under the same paths.
+Every node needs this package, and must see the source and the output folder under the same paths.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from data_prep.convert.parts import write_part
 
 if TYPE_CHECKING:
-    from data_prep.convert.parts import Job
+    from data_prep.convert.parts import ConversionJob
     from data_prep.convert.plan import Part
 
 
-def write_parts(job: Job, parts: list[Part]) -> Iterator[int]:
-    """Write every part; yields the number of raw rows of each as it is done.
+def write_parts(job: ConversionJob, parts: list[Part]) -> Iterator[int]:
+    """Write every part; yield the number of raw rows of each when it is finished.
 
     Raises:
         SystemExit: Ray is not installed, or does not start.
@@ -41,7 +41,7 @@ def write_parts(job: Job, parts: list[Part]) -> Iterator[int]:
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.WARNING)
         items = [{"part": pickle.dumps(part)} for part in parts]
-        for done in ray.data.from_items(items, override_num_blocks=len(items)).map(write).iter_rows():
-            yield int(done["rows"])
+        for result in ray.data.from_items(items, override_num_blocks=len(items)).map(write).iter_rows():
+            yield int(result["rows"])
     finally:
         ray.shutdown()

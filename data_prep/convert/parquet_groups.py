@@ -1,4 +1,4 @@
-"""Row groups small in rows and in bytes, in which an image's bytes stand once, however many rows show it."""
+"""Writes parquet files in small row groups; within a group, the bytes of an image are stored only once."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from data_prep.row.schema import ROWS_PER_GROUP, Row, row_schema
+from data_prep.atomic import replacing
+from data_prep.row.schema import ROWS_PER_GROUP, row_schema
+from data_prep.types import Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-GROUP_BYTES = 64 << 20  # bytes of images; a group of large ones ends early, so that memory stays small
-_DICTIONARY_BYTES = 1 << 30  # never reached: a column falls back to plain pages, without sharing, beyond it
+GROUP_BYTES = 64 << 20  # bytes of images after which a group ends early, so that memory stays small
+_DICTIONARY_BYTES = 1 << 30  # never reached: beyond it, a column falls back to plain pages and repeats equal values
 
 
 class RowGroups:
-    """A parquet file written row group by row group; the file is complete when the context ends without an error."""
+    """A parquet file that is written row group by row group; use it in a `with`, whose end completes the file."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         import pyarrow.parquet as pq
@@ -32,11 +34,11 @@ class RowGroups:
         self._bytes = 0
 
     def add(self, row: Row) -> None:
-        """One more row.
+        """Add a row.
 
         Raises:
             pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: a value does not fit the schema.
-            ValueError: a row has a column, or an extra_info field, that the schema lacks.
+            ValueError: a column, or a field of extra_info, is not in the schema.
         """
         _refuse_unknown_fields(row)
         self._group.append(row)
@@ -45,12 +47,12 @@ class RowGroups:
             self._flush()
 
     def add_groups(self, tables: Iterable[pa.Table]) -> None:
-        """Row groups of other files, as they are."""
+        """Add each table, a row group of another file, as a row group."""
         for table in tables:
             self._writer.write_table(table, row_group_size=max(1, len(table)))
 
     def describe(self, metadata: dict[str, str]) -> None:
-        """Texts for the file's key-value metadata."""
+        """Add texts to the key-value metadata of the file."""
         self._writer.add_key_value_metadata(metadata)
 
     def _flush(self) -> None:
@@ -74,32 +76,26 @@ class RowGroups:
 
 
 def write_parquet(rows: Iterable[Row], path: str | os.PathLike[str]) -> int:
-    """Write `rows` to `path`; a reader never sees half a file.
+    """Write `rows` to `path`, whole or not at all.
 
-    The rows stream into a temporary file beside `path`, which is renamed at the end and removed on any failure.
+    The folder of `path` is made if it is missing. The rows are not held in memory, except those of one group.
 
     Returns:
         The number of rows written.
 
     Raises:
-        pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, ValueError: as `RowGroups.add`.
+        pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, ValueError: as in `RowGroups.add`.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     count = 0
-    try:
-        with RowGroups(temporary, row_schema()) as groups:
-            for row in rows:
-                groups.add(row)
-                count += 1
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, RowGroups(temporary, row_schema()) as groups:
+        for row in rows:
+            groups.add(row)
+            count += 1
     return count
 
 
 def _refuse_unknown_fields(row: Row) -> None:
-    """Arrow drops keys that a schema does not name, without a word; here that is an error."""
+    """Raise ValueError for keys that the schema does not name; Arrow would drop them silently."""
     unknown = (row.keys() - _fields()) | (row["extra_info"].keys() - _fields("extra_info"))
     if unknown:
         raise ValueError(f"row: got unknown fields {sorted(unknown)}, expected those of row_schema(); add them there")
@@ -107,7 +103,7 @@ def _refuse_unknown_fields(row: Row) -> None:
 
 @cache
 def _fields(column: str | None = None) -> frozenset[str]:
-    """The names of the columns, or of the fields of one."""
+    """Return the names of the columns, or of the fields of one column."""
     return frozenset(
         row_schema().names if column is None else (field.name for field in row_schema().field(column).type)
     )
@@ -115,10 +111,10 @@ def _fields(column: str | None = None) -> frozenset[str]:
 
 @cache
 def schema_of(images: str) -> pa.Schema:
-    """The schema of all rows; with images by "path", it also tells `datasets` that these are image files.
+    """Return the schema of a file with images "embed" or "path".
 
-    verl opens a struct's bytes itself, and fails where they are None; told that the column holds images, `datasets`
-    opens the files before verl sees the row.
+    With "path", metadata mark the column as images of the library `datasets`, which then opens the files before verl
+    sees the row. Without it, verl would open the bytes itself, and fail because they are None.
     """
     if images == "embed":
         return row_schema()
@@ -126,15 +122,15 @@ def schema_of(images: str) -> pa.Schema:
 
 
 def _features() -> dict[str, object]:
-    """The schema in the words of `datasets`."""
+    """Return the schema as feature types of the library `datasets`."""
     import pyarrow as pa
 
-    def words(kind: pa.DataType) -> object:
+    def feature(kind: pa.DataType) -> object:
         if pa.types.is_struct(kind):
-            return {field.name: words(field.type) for field in kind}
+            return {field.name: feature(field.type) for field in kind}
         if pa.types.is_list(kind):
-            return {"feature": words(kind.value_type), "_type": "List"}
+            return {"feature": feature(kind.value_type), "_type": "List"}
         return {"dtype": str(kind), "_type": "Value"}
 
     images = {"images": {"feature": {"_type": "Image"}, "_type": "List"}}
-    return {field.name: words(field.type) for field in row_schema()} | images
+    return {field.name: feature(field.type) for field in row_schema()} | images

@@ -1,13 +1,12 @@
-"""A whole run: list the raw rows, convert part by part in any order, then join the parts into shards.
+"""Runs a conversion: lists the raw rows, converts them part by part in any order, then joins the parts into shards.
 
-Parts are kept in OUT/.parts until the run is complete. A run that starts again lists and plans the same, finds the
-parts that are there, and ends with the same bytes as one that was never stopped.
+Parts are kept in OUT/.parts until the run is complete. A run that is started again makes the same list and the same
+plan, reuses the parts that are finished, and ends with the same bytes as a run that was never stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -16,26 +15,27 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+from data_prep.atomic import write_atomically
 from data_prep.convert.joining import join
-from data_prep.convert.parts import Job, write_part
+from data_prep.convert.parts import ConversionJob, write_part
 from data_prep.convert.plan import Part, divide, in_order
 from data_prep.convert.summary import REPORT, Report, SplitReport
-from data_prep.raw_forms.raw_form import Format, Source
-from data_prep.types import RawRow, Reject, RejectedRow
+from data_prep.raw_forms.raw_form import RawForm, Source
+from data_prep.types import RawRow, RejectedRow, Rejection
 
 _SPLIT = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What decides the division of a run, beside its `Job`.
+    """Options of a run that do not change how a single row is converted.
 
     Args:
-        seed: of the order of the rows and of the draw of `max_rows`.
-        max_rows: raw rows of each split, at most; None for all.
-        shards: files of each split.
-        processes: that convert at the same time.
-        ray: whether Ray Data runs the parts instead.
+        seed: seed of the row order and of the draw of `max_rows`.
+        max_rows: largest number of raw rows of each split; None for all.
+        shards: number of files of each split.
+        processes: number of processes that convert at the same time.
+        ray: whether Ray Data converts the parts instead.
     """
 
     seed: int
@@ -45,26 +45,31 @@ class Options:
     ray: bool
 
 
-def collect(form: Format, source: Source) -> tuple[dict[str, list[RawRow]], list[RejectedRow]]:
-    """The raw rows by split, and those rejected already: no split, no row, or the same again in its split."""
+def collect(form: RawForm, source: Source) -> tuple[dict[str, list[RawRow]], list[RejectedRow]]:
+    """List the raw rows of each split.
+
+    Returns:
+        The rows by split, and the rows that are already rejected: malformed ones, those without a valid split, and
+        duplicates within a split.
+    """
     splits: dict[str, list[RawRow]] = {}
     rejected: list[RejectedRow] = []
-    seen: dict[str, set[bytes]] = {}  # a split may hold rows of another: `data_prep check` tells of those
+    seen: dict[str, set[bytes]] = {}  # by split: a row of two splits is kept in both, and `data_prep check` reports it
     for row in form.list_rows(source):
         if isinstance(row, RejectedRow):
             rejected.append(row)
         elif not _SPLIT.fullmatch(row.split):
-            rejected.append(RejectedRow("", row.source, Reject("split_unknown", f"got {row.split[:40]!r}")))
+            rejected.append(RejectedRow("", row.source, Rejection("split_unknown", f"got {row.split[:40]!r}")))
         elif row.identity in seen.setdefault(row.split, set()):
-            rejected.append(RejectedRow(row.split, row.source, Reject("duplicate")))
+            rejected.append(RejectedRow(row.split, row.source, Rejection("duplicate")))
         else:
             splits.setdefault(row.split, []).append(row)
             seen[row.split] |= {row.identity} - {b""}
     return splits, rejected
 
 
-def run(form: Format, source: Source, job: Job, options: Options) -> Report:
-    """Convert a source; what stands in `job.out` afterwards is complete.
+def run(form: RawForm, source: Source, job: ConversionJob, options: Options) -> Report:
+    """Convert a source into the folder `job.out`; every file there is complete afterwards.
 
     Raises:
         SystemExit: the source has no rows, or a process was killed.
@@ -75,19 +80,19 @@ def run(form: Format, source: Source, job: Job, options: Options) -> Report:
         raise SystemExit(f"{source.path}: no rows in the form {form.name}; set --source, or --format")
     parts: list[Part] = []
     for split, rows in splits.items():
-        manner = f"{job.manner()} {options.shards}"
-        parts += divide(split, in_order(rows, options.seed, options.max_rows), options.shards, manner)
-    plan = _plan(parts, rejected)
-    done = Report.of_finished_run(job.out, plan)
-    if done is None:
+        settings = f"{job.settings_text()} {options.shards}"
+        parts += divide(split, in_order(rows, options.seed, options.max_rows), options.shards, settings)
+    plan = _plan_hash(parts, rejected)
+    report = Report.of_finished_run(job.out, plan)
+    if report is None:
         job.folder.mkdir(parents=True, exist_ok=True)
         _convert(job, parts, options)
-        done = _join(job, splits, parts, rejected, options.shards, plan)
+        report = _join(job, splits, parts, rejected, options.shards, plan)
     shutil.rmtree(job.folder, ignore_errors=True)
-    return done
+    return report
 
 
-def _plan(parts: list[Part], rejected: list[RejectedRow]) -> str:
+def _plan_hash(parts: list[Part], rejected: list[RejectedRow]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{part.split} {part.shard} {part.key}\n".encode())
@@ -96,7 +101,8 @@ def _plan(parts: list[Part], rejected: list[RejectedRow]) -> str:
     return digest.hexdigest()
 
 
-def _convert(job: Job, parts: list[Part], options: Options) -> None:
+def _convert(job: ConversionJob, parts: list[Part], options: Options) -> None:
+    """Convert the parts that have no file yet, with a progress bar."""
     from tqdm import tqdm
 
     missing = [part for part in parts if not job.file_of(part).exists()]
@@ -106,7 +112,8 @@ def _convert(job: Job, parts: list[Part], options: Options) -> None:
             bar.update(count)
 
 
-def _write_all(job: Job, parts: list[Part], options: Options) -> Iterator[int]:
+def _write_all(job: ConversionJob, parts: list[Part], options: Options) -> Iterator[int]:
+    """Write every part; yield the number of raw rows of each when it is finished."""
     if options.ray and parts:
         from data_prep.convert.on_ray import write_parts
 
@@ -117,7 +124,7 @@ def _write_all(job: Job, parts: list[Part], options: Options) -> Iterator[int]:
         yield from _in_processes(job, parts, options.processes)
 
 
-def _in_processes(job: Job, parts: list[Part], processes: int) -> Iterator[int]:
+def _in_processes(job: ConversionJob, parts: list[Part], processes: int) -> Iterator[int]:
     with ProcessPoolExecutor(min(processes, len(parts)), mp_context=get_context("spawn")) as pool:
         try:
             for future in as_completed([pool.submit(write_part, job, part) for part in parts]):
@@ -132,30 +139,25 @@ def _in_processes(job: Job, parts: list[Part], processes: int) -> Iterator[int]:
 
 
 def _join(
-    job: Job, splits: Iterable[str], parts: list[Part], rejected: list[RejectedRow], shards: int, plan: str
+    job: ConversionJob, splits: Iterable[str], parts: list[Part], rejected: list[RejectedRow], shards: int, plan: str
 ) -> Report:
+    """Write the shards of every split, rejects.jsonl and, last, report.json."""
     lines = [row.line() for row in rejected]
     reports = []
     for split in splits:
-        own = [part for part in parts if part.split == split]
-        read = sum(len(part.rows) for part in own) + sum(row.split == split for row in rejected)
+        split_parts = [part for part in parts if part.split == split]
+        read = sum(len(part.rows) for part in split_parts) + sum(row.split == split for row in rejected)
         counts = SplitReport(split, read)
         for shard in range(shards):
             name = f"{split}.parquet" if shards == 1 else f"{split}-{shard:05d}-of-{shards:05d}.parquet"
-            chosen = [job.file_of(part) for part in own if part.shard == shard]
-            lines += join(chosen, job.folder / f"{name}.{os.getpid()}.tmp", job.out / name, job.images, counts)
+            files = [job.file_of(part) for part in split_parts if part.shard == shard]
+            lines += join(files, job.out / name, job.folder, job.images, counts)
         if not counts.written:  # an empty file would look like a finished one
             for name in counts.files:
                 (job.out / name).unlink()
             counts.files.clear()
         reports.append(counts)
-    _write_text(job, "rejects.jsonl", "".join(lines))
+    write_atomically(job.out / "rejects.jsonl", "".join(lines), job.folder)
     report = Report.of_lines(plan, reports, lines)
-    _write_text(job, REPORT, report.to_json())
+    write_atomically(job.out / REPORT, report.to_json(), job.folder)
     return report
-
-
-def _write_text(job: Job, name: str, text: str) -> None:
-    temporary = job.folder / f"{name}.{os.getpid()}.tmp"
-    temporary.write_text(text)
-    os.replace(temporary, job.out / name)

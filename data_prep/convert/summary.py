@@ -1,4 +1,4 @@
-"""What a run tells at its end: one table, and the same as a file that lets the next run see that nothing is to do."""
+"""The report of a run: a table for the terminal, and report.json, which tells a later run that it has no work."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class SplitReport:
     """Counts of one split.
 
     Args:
-        split: its name.
-        read: raw rows, rejected ones included.
-        written: rows in its files.
-        images: bytes of each distinct image by hash; None by path.
-        files: bytes of each file by name.
+        split: name of the split.
+        read: number of raw rows, rejected ones included.
+        written: number of rows in its files.
+        images: size in bytes of each distinct image by hash; None for images by path.
+        files: size in bytes of each file by name.
     """
 
     split: str
@@ -33,7 +33,7 @@ class SplitReport:
     files: dict[str, int] = field(default_factory=dict)
 
     def counts(self) -> dict[str, object]:
-        """Numbers and names only."""
+        """Return the counts for report.json."""
         image_bytes = sum(size or 0 for size in self.images.values())
         numbers = {"split": self.split, "read": self.read, "written": self.written, "images": len(self.images)}
         return {**numbers, "image_bytes": image_bytes, "files": self.files}
@@ -41,12 +41,12 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What a complete run wrote.
+    """Report of a complete run.
 
     Args:
         plan: hash of everything that decides the output.
         splits: counts of each split.
-        rejected: raw rows by split ("" if they do not tell) and reason.
+        rejected: number of rejected raw rows by split ("" if it is unknown) and reason.
     """
 
     plan: str
@@ -55,7 +55,7 @@ class Report:
 
     @classmethod
     def of_lines(cls, plan: str, splits: list[SplitReport], lines: list[str]) -> Report:
-        """From the counts of the splits and the lines of rejects.jsonl."""
+        """Build the report from the counts of the splits and the lines of rejects.jsonl."""
         rejected: dict[str, Counter[str]] = {}
         for line in map(json.loads, lines):
             rejected.setdefault(line["split"], Counter())[line["reason"]] += 1
@@ -64,25 +64,25 @@ class Report:
 
     @classmethod
     def of_finished_run(cls, out: Path, plan: str) -> Report | None:
-        """The report of an earlier run of the same plan whose files are all there in their full size, if any."""
+        """Return the report of an earlier run of this plan, or None unless all its files exist in full size."""
         try:
             report = cls(**json.loads((out / REPORT).read_text()))
             files = {name: size for split in report.splits for name, size in split["files"].items()}
-            there = all((out / name).stat().st_size == size for name, size in files.items())
+            is_complete = all((out / name).stat().st_size == size for name, size in files.items())
         except (OSError, ValueError, TypeError):
             return None
-        return report if there and report.plan == plan and (out / "rejects.jsonl").exists() else None
+        return report if is_complete and report.plan == plan and (out / "rejects.jsonl").exists() else None
 
     def to_json(self) -> str:
-        """The text of report.json."""
+        """Return the text of report.json."""
         return json.dumps({"plan": self.plan, "splits": self.splits, "rejected": self.rejected}, indent=1) + "\n"
 
     def table(self, seconds: float, published: Mapping[str, int]) -> str:
-        """The table for the terminal: a line a split, then a line a reason.
+        """Return the table for the terminal: a line for each split, then a line for each reason of rejection.
 
         Args:
-            seconds: that the run took.
-            published: rows by split as the data set's authors count them; empty where that says nothing.
+            seconds: duration of the run.
+            published: rows of each split as published by the authors of the data set; empty if not comparable.
         """
         lines = [f"{'split':<10}{'read':>9}{'written':>9}{'rejected':>9}{'images':>9}{'image MB':>10}{'file MB':>9}"]
         for split in self.splits:
@@ -91,7 +91,7 @@ class Report:
             megabytes = f"{image_bytes / 1e6:>10.1f}{sum(split['files'].values()) / 1e6:>9.1f}"
             lines.append(
                 f"{name:<10}{split['read']:>9}{split['written']:>9}{rejected:>9}{split['images']:>9}{megabytes}"
-                + _against(published.get(name), int(str(split["read"])))
+                + _comparison(published.get(name), int(str(split["read"])))
             )
         missing = published.keys() - {split["split"] for split in self.splits}
         lines += [f"{name:<10}not in the source; {published[name]} rows are published" for name in sorted(missing)]
@@ -102,7 +102,7 @@ class Report:
         return "\n".join([*lines, f"{seconds:.1f} seconds"])
 
 
-def _against(published: int | None, read: int) -> str:
+def _comparison(published: int | None, read: int) -> str:
     if published is None:
         return ""
     return "  as published" if read == published else f"  OF {published} PUBLISHED"

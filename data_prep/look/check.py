@@ -1,9 +1,9 @@
-"""Images that stand in two parquet files: what a model trained on must not stand in what it is judged by.
+"""Finds images that are in two parquet files, so that a model is not evaluated on images of its training data.
 
     python -m data_prep check TRAIN EVAL
 
-Images are compared by `extra_info.image_sha256`, a hash of their size and pixels, so that a copy in another lossless
-encoding is found too. The exit code is 1 if any image stands in both.
+Images are compared by `extra_info.image_sha256`, a hash of their size and pixels, so copies in another lossless
+encoding are found too. The exit code is 1 if any image is in both files.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 
 from data_prep.look.reading import field_values
 
-SHOWN = 10  # examples
+SHOWN = 10  # shared images that are listed
 
 
 def rows_by_image(path: Path) -> dict[str, list[str]]:
-    """The ids of the rows that show each image, by hash.
+    """Return the ids of the rows that show each image, by the hash of the image.
 
     Raises:
-        SystemExit: not a file of `data_prep.row.schema.row_schema()`.
+        SystemExit: the file does not have the schema `row_schema()`.
     """
     rows: dict[str, list[str]] = {}
     ids, hashes = (field_values(path, "extra_info", name) for name in ("id", "image_sha256"))
@@ -37,15 +37,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("train", type=Path, help="parquet file")
     parser.add_argument("eval", type=Path, help="parquet file")
     args = parser.parse_args(argv)
-    train, judged = rows_by_image(args.train), rows_by_image(args.eval)
-    shared = [image for image in judged if image in train]
-    rows = sum(len(judged[image]) for image in shared)
-    print(f"{len(train)} images in {args.train}, {len(judged)} in {args.eval}; {len(shared)} in both, in {rows} rows")
+    train, evaluation = rows_by_image(args.train), rows_by_image(args.eval)
+    shared = [image for image in evaluation if image in train]
+    rows = sum(len(evaluation[image]) for image in shared)
+    print(
+        f"{len(train)} images in {args.train}, {len(evaluation)} in {args.eval}; {len(shared)} in both, in {rows} rows"
+    )
     for image in shared[:SHOWN]:
-        print(f"  {image[:16]}  rows {', '.join(train[image][:3])}  and  {', '.join(judged[image][:3])}")
+        print(f"  {image[:16]}  rows {', '.join(train[image][:3])}  and  {', '.join(evaluation[image][:3])}")
     if shared:
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

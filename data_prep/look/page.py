@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from data_prep.row.boxes import gold_box
-from data_prep.row.schema import Row
+from data_prep.types import Row
 
 _SHOWN_PIXELS = 480  # the longer side of a picture on the page
 

@@ -1,4 +1,4 @@
-"""Reading rows of parquet files without holding their images."""
+"""Reads rows of parquet files without holding all their images in memory."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.row.schema import Row, row_schema
+from data_prep.row.schema import row_schema
+from data_prep.types import Row
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-AT_ONCE = 64  # rows; row groups of other people's files can be large
+BATCH_ROWS = 64  # rows in memory at a time; row groups written by other programs can be large
 
 
-def opened(path: Path) -> pq.ParquetFile:
-    """A parquet file of our rows.
+def open_converted(path: Path) -> pq.ParquetFile:
+    """Open a parquet file that data_prep wrote.
 
     Raises:
-        SystemExit: it is none.
+        SystemExit: it is not a parquet file, or does not have the schema `row_schema()`.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -35,14 +36,14 @@ def opened(path: Path) -> pq.ParquetFile:
 
 
 def field_values(path: Path, column: str, field: str) -> list[Any]:
-    """One field of a column of structs, for all rows."""
-    file = opened(path)
+    """Return one field of a column of structs, for all rows."""
+    file = open_converted(path)
     batches = file.iter_batches(columns=[f"{column}.{field}"])
     return [value[field] for batch in batches for value in batch.column(0).to_pylist()]
 
 
 def sampled_rows(file: pq.ParquetFile, count: int) -> Iterator[tuple[int, Row]]:
-    """At most `count` rows, evenly spaced, with their numbers."""
+    """Yield at most `count` evenly spaced rows, each with its number."""
     total = file.metadata.num_rows
     count = min(count, total)
     yield from rows_at(file, {total * number // count for number in range(count)})
@@ -51,15 +52,21 @@ def sampled_rows(file: pq.ParquetFile, count: int) -> Iterator[tuple[int, Row]]:
 def rows_at(
     file: pq.ParquetFile, numbers: Iterable[int], columns: Sequence[str] | None = None
 ) -> Iterator[tuple[int, Row]]:
-    """The rows with these numbers, in the file's order, with their numbers; AT_ONCE rows are in memory at a time."""
-    wanted, first = set(numbers), 0
+    """Yield the rows with these numbers, in the order of the file, each with its number.
+
+    Args:
+        file: a parquet file.
+        numbers: numbers of rows, from 0.
+        columns: names of the columns to read; None for all.
+    """
+    selected, first = set(numbers), 0
     for group in range(file.num_row_groups):
         size = file.metadata.row_group(group).num_rows
-        if wanted.isdisjoint(range(first, first + size)):
+        if selected.isdisjoint(range(first, first + size)):
             first += size
             continue
-        for batch in file.iter_batches(AT_ONCE, row_groups=[group], columns=columns):
-            for place in range(batch.num_rows):
-                if first + place in wanted:
-                    yield first + place, batch.slice(place, 1).to_pylist()[0]
+        for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns):
+            for offset in range(batch.num_rows):
+                if first + offset in selected:
+                    yield first + offset, batch.slice(offset, 1).to_pylist()[0]
             first += batch.num_rows

@@ -1,4 +1,7 @@
-"""Where raw files are: plain ones and members of zip archives, found by name under roots that nobody agrees on."""
+"""Finds raw files by name, both plain files and members of zip archives.
+
+Data sets name their files by paths below a root that differs from user to user, so only the end of a path counts.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlparse
 
-from data_prep.types import Location, Reject
+from data_prep.types import Location, Rejection
 
 
 class Files:
-    """Every file under some roots, and every member of the zip archives among them.
+    """Index of all files under some roots, and of all members of the zip archives among them.
 
-    A file goes by its virtual path: from its root's own name downwards, or from its archive's name without ".zip".
+    Each file has a virtual path: it starts with the name of the root, or with the name of the archive without ".zip".
 
     Raises:
-        SystemExit: a root does not exist, a folder cannot be listed, or an archive is broken.
+        SystemExit: a folder cannot be listed, or an archive is broken.
     """
 
     def __init__(self, roots: Iterable[Path]) -> None:
@@ -35,41 +38,45 @@ class Files:
         self._by_name[virtual.name].append((virtual.as_posix(), location))
 
     def named(self, name: str) -> list[tuple[str, Location]]:
-        """Virtual path and location of each file of that name, in the order of the virtual paths."""
-        return sorted(self._by_name.get(name, []), key=lambda found: found[0])
+        """Return virtual path and location of each file of this name, ordered by virtual path."""
+        return sorted(self._by_name.get(name, []), key=lambda file: file[0])
 
     def plain(self, *suffixes: str) -> list[Path]:
-        """The files outside archives whose names end in one of the suffixes, in order."""
+        """Return the files outside archives whose names end in one of the suffixes, in order."""
         names = (name for name in self._by_name if name.lower().endswith(suffixes))
-        found = (location for name in names for _, location in self._by_name[name])
-        return sorted(Path(location) for location in found if isinstance(location, str))
+        locations = (location for name in names for _, location in self._by_name[name])
+        return sorted(Path(location) for location in locations if isinstance(location, str))
 
-    def find(self, wanted: str) -> Location | Reject:
-        """The file that a data set calls `wanted`: a relative or absolute path or a `file://` address of any root.
+    def find(self, name: str) -> Location | Rejection:
+        """Find the file that a row of a data set names.
 
-        Trailing parts of the paths must agree: all that `wanted` has, or at least two. Plain files go before archives,
-        and files of one name and size are taken for the same.
+        The last parts of its virtual path must equal those of the name: all parts that the name has, or at least two.
+        Plain files take precedence over archives. Several files that match equally well count as one if they have the
+        same size, and are rejected otherwise.
+
+        Args:
+            name: a relative or absolute path, or a `file://` address, below any root.
         """
-        path = unquote(urlparse(wanted).path) if wanted.startswith("file://") else wanted
+        path = unquote(urlparse(name).path) if name.startswith("file://") else name
         if os.path.isabs(path) and os.path.isfile(path):
             return path
         parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
         if not parts:
-            return Reject("image_missing", "the row names no file")
+            return Rejection("image_missing", "the row names no file")
         scored = [(_agreement(parts, virtual), location) for virtual, location in self.named(parts[-1])]
         best = max((score for score, _ in scored), default=0)
         if best < min(2, len(parts)):
-            return Reject("image_missing", wanted[:200])
-        fits = [location for score, location in scored if score == best]
-        fits = [location for location in fits if isinstance(location, str)] or fits
-        if len(fits) > 1 and len({_size(location) for location in fits}) > 1:
-            return Reject("image_ambiguous", f"{wanted[:200]}: {len(fits)} files")
-        return fits[0]
+            return Rejection("image_missing", name[:200])
+        matches = [location for score, location in scored if score == best]
+        matches = [location for location in matches if isinstance(location, str)] or matches
+        if len(matches) > 1 and len({_size(location) for location in matches}) > 1:
+            return Rejection("image_ambiguous", f"{name[:200]}: {len(matches)} files")
+        return matches[0]
 
-    def locate(self, wanted: str) -> Location:
-        """What `find` finds; why it finds nothing becomes a location too, for `data_prep.raw.fetch` to tell."""
-        found = self.find(wanted)
-        return {"reject": found.reason, "detail": found.detail} if isinstance(found, Reject) else found
+    def locate(self, name: str) -> Location:
+        """Return what `find` returns, a rejection as `{"reject": reason, "detail": ...}`, for `fetch_image`."""
+        result = self.find(name)
+        return {"reject": result.reason, "detail": result.detail} if isinstance(result, Rejection) else result
 
 
 def _agreement(parts: list[str], virtual: str) -> int:
@@ -94,8 +101,8 @@ def _walk(root: Path) -> Iterator[Path]:
 
 def _members(archive: Path) -> list[str]:
     try:
-        with zipfile.ZipFile(archive) as opened:
-            return [name for name in opened.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+        with zipfile.ZipFile(archive) as file:
+            return [name for name in file.namelist() if not name.endswith("/") and "__MACOSX" not in name]
     except (zipfile.BadZipFile, OSError) as error:
         raise SystemExit(f"cannot read the archive {archive}: {error}; fetch it again, or move it away") from None
 
@@ -114,7 +121,7 @@ def _open_zip(path: str) -> zipfile.ZipFile:
 
 
 def read_bytes(location: Location) -> bytes:
-    """The content of a plain file or of an archive's member.
+    """Return the content of a plain file or of a member of an archive.
 
     Raises:
         OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError: it cannot be read, or unpacked.

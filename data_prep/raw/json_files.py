@@ -1,4 +1,4 @@
-"""Raw text files: JSON and JSON lines as people have them, with a byte order mark, in cp1252, with blank lines."""
+"""Reads JSON and JSON lines, also with a byte order mark, in cp1252, or with blank lines."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_prep.types import Reject
+from data_prep.types import Rejection
 
 
 def decoded(data: bytes) -> str:
-    """UTF-8 with or without a byte order mark, else cp1252, else Latin-1, which fits any bytes."""
+    """Decode UTF-8 with or without a byte order mark, else cp1252, else Latin-1, which fits any bytes."""
     for encoding in ("utf-8-sig", "cp1252"):
         try:
             return data.decode(encoding)
@@ -20,8 +20,8 @@ def decoded(data: bytes) -> str:
     return data.decode("latin-1")
 
 
-def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any] | Reject]]:
-    """Source ("file:line") and object of each line that is not blank."""
+def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any] | Rejection]]:
+    """Yield the source ("file:line") and the object of each line that is not blank."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             text = decoded(line).strip()
@@ -29,19 +29,21 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any] | Reject]]:
                 yield f"{path.name}:{number}", _object(text)
 
 
-def _object(text: str) -> dict[str, Any] | Reject:
+def _object(text: str) -> dict[str, Any] | Rejection:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        return Reject("json_malformed", f"{error}"[:200])
-    return value if isinstance(value, dict) else Reject("row_malformed", f"got {text[:80]!r}, expected an object")
+        return Rejection("json_malformed", f"{error}"[:200])
+    return value if isinstance(value, dict) else Rejection("row_malformed", f"got {text[:80]!r}, expected an object")
 
 
-def json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any] | Reject]]:
-    """Source ("file#position") and object of each element of a JSON list; JSON lines go by that name too.
+def json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any] | Rejection]]:
+    """Yield the source ("file#position") and the object of each element of a JSON list.
+
+    A file named *.jsonl is read by `json_lines` instead.
 
     Raises:
-        SystemExit: the file holds neither.
+        SystemExit: the file is not JSON, or not a list.
     """
     if path.suffix == ".jsonl":
         yield from json_lines(path)
@@ -51,18 +53,18 @@ def json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any] | Reject]]:
         raise SystemExit(f"{path}: got a JSON {type(rows).__name__}, expected a list of rows")
     for position, row in enumerate(rows):
         is_object = isinstance(row, dict)
-        yield f"{path.name}#{position}", row if is_object else Reject("row_malformed", f"got {str(row)[:80]!r}")
+        yield f"{path.name}#{position}", row if is_object else Rejection("row_malformed", f"got {str(row)[:80]!r}")
 
 
 def load_json(path: Path, without: str | None = None) -> Any:
-    """The value of a JSON file.
+    """Load a JSON file.
 
     Args:
         path: the file.
-        without: a key to leave out of all objects, when its values are large and not needed.
+        without: a key to drop from all objects, because its values are large and not needed.
 
     Raises:
-        SystemExit: it is not JSON.
+        SystemExit: the file is not JSON.
     """
 
     def drop(pairs: dict[str, Any]) -> dict[str, Any]:

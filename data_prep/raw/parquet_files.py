@@ -1,4 +1,4 @@
-"""Raw parquet files: the fields of their rows without the image bytes, and the bytes of one image when asked."""
+"""Reads raw parquet files: the rows without the bytes of their images, and the bytes of single images."""
 
 from __future__ import annotations
 
@@ -16,31 +16,37 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-BATCH = 512  # rows of light columns read at once
+BATCH = 512  # rows read at once, without image bytes
 
 
-def columns_of(path: Path) -> set[str]:
-    """Names of the columns.
+def parquet_files_with(files: Files, columns: set[str]) -> list[Path]:
+    """Return the parquet files that have at least these columns.
 
     Raises:
-        SystemExit: not a parquet file.
+        SystemExit: a file named *.parquet is not a parquet file.
     """
-    return set(_open(str(path)).schema_arrow.names)
+    return [path for path in files.plain(".parquet") if columns <= set(_open(str(path)).schema_arrow.names)]
 
 
 def parquet_rows(path: Path, image_column: str | None, files: Files) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Source, block and fields of each row; in place of images, their locations or why there is none.
+    """Yield source, block and fields of each row, with locations in place of images.
 
-    A location is `{"parquet": file, "column": ..., "block": row group, "row": ..., "item": ..., "else": location}`;
-    "else" is where the file's own `path` leads, for images whose bytes are None.
+    The location of an image in the file is `{"parquet": file, "column": ..., "block": row group, "row": ...,
+    "item": ..., "else": location}`; "else" is the location that its `path` names, used if its bytes are None.
+
+    Args:
+        path: the parquet file.
+        image_column: the column of images, or None. Its values are images (bytes and path), names of images, or lists
+            of either.
+        files: the files among which images are looked up by name.
     """
     import pyarrow as pa
 
-    opened = _open(str(path))
-    light = [name for name in opened.schema_arrow.names if name != image_column]
-    light += _light_leaves(opened, image_column) if image_column else []
-    for group in range(opened.num_row_groups):
-        batches = opened.iter_batches(BATCH, row_groups=[group], columns=light)
+    file = _open(str(path))
+    columns = [name for name in file.schema_arrow.names if name != image_column]
+    columns += _light_leaves(file, image_column) if image_column else []
+    for group in range(file.num_row_groups):
+        batches = file.iter_batches(BATCH, row_groups=[group], columns=columns)
         rows = (row for batch in batches for row in pa.Table.from_batches([batch]).to_pylist())
         for number, row in enumerate(rows):
             if image_column is None:
@@ -51,11 +57,11 @@ def parquet_rows(path: Path, image_column: str | None, files: Files) -> Iterator
             yield f"{path.name}#{group}/{number}", f"{path.name}#{group}", row
 
 
-def _light_leaves(opened: pq.ParquetFile, column: str) -> list[str]:
-    """Dotted names of a column's leaves that are no binary: "image.path", "images.list.element.path"."""
-    leaves = [opened.schema.column(number) for number in range(len(opened.schema))]
-    own = (leaf for leaf in leaves if leaf.path.split(".")[0] == column)
-    return [leaf.path for leaf in own if leaf.physical_type != "BYTE_ARRAY" or leaf.logical_type.type != "NONE"]
+def _light_leaves(file: pq.ParquetFile, column: str) -> list[str]:
+    """Return dotted names of the leaves of a column that are not binary, such as "images.list.element.path"."""
+    leaves = [file.schema.column(number) for number in range(len(file.schema))]
+    own_leaves = (leaf for leaf in leaves if leaf.path.split(".")[0] == column)
+    return [leaf.path for leaf in own_leaves if leaf.physical_type != "BYTE_ARRAY" or leaf.logical_type.type != "NONE"]
 
 
 def _locations(value: Any, place: dict[str, Any], files: Files) -> list[Location]:
@@ -74,14 +80,14 @@ def _locations(value: Any, place: dict[str, Any], files: Files) -> list[Location
 
 
 def image_bytes(path: str, column: str, block: int, row: int, item: int) -> bytes | None:
-    """The bytes of the image at a location of `parquet_rows`, or None if the file has none there."""
+    """Return the bytes of the image at a location of `parquet_rows`, or None if the file has none there."""
     value = _column(path, column, block)[row].as_py()
     if isinstance(value, list):
         value = value[item] if item < len(value) else None
     return value.get("bytes") if isinstance(value, dict) else value
 
 
-@lru_cache(maxsize=1)  # rows of one block are converted together
+@lru_cache(maxsize=1)  # rows of one block are converted one after another
 def _column(path: str, name: str, group: int) -> pa.ChunkedArray:
     return _open(path).read_row_group(group, columns=[name]).column(name)
 

@@ -1,4 +1,4 @@
-"""Pickles of plain data, from Python 2 too, read without running anything that they ask for."""
+"""Reads pickles of plain data, also those of Python 2, without running any code they contain."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class _PlainDataOnly(pickle.Unpickler):
 
 
 def load_plain(path: Path) -> Any:
-    """Lists, dicts, texts and numbers of a pickle of any protocol; byte strings, Python 2's texts, become text.
+    """Load lists, dicts, texts and numbers from a pickle of any protocol; byte strings, Python 2's texts, become text.
 
     Raises:
-        SystemExit: it is no pickle, or asks for a class or function.
+        SystemExit: the file is not a pickle, or it asks for a class or function.
     """
     try:
         with path.open("rb") as file:
             return _with_texts(_PlainDataOnly(file, encoding="bytes").load())
     except OSError:
         raise
-    except Exception as error:  # a broken pickle makes the unpickler stumble in any way
+    except Exception as error:  # on a broken pickle, the unpickler raises errors of any type
         raise SystemExit(f"{path}: expected a pickle of plain data: {type(error).__name__}: {error}") from None
 
 

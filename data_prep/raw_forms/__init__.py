@@ -1,1 +1,1 @@
-"""The raw forms of the data sets, a file a form: how to recognise it, list its rows, and read one row."""
+"""The raw forms of the data sets, one file each: how to recognise the form, list its rows, and read one row."""

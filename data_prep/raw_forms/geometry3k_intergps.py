@@ -1,4 +1,4 @@
-"""Geometry3K as InterGPS distributes it: a folder a problem, plain or in zip archives."""
+"""Geometry3K as InterGPS distributes it: a folder for each problem, plain or in zip archives."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 from data_prep.raw.files import read_bytes
 from data_prep.raw.json_files import decoded
-from data_prep.raw_forms.raw_form import Format, Source
+from data_prep.raw_forms.raw_form import RawForm, Source
 from data_prep.row.question_sample import question_sample
 from data_prep.row.texts import choice_text, text_of
-from data_prep.types import Location, RawRow, Reject, RejectedRow, Sample, raw_row
+from data_prep.types import Location, RawRow, RejectedRow, Rejection, Sample, raw_row
 
 SPLITS = ("train", "val", "test")
 
 
 def _problems(source: Source) -> list[tuple[str, Location]]:
-    """Virtual path and location of each data.json; unpacked ones if any are, else those in archives."""
-    found = [(path, location) for path, location in source.files.named("data.json") if _split_and_id(path)]
-    plain = [(path, location) for path, location in found if isinstance(location, str)]
-    return sorted(plain or found, key=lambda problem: (len(problem[0]), problem[0]))
+    """Return virtual path and location of each data.json: unpacked ones if there are any, else those in archives."""
+    problems = [(path, location) for path, location in source.files.named("data.json") if _split_and_id(path)]
+    plain = [(path, location) for path, location in problems if isinstance(location, str)]
+    return sorted(plain or problems, key=lambda problem: (len(problem[0]), problem[0]))
 
 
 def _split_and_id(path: str) -> tuple[str, str] | None:
@@ -30,38 +30,38 @@ def _split_and_id(path: str) -> tuple[str, str] | None:
 
 
 def _rows(source: Source) -> Iterator[RawRow | RejectedRow]:
-    pictures = dict(source.files.named("img_diagram.png"))
+    diagrams = dict(source.files.named("img_diagram.png"))
     for path, location in _problems(source):
         split, id = _split_and_id(path) or ("", "")
         missing = {"reject": "image_missing", "detail": f"no img_diagram.png beside {path}"}
-        picture = pictures.get(str(PurePosixPath(path).with_name("img_diagram.png")), missing)
+        diagram = diagrams.get(str(PurePosixPath(path).with_name("img_diagram.png")), missing)
         try:
             problem = json.loads(decoded(read_bytes(location)))
         except (ValueError, RecursionError) as error:
-            yield RejectedRow(split, path, Reject("json_malformed", f"{error}"[:200]))
+            yield RejectedRow(split, path, Rejection("json_malformed", f"{error}"[:200]))
             continue
         if not isinstance(problem, dict):
-            yield RejectedRow(split, path, Reject("row_malformed", f"got {str(problem)[:80]!r}, expected an object"))
+            yield RejectedRow(split, path, Rejection("row_malformed", f"got {str(problem)[:80]!r}, expected an object"))
             continue
-        wanted = ("annotat_text", "problem_text", "choices", "answer")
-        fields = {key: problem.get(key) for key in wanted}
-        yield raw_row(split, path, {**fields, "id": id, "location": picture}, f"{split}/{id}", same=(f"{split}/{id}",))
+        fields = {key: problem.get(key) for key in ("annotat_text", "problem_text", "choices", "answer")}
+        fields |= {"id": id, "location": diagram}
+        yield raw_row(split, path, fields, f"{split}/{id}", same=(f"{split}/{id}",))
 
 
-def read_intergps(raw: dict[str, Any]) -> Sample | Reject:
-    """The sample of one problem; the answer is the text of the choice that the letter names."""
+def read_intergps(raw: dict[str, Any]) -> Sample | Rejection:
+    """Read one problem; its answer is the text of the choice that the letter names."""
     choices = raw["choices"]
     if not isinstance(choices, list):
-        return Reject("row_malformed", f"choices: got {choices!r}, expected a list"[:200])
+        return Rejection("row_malformed", f"choices: got {choices!r}, expected a list"[:200])
     letter = text_of(raw["answer"])
-    answer = choice_text(choices, letter) if letter else Reject("answer_empty")
-    if isinstance(answer, Reject):
+    answer = choice_text(choices, letter) if letter else Rejection("answer_empty")
+    if isinstance(answer, Rejection):
         return answer
     question = text_of(raw["annotat_text"]) or text_of(raw["problem_text"])
     return question_sample(raw["id"], question, answer, [raw["location"]], choices=choices)
 
 
-INTERGPS = Format(
+INTERGPS = RawForm(
     "intergps",
     "{train,val,test}/ID/{data.json,img_diagram.png}, in folders or zip archives",
     lambda source: bool(_problems(source)),

@@ -1,4 +1,4 @@
-"""MM-Eureka-Dataset: JSON lines of conversations, whose images lie in zip archives with roots of their own."""
+"""MM-Eureka-Dataset: JSON lines of conversations, whose images are in zip archives."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from data_prep.raw.files import Files
 from data_prep.raw.json_files import json_lines
-from data_prep.raw_forms.raw_form import Format, Source
+from data_prep.raw_forms.raw_form import RawForm, Source
 from data_prep.row.question_sample import question_sample
 from data_prep.row.texts import from_json, text_of
-from data_prep.types import RawRow, Reject, RejectedRow, Sample, raw_row
+from data_prep.types import RawRow, RejectedRow, Rejection, Sample, raw_row
 
-BLANK = "blank_image.jpg"  # stands for "no image" in rows of text only
+BLANK = "blank_image.jpg"  # the image of rows that have text only
 
 
-def _conversation_format(name: str, field: str, about: str) -> Format:
-    """The form whose rows hold their conversation in this field."""
+def _conversation_form(name: str, field: str, about: str) -> RawForm:
+    """Build the form whose rows have their conversation in this field."""
 
     def files(source: Source) -> list[Path]:
         return [path for path in source.files.plain(".jsonl") if _first_has(path, field)]
@@ -25,26 +25,26 @@ def _conversation_format(name: str, field: str, about: str) -> Format:
     def list_rows(source: Source) -> Iterator[RawRow | RejectedRow]:
         for path in files(source):
             for where, row in json_lines(path):
-                if isinstance(row, Reject):
+                if isinstance(row, Rejection):
                     yield RejectedRow("train", where, row)
                 else:
                     yield _question_row(row, field, where, source.files)
 
-    return Format(name, about, lambda source: bool(files(source)), list_rows, read_mm_eureka)
+    return RawForm(name, about, lambda source: bool(files(source)), list_rows, read_mm_eureka)
 
 
 def _first_has(path: Path, field: str) -> bool:
-    rows = (row for _, row in json_lines(path) if not isinstance(row, Reject))
+    rows = (row for _, row in json_lines(path) if not isinstance(row, Rejection))
     return field in next(rows, {})
 
 
 def _question_row(row: dict[str, Any], field: str, where: str, files: Files) -> RawRow:
-    """The raw row `{id, question, answer, images}`; what cannot be read in the conversation stands under "reject"."""
+    """Build a raw row with the fields id, question, answer and images, or reject and detail if it cannot be read."""
     id, answer = text_of(row.get("id")), row.get("answer")
-    said = _user_message(row.get(field))
-    if isinstance(said, Reject):
-        return raw_row("train", where, {"reject": said.reason, "detail": said.detail}, where)
-    question, names = said
+    message = _user_message(row.get(field))
+    if isinstance(message, Rejection):
+        return raw_row("train", where, {"reject": message.reason, "detail": message.detail}, where)
+    question, names = message
     if row.get("image_urls") is not None:
         names = row["image_urls"] if isinstance(row["image_urls"], list) else [row["image_urls"]]
     names = [text_of(name) for name in names]
@@ -55,15 +55,15 @@ def _question_row(row: dict[str, Any], field: str, where: str, files: Files) -> 
     return raw_row("train", where, fields, "|".join(names) or where, same=(id, question, text_of(answer), *names))
 
 
-def _user_message(conversation: Any) -> tuple[str, list[str]] | Reject:
-    """Text of the one message by a user, with a tag for each image in its parts, and the names of these images."""
+def _user_message(conversation: Any) -> tuple[str, list[str]] | Rejection:
+    """Return the text of the only user message, with an <image> tag for each image in it, and the images' names."""
     try:
         turns = from_json(conversation)
         messages = [turn["content"] for turn in turns if turn["role"] == "user"]
     except (ValueError, TypeError, KeyError) as error:
-        return Reject("conversation_malformed", f"{error!r}"[:200])
+        return Rejection("conversation_malformed", f"{error!r}"[:200])
     if len(messages) != 1:
-        return Reject("conversation_malformed", f"{len(messages)} messages of a user, expected 1")
+        return Rejection("conversation_malformed", f"{len(messages)} messages of a user, expected 1")
     if isinstance(messages[0], str):
         return messages[0], []
     text, names = "", []
@@ -78,14 +78,14 @@ def _user_message(conversation: Any) -> tuple[str, list[str]] | Reject:
     return text, names
 
 
-def read_mm_eureka(raw: dict[str, Any]) -> Sample | Reject:
-    """The sample of one question."""
+def read_mm_eureka(raw: dict[str, Any]) -> Sample | Rejection:
+    """Read one question."""
     if "reject" in raw:
-        return Reject(raw["reject"], raw["detail"])
+        return Rejection(raw["reject"], raw["detail"])
     return question_sample(raw["id"], raw["question"], raw["answer"], raw["images"])
 
 
-V1 = _conversation_format(
+V1 = _conversation_form(
     "v1", "conversations", "dataset.jsonl with conversations and image_urls, beside its zip archives, packed or not"
 )
-QWEN = _conversation_format("qwen", "message", "JSON lines whose message holds the chat and file:// images as JSON")
+QWEN = _conversation_form("qwen", "message", "JSON lines whose message holds the chat and file:// images as JSON")

@@ -1,4 +1,4 @@
-"""Boxes: from what data sets write to xyxy in pixels of the original image."""
+"""Boxes: read as data sets write them, and brought to xyxy in pixels of the original image."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import math
 import re
 from typing import Any
 
-from data_prep.types import Box, Reject
+from data_prep.types import Box, Rejection
 
-EDGE_TOLERANCE = 5  # pixels; annotators draw a little past the edge, but boxes of another space reach further
+EDGE_TOLERANCE = 5  # pixels; annotators draw a little past the edge, but boxes in other units reach further
 _LIST = re.compile(r"\[[^\[\]]*\]")
 
 
-def parse_box(value: Any) -> Box | Reject:
-    """Four finite numbers from a list, a list of one list, the JSON text of either, or text around one such list."""
+def parse_box(value: Any) -> Box | Rejection:
+    """Read a box from a list of four finite numbers, a list of one such list, or a text with one such list in it."""
     if isinstance(value, str):
         lists = _LIST.findall(value)
         if len(lists) != 1:
-            return Reject("box_malformed", f"got {value[:80]!r}, expected one list of four numbers")
+            return Rejection("box_malformed", f"got {value[:80]!r}, expected one list of four numbers")
         try:
             value = json.loads(lists[0])
         except (ValueError, RecursionError):
-            return Reject("box_malformed", f"got {lists[0][:80]!r}, expected a JSON list of four numbers")
+            return Rejection("box_malformed", f"got {lists[0][:80]!r}, expected a JSON list of four numbers")
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     try:
@@ -32,50 +32,50 @@ def parse_box(value: Any) -> Box | Reject:
             return x1, y1, x2, y2
     except (TypeError, OverflowError):
         pass
-    return Reject("box_malformed", f"got {str(value)[:80]}, expected four finite numbers")
+    return Rejection("box_malformed", f"got {str(value)[:80]}, expected four finite numbers")
 
 
 def xyxy_from_xywh(box: Box) -> Box:
-    """Corners from a corner, a width and a height."""
+    """Convert a corner, a width and a height to two corners."""
     x, y, width, height = box
     return x, y, x + width, y + height
 
 
-def fit_to_image(box: Box, width: int, height: int) -> Box | Reject:
-    """The box with its corners in order and cut off at the image's edges.
+def fit_to_image(box: Box, width: int, height: int) -> Box | Rejection:
+    """Put the corners of a box in order and cut it off at the edges of the image.
 
     Args:
-        box: xyxy in pixels; may have swapped corners, or reach EDGE_TOLERANCE pixels past an edge.
-        width, height: of the original image, in pixels.
+        box: xyxy in pixels; its corners may be swapped, and it may reach EDGE_TOLERANCE pixels past an edge.
+        width, height: size of the original image in pixels.
     """
-    seen = f"box {[round(v, 2) for v in box]} in an image of {width} x {height}"
+    shown = f"box {[round(v, 2) for v in box]} in an image of {width} x {height}"
     x1, x2 = sorted((box[0], box[2]))
     y1, y2 = sorted((box[1], box[3]))
     if x1 == x2 or y1 == y2:
-        return Reject("box_without_area", seen)
+        return Rejection("box_without_area", shown)
     if x1 >= 0 and y1 >= 0 and x2 <= 1 and y2 <= 1:
-        return Reject("box_not_in_pixels", seen)
+        return Rejection("box_not_in_pixels", shown)
     if min(x1, y1) < -EDGE_TOLERANCE or x2 > width + EDGE_TOLERANCE or y2 > height + EDGE_TOLERANCE:
-        return Reject("box_outside_image", seen)
+        return Rejection("box_outside_image", shown)
     x1, x2 = max(0.0, round(x1, 2)), min(float(width), round(x2, 2))
     y1, y2 = max(0.0, round(y1, 2)), min(float(height), round(y2, 2))
-    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else Reject("box_without_area", seen)
+    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else Rejection("box_without_area", shown)
 
 
 def box_json(box: Box) -> str:
-    """The JSON text of a box: at most two decimals, whole numbers without any."""
+    """Return the JSON text of a box, with at most two decimals, and none for whole numbers."""
     return json.dumps([int(v) if v == int(v) else round(v, 2) for v in box])
 
 
 def gold_box(gold: str) -> Box | None:
-    """The box in a ground truth that `box_json` wrote, or None if that is the text of another answer."""
+    """Return the box of a ground truth, or None if the ground truth is a text."""
     try:
         box = parse_box(json.loads(gold))
     except (ValueError, RecursionError):
         return None
-    return None if isinstance(box, Reject) else box
+    return None if isinstance(box, Rejection) else box
 
 
 def disagree(a: Box, b: Box, tolerance: float) -> bool:
-    """Whether any coordinate differs by more than the tolerance, in the boxes' own unit."""
+    """Return whether any coordinate differs by more than `tolerance`, in the unit of the boxes."""
     return any(abs(u - v) > tolerance for u, v in zip(a, b, strict=True))

@@ -1,4 +1,4 @@
-"""One image: decoded to its end, and as the bytes of an RGB JPEG or PNG that any reader shows alike."""
+"""Decodes an image completely, and encodes it as an RGB JPEG or PNG that every reader shows alike."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from data_prep.types import Reject
+from data_prep.types import Rejection
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,14 +18,15 @@ _ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image that can be written.
+class EncodedImage:
+    """An image ready to be written.
 
     Args:
         data: an RGB JPEG or PNG.
-        width, height: of the original, in pixels, also if `data` is smaller.
-        sha256: of the original's size and RGB pixels: the same for a PNG and its copy with another compression.
-        is_original: whether `data` is what came in, byte for byte.
+        width, height: size of the original in pixels, even if `data` is smaller.
+        sha256: hash of the size and RGB pixels of the original; a PNG and its copy with another compression have the
+            same hash.
+        is_original: whether `data` is the original file, byte for byte.
     """
 
     data: bytes
@@ -35,14 +36,14 @@ class Picture:
     is_original: bool
 
 
-def decode(data: bytes, budget: int | None = None) -> Picture | Reject:
-    """Decode an image fully, and pass it through untouched if it is an upright RGB JPEG or PNG.
+def decode(data: bytes, budget: int | None = None) -> EncodedImage | Rejection:
+    """Decode an image completely; an upright RGB JPEG or PNG is kept byte for byte.
 
-    Anything else is written anew: transparency on white, a photograph as JPEG of quality 95, the rest as PNG.
+    Any other image is encoded again: JPEG stays JPEG, at quality 95, everything else becomes PNG, transparency white.
 
     Args:
-        data: the encoded image.
-        budget: an image of more pixels is scaled down to at most as many; None keeps every size.
+        data: the image file.
+        budget: largest number of pixels; larger images are scaled down to it. None keeps every size.
     """
     import PIL.Image
 
@@ -54,19 +55,19 @@ def decode(data: bytes, budget: int | None = None) -> Picture | Reject:
             is_plain = is_plain and is_upright and not getattr(image, "is_animated", False)
             rgb = image if is_plain else _upright_rgb(image)
     except PIL.Image.DecompressionBombError as error:
-        return Reject("image_too_large", str(error))
-    except Exception as error:  # Pillow's decoders raise whatever a broken file makes them stumble over
-        return Reject("image_corrupt", f"{type(error).__name__}: {error}"[:200])
+        return Rejection("image_too_large", str(error))
+    except Exception as error:  # on broken files, Pillow's decoders raise errors of any type
+        return Rejection("image_corrupt", f"{type(error).__name__}: {error}"[:200])
     width, height = rgb.size
     if min(width, height) < MIN_SIDE:
-        return Reject("image_too_small", f"{width} x {height}")
+        return Rejection("image_too_small", f"{width} x {height}")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        return Reject("image_aspect", f"{width} x {height}")
+        return Rejection("image_aspect", f"{width} x {height}")
     sha256 = hashlib.sha256(f"{width}x{height}".encode())
-    sha256.update(rgb.tobytes())  # not joined with the size before: a copy of all pixels costs as much as the hash
+    sha256.update(rgb.tobytes())  # a second update, since joining both would copy all pixels
     if budget is not None and width * height > budget:
         rgb, is_plain = _within(rgb, budget), False
-    return Picture(data if is_plain else _encoded(rgb, form), width, height, sha256.hexdigest(), is_plain)
+    return EncodedImage(data if is_plain else _encoded(rgb, form), width, height, sha256.hexdigest(), is_plain)
 
 
 def _upright_rgb(image: Image) -> Image:
@@ -91,7 +92,7 @@ def _within(image: Image, budget: int) -> Image:
 
 
 def _encoded(image: Image, form: str | None) -> bytes:
-    image.info.clear()  # comments, and colour profiles of the mode it was in, are no part of the new file
+    image.info.clear()  # comments, and the colour profile of the old mode, do not belong to the new file
     buffer = io.BytesIO()
     if form in ("JPEG", "MPO"):
         image.save(buffer, format="JPEG", quality=95, subsampling=0)

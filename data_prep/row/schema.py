@@ -1,25 +1,23 @@
-"""The one row layout of every data set.
+"""The schema of a row, the same for every data set.
 
-The Arrow schema is spelled out because an inferred one drifts: a column that happens to hold only None becomes Arrow
-`null`, and two such files can then no longer be read together.
+It is spelled out because an inferred schema depends on the data: a column that happens to hold only None becomes Arrow
+`null`, and such a file can no longer be read together with others.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Row = dict[str, Any]
-
-ROWS_PER_GROUP = 128  # images are large: a reader should not need a whole file in memory to get at one row
+ROWS_PER_GROUP = 128  # small, because images are large: reading one row loads its whole group
 
 
 @cache
 def row_schema() -> pa.Schema:
-    """The Arrow schema of one row. `orig_w` and `orig_h` are pixels; `images[].bytes` is an encoded PNG or JPEG."""
+    """Return the Arrow schema of a row. `orig_w` and `orig_h` are in pixels; `images[].bytes` is a PNG or JPEG."""
     import pyarrow as pa
 
     message = pa.struct([("role", pa.string()), ("content", pa.string())])

@@ -1,4 +1,4 @@
-"""Texts: image tags, answers that a rule can check, and fields that hold another type than they should."""
+"""Cleans texts of raw rows: image tags, answers that a rule can check, and fields of the wrong type."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 import re
 from typing import Any
 
-from data_prep.types import Reject
+from data_prep.types import Rejection
 
-MAX_ANSWER = 200  # characters; a longer "answer" is a solution
+MAX_ANSWER = 200  # characters; anything longer is a solution, not an answer
 _TAG = "<image>"
 _NUMBERED = re.compile(r"<image[ _]?(\d{1,3})>")
 _RESERVED = re.compile(r"<(image|video|audio)>")
@@ -17,7 +17,10 @@ _STOPS = ".。．"
 
 
 def text_of(value: Any) -> str:
-    """Any scalar as stripped text, a list of one as its element, None as ""; what UTF-8 cannot carry becomes "?"."""
+    """Return a scalar, or the only element of a list, as stripped text; None, other lists and dicts become "".
+
+    Characters that UTF-8 cannot encode become "?".
+    """
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     text = "" if value is None or isinstance(value, list | tuple | dict) else str(value)
@@ -25,7 +28,7 @@ def text_of(value: Any) -> str:
 
 
 def from_json(value: Any) -> Any:
-    """The value that a text holds as JSON, once or twice encoded; anything but text as it is.
+    """Decode a text that holds JSON, or JSON text within JSON; return anything but text as it is.
 
     Raises:
         ValueError: the text is not JSON.
@@ -41,15 +44,19 @@ def from_json(value: Any) -> Any:
 
 
 def without_tags(text: str) -> str:
-    """The text with `<image>`, `<video>` and `<audio>` broken up, which verl would take for media."""
+    """Break up `<image>`, `<video>` and `<audio>`, which verl would take for media."""
     return _RESERVED.sub(r"< \1>", text)
 
 
-def place_tags(text: str, images: int) -> str | Reject:
-    """The text with one `<image>` tag for each image and no other tag that verl would take for media.
+def place_tags(text: str, images: int) -> str | Rejection:
+    """Return the text with one `<image>` tag for each image, and no other tag that verl would take for media.
 
-    Tags that stand there are kept; `<image1>`, `<image2>` count as tags if they come in order, and a second mention
-    becomes "image 1". Where a text has no tag at all, the images go first.
+    `<image>` tags of the text keep their places. If it has none, `<image1>`, `<image2>`, ... become tags where they
+    first appear in order; a repeated one becomes the words "image 1". If there are no tags at all, the images go first.
+
+    Args:
+        text: the question.
+        images: number of images.
     """
     parts = text.split(_TAG)
     if len(parts) == 1:
@@ -57,7 +64,7 @@ def place_tags(text: str, images: int) -> str | Reject:
     if len(parts) == 1:
         parts = [""] * images + parts
     if len(parts) - 1 != images:
-        return Reject("image_tags", f"got {len(parts) - 1} tags and {images} images")
+        return Rejection("image_tags", f"got {len(parts) - 1} tags and {images} images")
     return _TAG.join(without_tags(_NUMBERED.sub(r"image \1", part)) for part in parts)
 
 
@@ -70,10 +77,10 @@ def _split_at_numbers(text: str) -> list[str]:
     return [*parts, text[start:]]
 
 
-def checkable_answer(answer: str) -> str | Reject:
-    r"""The answer as a rule can compare it: without `$`, `\boxed{}`, a full stop at the end.
+def checkable_answer(answer: str) -> str | Rejection:
+    r"""Return the answer without `$`, `\boxed{}` and a full stop at the end, so that a rule can compare it.
 
-    Several answers in one and whole solutions are rejected: whatever the policy writes, no rule would find it right.
+    Several answers in one and whole solutions are rejected, because no rule would ever find a response right.
     """
     bare = before = answer.strip()
     while True:
@@ -82,11 +89,11 @@ def checkable_answer(answer: str) -> str | Reject:
             break
         before = bare
     if not bare:
-        return Reject("answer_empty", answer[:80])
+        return Rejection("answer_empty", answer[:80])
     if _PARTS.search(bare):
-        return Reject("answer_in_parts", bare[:80])
+        return Rejection("answer_in_parts", bare[:80])
     if len(bare) > MAX_ANSWER or "\n\n" in bare:
-        return Reject("answer_too_long", bare[:80])
+        return Rejection("answer_too_long", bare[:80])
     return bare
 
 
@@ -108,9 +115,9 @@ def _is_balanced(text: str) -> bool:
     return depth == 0
 
 
-def choice_text(choices: list[Any], letter: str) -> str | Reject:
-    """The text of the choice that a letter names."""
+def choice_text(choices: list[Any], letter: str) -> str | Rejection:
+    """Return the text of the choice that a letter names."""
     position = ord(letter.upper()) - ord("A") if len(letter) == 1 else -1
     if not 0 <= position < len(choices):
-        return Reject("choice_out_of_range", f"got {letter[:20]!r} and {len(choices)} choices")
+        return Rejection("choice_out_of_range", f"got {letter[:20]!r} and {len(choices)} choices")
     return text_of(choices[position])

@@ -2,12 +2,13 @@
 
     python -m data_prep shapes --out DIR [--train N] [--val N] [--seed S]
 
-writes DIR/train.parquet and DIR/val.parquet. An image is 84 x 84 pixels: three multiples of 28, so Qwen2.5-VL's
-resizing leaves it as it is, and the box that the model speaks is the box in the file. Boxes lie on a 28-pixel grid and
-are half-open (`x2` and `y2` are one past the last painted pixel); a box that overlaps the target earns part of the IoU.
+writes DIR/train.parquet and DIR/val.parquet. An image is 84 x 84 pixels. That is a multiple of 28, so Qwen2.5-VL's
+processor does not resize it, and the pixels of the model's boxes are those of the file. Boxes lie on a 28-pixel grid
+and are half-open: `x2` and `y2` are one past the last painted pixel.
 
-The split "warmup" is what `verl_plugins.demo` trains its starting model on. It has no twin of the target; the splits
-"train" and "val" have one in 40% of their rows, told apart by size or place, so that RL meets something new.
+`verl_plugins.demo` trains its starting model on the split "warmup", where the colour and kind of the target are unique.
+In 40% of the rows of "train" and "val", a twin has the same colour and kind, and only size or position tells them
+apart. So RL meets questions that the warm-up did not have.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from pathlib import Path
 from random import Random
 
 from data_prep.convert.parquet_groups import write_parquet
-from data_prep.row.schema import Row
-from data_prep.synthetic.synthetic_row import splits_command, synthetic_row
+from data_prep.synthetic.synthetic_command import synthetic_command
+from data_prep.synthetic.synthetic_row import synthetic_row
+from data_prep.types import Row
 
 DATA_SOURCE = "shapes_grounding"
 SIDE = 84  # pixels
-CELL = 28  # pixels; every corner is a multiple of it, and one image token of Qwen2.5-VL covers one cell
+CELL = 28  # pixels; corners are multiples of it, and one image token of Qwen2.5-VL covers one cell
 CELLS = SIDE // CELL
 SIZES = {"small": 1, "large": 2}  # cells
 COLOURS = {
@@ -49,8 +51,8 @@ ANSWER_FORM = " Answer with <answer>[x1, y1, x2, y2]</answer>."
 
 
 @dataclass(frozen=True)
-class Shape:
-    """One painted shape; `box` is half-open (x1, y1, x2, y2) in pixels."""
+class ColouredShape:
+    """One painted shape; `box` is (x1, y1, x2, y2), half-open, in pixels."""
 
     colour: str
     kind: str
@@ -58,34 +60,37 @@ class Shape:
     box: tuple[int, int, int, int]
 
 
-def make_scene(index: int, split: str, seed: int) -> list[Shape]:
-    """The shapes of row `index`, the target first; none overlap.
+def make_scene(index: int, split: str, seed: int) -> list[ColouredShape]:
+    """Draw the shapes of row `index`, the target first; none overlap.
 
-    One of three shapes shares its colour with another and its kind with the third; the target is any of them, so that
-    only the question tells which. In 40% of the rows, but never in "warmup", that one has a twin of the same colour and
-    kind, which differs in size or lies clearly to one side, and the target is one of these two.
+    There are three shapes. One of them, the pivot, shares its colour with the second and its kind with the third. Each
+    of the three is the target equally often, so the image alone does not tell which it is.
+
+    In 40% of the rows, but never in "warmup", there is a fourth: a twin of the pivot, with the same colour and kind,
+    which differs in size or lies clearly to one side. The target is then the pivot, and the question tells it from its
+    twin.
     """
     rng = _rng("scene", index, split, seed)
-    twin = split != "warmup" and rng.random() < 0.4
+    has_twin = split != "warmup" and rng.random() < 0.4
     while True:
         colour, other_colour = rng.sample(list(COLOURS), 2)
         kind, other_kind = rng.sample(KINDS, 2)
-        looks = [(colour, kind), (colour, other_kind), (other_colour, kind)] + [(colour, kind)] * twin
-        shapes: list[Shape] = []
+        looks = [(colour, kind), (colour, other_kind), (other_colour, kind)] + [(colour, kind)] * has_twin
+        shapes: list[ColouredShape] = []
         for shape_colour, shape_kind in looks:
             size = rng.choice(list(SIZES))
             x, y = (rng.randrange(CELLS - SIZES[size] + 1) for _ in range(2))
             x1, y1, side = CELL * x, CELL * y, CELL * SIZES[size]
-            shapes.append(Shape(shape_colour, shape_kind, size, (x1, y1, x1 + side, y1 + side)))
-        apart = not any(_overlap(a.box, b.box) for i, a in enumerate(shapes) for b in shapes[:i])
-        if apart and not twin:
+            shapes.append(ColouredShape(shape_colour, shape_kind, size, (x1, y1, x1 + side, y1 + side)))
+        is_apart = not any(_overlap(a.box, b.box) for i, a in enumerate(shapes) for b in shapes[:i])
+        if is_apart and not has_twin:
             return rng.sample(shapes, len(shapes))
-        if apart and _forms_that_fit(shapes[0], shapes[-1]):
+        if is_apart and _distinguishing_expressions(shapes[0], shapes[-1]):
             return shapes
 
 
-def paint(shapes: list[Shape], rng: Random) -> bytes:
-    """The scene as an RGB PNG of SIDE x SIDE pixels: a light background, plain or with faint noise, and the shapes."""
+def paint(shapes: list[ColouredShape], rng: Random) -> bytes:
+    """Paint a scene as an RGB PNG of SIDE x SIDE pixels, on a light background that is plain or has faint noise."""
     from PIL import Image, ImageDraw
 
     background = tuple(rng.randrange(200, 256) for _ in range(3))
@@ -108,19 +113,19 @@ def paint(shapes: list[Shape], rng: Random) -> bytes:
     return buffer.getvalue()
 
 
-def describe(shapes: list[Shape], rng: Random) -> str:
-    """A referring expression that fits the first shape and no other."""
+def describe(shapes: list[ColouredShape], rng: Random) -> str:
+    """Return a referring expression that fits the first shape and no other."""
     target = shapes[0]
     name = f"{target.colour} {target.kind}"
     twins = [shape for shape in shapes[1:] if (shape.colour, shape.kind) == (target.colour, target.kind)]
-    return rng.choice(_forms_that_fit(target, twins[0])).format(name) if twins else f"the {name}"
+    return rng.choice(_distinguishing_expressions(target, twins[0])).format(name) if twins else f"the {name}"
 
 
 def make_row(index: int, split: str, seed: int) -> Row:
-    """The row number `index` of `split`: a pure function of its three arguments.
+    """Make row number `index` of `split`, a pure function of its three arguments.
 
     Returns:
-        A dict of `data_prep.row.schema.row_schema()`; `reward_model.ground_truth` is the JSON text of [x1, y1, x2, y2].
+        A row with the fields of `row_schema()`; `reward_model.ground_truth` is the JSON text of [x1, y1, x2, y2].
     """
     shapes = make_scene(index, split, seed)
     png = paint(shapes, _rng("paint", index, split, seed))
@@ -134,9 +139,9 @@ def make_row(index: int, split: str, seed: int) -> Row:
 
 
 def unique_rows(count: int, split: str, seed: int) -> Iterator[Row]:
-    """The first `count` rows of `split` whose question and answer together occurred in no earlier row.
+    """Yield the first `count` rows of `split`, without those whose question and answer both equal an earlier row's.
 
-    A report that knows a rollout's prompt and ground truth can therefore find its image.
+    A report can therefore find the image of a rollout by its prompt and ground truth.
     """
     seen: set[tuple[str, str]] = set()
     index = 0
@@ -163,22 +168,18 @@ def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _forms_that_fit(target: Shape, twin: Shape) -> list[str]:
-    """Every form, with a gap for "red circle", that fits `target` and not `twin`; none if nothing tells them apart."""
-    forms = [f"the {target.size} {{}}"] if target.size != twin.size else []
+def _distinguishing_expressions(target: ColouredShape, twin: ColouredShape) -> list[str]:
+    """Return expressions with a slot for "red circle" that fit `target` and not `twin`; empty if there are none."""
+    expressions = [f"the {target.size} {{}}"] if target.size != twin.size else []
     sides = (("on the left", "on the right"), ("at the top", "at the bottom"))
     for axis, (low, high) in enumerate(sides):
         if target.box[axis + 2] <= twin.box[axis]:
-            forms.append(f"the {{}} {low}")
+            expressions.append(f"the {{}} {low}")
         elif twin.box[axis + 2] <= target.box[axis]:
-            forms.append(f"the {{}} {high}")
-    return forms
+            expressions.append(f"the {{}} {high}")
+    return expressions
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line of `python -m data_prep shapes`."""
-    splits_command("shapes", "Write synthetic grounding data.", write_splits, argv)
-
-
-if __name__ == "__main__":
-    main()
+    synthetic_command("shapes", "Write synthetic grounding data.", write_splits, argv)

@@ -1,13 +1,13 @@
-"""Synthetic reasoning: read a colour or a kind, or count, say it in a sentence of thought, and box the answer.
+r"""Synthetic reasoning: name a colour or a kind, or count, in one sentence of thought, and box the answer.
 
     python -m data_prep shapes-reasoning --out DIR [--train N] [--val N] [--seed S]
 
-writes DIR/train.parquet and DIR/val.parquet. The pictures are those of `data_prep.synthetic.shapes`. In an answer
+writes DIR/train.parquet and DIR/val.parquet. The images are those of `data_prep.synthetic.shapes`. In the response
 
-    <think>I see that, to my eye, the square is red, I think.</think> So \\boxed{red}
+    <think>I see that, to my eye, the square is red, I think.</think> So \boxed{red}
 
-one word depends on the picture, the first "red"; around it stand words that could as well be others ("to my eye",
-"So"). A method that looks for undecided tokens only finds those; one that looks for vision finds the word.
+one word depends on the image: the first "red". Other words are interchangeable with many ("to my eye", "So"). A method
+that selects tokens by their entropy alone finds those; a method that looks for dependence on the image finds "red".
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from pathlib import Path
 from random import Random
 
 from data_prep.convert.parquet_groups import write_parquet
-from data_prep.row.schema import Row
-from data_prep.synthetic.shapes import COLOURS, KINDS, SIDE, Shape, make_scene, paint
-from data_prep.synthetic.synthetic_row import splits_command, synthetic_row
+from data_prep.synthetic.shapes import COLOURS, KINDS, SIDE, ColouredShape, make_scene, paint
+from data_prep.synthetic.synthetic_command import synthetic_command
+from data_prep.synthetic.synthetic_row import synthetic_row
+from data_prep.types import Row
 
 DATA_SOURCE = "shapes_reasoning"
 NUMBERS = ("no", "one", "two", "three")
@@ -32,44 +33,44 @@ CONNECTIVES = ("", " So", " Thus", " Hence", " Therefore", " In short,")
 
 
 def make_question(index: int, split: str, seed: int) -> tuple[str, str, str]:
-    """The question of row `index`, the sentence that answers it up to its answer word ("the square is"), and the word.
+    """Draw the question of row `index`: about a colour, a kind or a number, equally often.
 
-    The three kinds of question, about a colour, about a kind and about a number, are equally frequent.
+    Returns:
+        The question, the sentence that answers it without its last word ("the square is"), and that word.
     """
     shapes = make_scene(index, split, seed)
     rng = _rng("question", index, split, seed)
-    asks: list[Callable[[list[Shape], Random], tuple[str, str, str]]] = [_colour, _kind, _number]
-    return rng.choice(asks)(shapes, rng)
+    question_kinds: list[Callable[[list[ColouredShape], Random], tuple[str, str, str]]] = [_colour, _kind, _number]
+    return rng.choice(question_kinds)(shapes, rng)
 
 
-def _colour(shapes: list[Shape], rng: Random) -> tuple[str, str, str]:
+def _colour(shapes: list[ColouredShape], rng: Random) -> tuple[str, str, str]:
     kinds = [shape.kind for shape in shapes]
     single = rng.choice([shape for shape in shapes if kinds.count(shape.kind) == 1])
     return f"What colour is the {single.kind}?", f"the {single.kind} is", single.colour
 
 
-def _kind(shapes: list[Shape], rng: Random) -> tuple[str, str, str]:
+def _kind(shapes: list[ColouredShape], rng: Random) -> tuple[str, str, str]:
     colours = [shape.colour for shape in shapes]
     single = rng.choice([shape for shape in shapes if colours.count(shape.colour) == 1])
     return f"What is the {single.colour} shape?", f"the {single.colour} shape is a", single.kind
 
 
-def _number(shapes: list[Shape], rng: Random) -> tuple[str, str, str]:
+def _number(shapes: list[ColouredShape], rng: Random) -> tuple[str, str, str]:
     kind = rng.choice(KINDS)
     count = sum(shape.kind == kind for shape in shapes)
     return f"How many {kind}s are there?", f"the number of {kind}s is", NUMBERS[count]
 
 
 def make_row(index: int, split: str, seed: int) -> Row:
-    """The row number `index` of `split`: a pure function of its three arguments.
+    """Make row number `index` of `split`, a pure function of its three arguments.
 
     Returns:
-        A dict of `data_prep.row.schema.row_schema()`; `reward_model.ground_truth` is one word of ANSWERS.
+        A row with the fields of `row_schema()`; `reward_model.ground_truth` is one word of ANSWERS.
     """
     png = paint(make_scene(index, split, seed), _rng("paint", index, split, seed))
-    ask, _, answer = make_question(index, split, seed)
-    question = ask + ANSWER_FORM
-    return synthetic_row(DATA_SOURCE, "reasoning", question, answer, png, SIDE, split, index, seed)
+    question, _, answer = make_question(index, split, seed)
+    return synthetic_row(DATA_SOURCE, "reasoning", question + ANSWER_FORM, answer, png, SIDE, split, index, seed)
 
 
 def write_splits(out: Path, train: int, val: int, seed: int) -> None:
@@ -84,8 +85,4 @@ def _rng(purpose: str, index: int, split: str, seed: int) -> Random:
 
 def main(argv: list[str] | None = None) -> None:
     """Command line of `python -m data_prep shapes-reasoning`."""
-    splits_command("shapes-reasoning", "Write synthetic visual reasoning data.", write_splits, argv)
-
-
-if __name__ == "__main__":
-    main()
+    synthetic_command("shapes-reasoning", "Write synthetic visual reasoning data.", write_splits, argv)

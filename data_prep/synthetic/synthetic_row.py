@@ -1,19 +1,24 @@
-"""What the synthetic data sets share: the shape of a row, and the command line that writes two splits."""
+"""The row that all synthetic data sets write."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-from collections.abc import Callable
-from pathlib import Path
 
-from data_prep.row.schema import Row
+from data_prep.types import Row
 
 
 def synthetic_row(
     data_source: str, ability: str, question: str, answer: str, png: bytes, side: int, split: str, index: int, seed: int
 ) -> Row:
-    """A dict of `data_prep.row.schema.row_schema()` about one square picture of `side` pixels."""
+    """Make a row with the fields of `row_schema()` about one square image.
+
+    Args:
+        data_source, ability, question: fields of the row.
+        answer: the answer and the ground truth.
+        png: the image file.
+        side: width and height of the image in pixels.
+        split, index, seed: the arguments from which the row was drawn; together, its id.
+    """
     return {
         "data_source": data_source,
         "prompt": [{"role": "user", "content": f"<image>{question}"}],
@@ -33,17 +38,3 @@ def synthetic_row(
             "choices": None,
         },
     }
-
-
-def splits_command(
-    name: str, description: str, write_splits: Callable[[Path, int, int, int], None], argv: list[str] | None
-) -> None:
-    """Command line of `python -m data_prep NAME`; `write_splits` takes the folder, both counts and the seed."""
-    parser = argparse.ArgumentParser(prog=f"python -m data_prep {name}", description=description)
-    parser.add_argument("--out", type=Path, required=True, help="folder for train.parquet and val.parquet")
-    parser.add_argument("--train", type=int, default=1024, help="rows of train.parquet (default %(default)s)")
-    parser.add_argument("--val", type=int, default=64, help="rows of val.parquet (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of both splits (default %(default)s)")
-    args = parser.parse_args(argv)
-    write_splits(args.out, args.train, args.val, args.seed)
-    print(f"wrote {args.train} train and {args.val} val rows to {args.out}")

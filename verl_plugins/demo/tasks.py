@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from data_prep.row.schema import Row
 from data_prep.synthetic import shapes, shapes_reasoning
 from data_prep.synthetic.shapes import CELL, CELLS, SIDE, make_scene
 from data_prep.synthetic.shapes_reasoning import ASIDES, CLOSINGS, CONNECTIVES, NUMBERS, OPENINGS, make_question
+from data_prep.types import Row
 from reward_fns import boxed, grounding
 
 CORNER_NOISE = 0.15  # share of the corners that the starting model is taught at random from the grid's lines

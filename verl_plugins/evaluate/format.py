@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from data_prep.row.schema import Row
+from data_prep.types import Row
 
 Raw = dict[str, Any]
 

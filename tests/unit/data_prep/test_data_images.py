@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_prep.row.images import MIN_SIDE, Picture, decode
-from data_prep.types import Reject
+from data_prep.row.images import MIN_SIDE, EncodedImage, decode
+from data_prep.types import Rejection
 
 
 def pixels(data: bytes) -> Image.Image:
@@ -21,7 +21,7 @@ def pixels(data: bytes) -> Image.Image:
 @pytest.mark.parametrize("data", [encoded(), encoded(form="PNG"), encoded(progressive=True, quality=30)])
 def test_an_rgb_jpeg_or_png_passes_through_untouched(data):
     picture = decode(data)
-    assert isinstance(picture, Picture)
+    assert isinstance(picture, EncodedImage)
     assert picture.data is data and picture.is_original
     assert (picture.width, picture.height) == (WIDTH, HEIGHT)
 
@@ -96,7 +96,7 @@ def test_any_image_becomes_rgb_of_its_size_or_a_reason(mode, form, width, height
         return
     data = data[: len(data) - cut]
     picture = decode(data, budget)
-    if isinstance(picture, Reject):
+    if isinstance(picture, Rejection):
         assert (min(width, height) < MIN_SIDE and picture.reason == "image_too_small") or cut
         return
     image = pixels(picture.data)

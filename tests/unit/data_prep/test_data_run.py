@@ -30,10 +30,11 @@ from data_fixtures import (
 
 from data_prep.__main__ import main
 from data_prep.convert import plan
+from data_prep.datasets import DATA_SETS
 from data_prep.raw.files import Files
 from data_prep.raw.pickles import load_plain
 from data_prep.row.schema import ROWS_PER_GROUP, row_schema
-from data_prep.types import RawRow, Reject
+from data_prep.types import RawRow, Rejection
 
 ROOT = Path(__file__).parents[3]
 
@@ -220,9 +221,7 @@ def test_the_table_and_the_reject_report(source, tmp_path, capsys):
 
 
 def test_a_full_split_is_told_from_an_incomplete_one(tmp_path, capsys, monkeypatch):
-    from data_prep import refcoco
-
-    monkeypatch.setitem(refcoco.DATA_SET.published, "refer/unc", {"train": 4, "val": 2})
+    monkeypatch.setitem(DATA_SETS["refcoco"].published, "refer/unc", {"train": 4, "val": 2})
     main(command(refer_folder(tmp_path / "refer"), tmp_path / "out"))
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line[:1].isalpha()}
     assert lines["train"].endswith("as published") and lines["val"].endswith("OF 2 PUBLISHED")
@@ -358,7 +357,7 @@ def test_files_are_found_under_foreign_roots(tmp_path):
     for wanted in ("Z/a.png", "K12/z.png", "", "../..", "/etc/nothing"):
         assert files.find(wanted).reason == "image_missing", wanted
     assert files.find("x.png").reason == "image_ambiguous"
-    assert not isinstance(files.find("other/x.png"), Reject)
+    assert not isinstance(files.find("other/x.png"), Rejection)
 
 
 class Evil:

@@ -14,7 +14,17 @@ from PIL import Image, ImageChops
 
 from data_prep.convert.parquet_groups import write_parquet
 from data_prep.row.schema import ROWS_PER_GROUP, row_schema
-from data_prep.synthetic.shapes import COLOURS, SIDE, Shape, describe, main, make_row, make_scene, paint, unique_rows
+from data_prep.synthetic.shapes import (
+    COLOURS,
+    SIDE,
+    ColouredShape,
+    describe,
+    main,
+    make_row,
+    make_scene,
+    paint,
+    unique_rows,
+)
 
 SPLITS = ("warmup", "train", "val")
 
@@ -80,10 +90,10 @@ def test_the_prompt_shows_one_image_and_asks_for_the_answer_form(split):
 
 
 def test_an_expression_names_what_only_the_target_has():
-    target = Shape("red", "circle", "small", (0, 0, 28, 28))
-    right = Shape("red", "circle", "small", (56, 0, 84, 28))
-    larger_below = Shape("red", "circle", "large", (0, 28, 56, 84))
-    other_kind = Shape("red", "square", "small", (28, 0, 56, 28))
+    target = ColouredShape("red", "circle", "small", (0, 0, 28, 28))
+    right = ColouredShape("red", "circle", "small", (56, 0, 84, 28))
+    larger_below = ColouredShape("red", "circle", "large", (0, 28, 56, 84))
+    other_kind = ColouredShape("red", "square", "small", (28, 0, 56, 28))
 
     def forms(*others):
         return {describe([target, *others], Random(seed)) for seed in range(60)}

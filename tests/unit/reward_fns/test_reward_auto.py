@@ -1,6 +1,5 @@
 """Mixed data through one reward, the files as verl loads them, and what is counted."""
 
-import importlib
 import importlib.util
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep.__main__ import COMMANDS
+from data_prep.datasets import DATA_SETS
 from reward_fns import auto
 from reward_fns.settings import said
 from verl_plugins.training.reward_metrics import FAILURES, reward_metrics
@@ -122,14 +121,7 @@ def test_accuracy_is_told_by_data_source():
     assert not {"reward/refcoco/accuracy", "reward/foreign/accuracy"} & set(metrics)
 
 
-def converted():
-    for name in COMMANDS:
-        module = importlib.import_module(f"data_prep.{name.replace('+', '_plus').replace('-', '_')}")
-        if hasattr(module, "DATA_SET"):
-            yield module.DATA_SET
-
-
-@pytest.mark.parametrize("data_set", list(converted()), ids=lambda data_set: data_set.name)
+@pytest.mark.parametrize("data_set", DATA_SETS.values(), ids=lambda data_set: data_set.name)
 def test_every_data_set_that_is_converted_has_its_reward(data_set):
     assert auto.reward_of(data_set.name) == data_set.ability
 
