@@ -25,7 +25,7 @@ def refer_form(folder: str) -> RawForm:
     def list_rows(source: Source) -> Iterator[RawRow | RejectedRow]:
         path = _refs_file(source, folder)
         assert path is not None
-        yield from refer_rows(path, source)
+        yield from _sentence_rows(path, source)
 
     about = f"{folder}/refs(SPLITS_BY).p and {folder}/instances.json, images anywhere below, or in --image-root"
     return RawForm("refer", about, recognise, list_rows, read_refer)
@@ -37,7 +37,7 @@ def _refs_file(source: Source, folder: str) -> Path | None:
     return matches[0] if matches else None
 
 
-def refer_rows(path: Path, source: Source) -> Iterator[RawRow | RejectedRow]:
+def _sentence_rows(path: Path, source: Source) -> Iterator[RawRow | RejectedRow]:
     """Yield a raw row for each sentence, with the fields ref, sentence, annotation, image and location.
 
     The image of a ref is found by its `image_id` among the instances, since its own `file_name` is not a file.
@@ -76,7 +76,7 @@ def _entry(entries: dict[Any, dict[str, Any]], id: Any) -> dict[str, Any] | None
 
 
 def read_refer(raw: dict[str, Any]) -> Sample | Rejection:
-    """Read one sentence of `refer_rows`: its text as the distribution cleaned it, or as typed if that is empty."""
+    """Read one sentence of `_sentence_rows`: its text as the distribution cleaned it, or as typed if that is empty."""
     ref, sentence, image = raw["ref"], raw["sentence"], raw["image"]
     if image is None:
         return Rejection("unknown_image", f"image {ref['image_id']}")

@@ -56,6 +56,8 @@ def decode(data: bytes, budget: int | None = None) -> EncodedImage | Rejection:
             rgb = image if is_plain else _upright_rgb(image)
     except PIL.Image.DecompressionBombError as error:
         return Rejection("image_too_large", str(error))
+    except PIL.UnidentifiedImageError as error:  # its own text holds an address in memory, another in each run
+        return Rejection("image_corrupt", f"{type(error).__name__}: cannot identify image file")
     except Exception as error:  # on broken files, Pillow's decoders raise errors of any type
         return Rejection("image_corrupt", f"{type(error).__name__}: {error}"[:200])
     width, height = rgb.size

@@ -80,6 +80,11 @@ def test_more_pixels_than_pillow_agrees_to_decode(monkeypatch):
     assert decode(encoded()).reason == "image_too_large"
 
 
+def test_what_is_no_image_is_rejected_in_the_same_words_each_time():
+    first, again = decode(b"no image"), decode(bytes(b"no" + b" image"))
+    assert first == again == Rejection("image_corrupt", "UnidentifiedImageError: cannot identify image file")
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     mode=st.sampled_from(["RGB", "RGBA", "LA", "L", "P", "1", "CMYK", "YCbCr", "I;16"]),
