@@ -1,8 +1,8 @@
-"""The real distributions against the sizes that their authors published.
+"""The real distributions have as many rows as their authors published.
 
     VERL_PLUGINS_RAW_DATA=DIR pytest tests/unit/data_prep/test_data_published.py
 
-DIR holds a folder for each data set, by its name, in any of its forms; those that are not there are skipped.
+DIR has a folder for each data set, named like it, in any raw form; missing data sets are skipped.
 """
 
 import os

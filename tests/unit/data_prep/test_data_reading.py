@@ -1,4 +1,4 @@
-"""What reads the finished files: verl's own data set, `datasets`, `python -m data_prep inspect` and `check`."""
+"""Readers of converted files: verl's data set, the library `datasets`, and the commands `inspect` and `check`."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ def _cases(name, images):
 
 
 def convert(name, root: Path, images, *options) -> Path:
-    """The one file that a converter writes of these images."""
+    """Convert rows with these images; return the only file that is written."""
     argv = [*BUILDERS[name](root / "raw", _cases(name, images)), "--out", str(root / "out"), *options]
     main([*argv, "--processes", "1"])
     (path,) = (root / "out").glob("*.parquet")
@@ -87,11 +87,11 @@ def test_files_of_different_data_sets_and_splits_concatenate(tmp_path):
 def test_check_finds_images_that_stand_in_both_in_another_encoding(tmp_path, capsys):
     fast, small = encoded(form="PNG", compress_level=1), encoded(form="PNG", compress_level=9)
     train = convert("refcoco refer", tmp_path / "a", [encoded(shade=1), fast])
-    judged = convert("mmk12", tmp_path / "b", [small, encoded(shade=2)])
+    evaluation = convert("mmk12", tmp_path / "b", [small, encoded(shade=2)])
     apart = convert("virl39k", tmp_path / "c", [encoded(shade=3)])
     capsys.readouterr()
     with pytest.raises(SystemExit) as end:
-        main(["check", str(train), str(judged)])
+        main(["check", str(train), str(evaluation)])
     assert end.value.code == 1
     printed = capsys.readouterr().out
     assert "2 images in" in printed and "1 in both, in 1 rows" in printed and "rows 1-1  and  k0" in printed

@@ -1,4 +1,4 @@
-"""A whole run: the same bytes however it is divided or interrupted, one message for what cannot work, and its table."""
+"""Conversion runs: the same bytes however they are divided or interrupted, one message for each error, the table."""
 
 import json
 import os
@@ -41,7 +41,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """60 images with 5 refs of 2 sentences each; an image of every seven is missing."""
+    """60 images with 5 refs of 2 sentences each; one image in seven is missing."""
     root = tmp_path_factory.mktemp("refer")
     refs, boxes = [], {}
     for image in range(60):
@@ -139,24 +139,24 @@ def test_a_run_stopped_between_parts_goes_on_and_ends_with_the_same_bytes(source
 
     monkeypatch.setattr(plan, "PART_ROWS", 50)
     main(command(source, tmp_path / "whole"))
-    made, write_part = [], data_prep.convert.run.write_part
+    first_run, write_part = [], data_prep.convert.run.write_part
 
     def stop_after_three(job, part):
-        if len(made) == 3:
+        if len(first_run) == 3:
             raise KeyboardInterrupt
-        made.append(part.key)
+        first_run.append(part.key)
         return write_part(job, part)
 
     monkeypatch.setattr(data_prep.convert.run, "write_part", stop_after_three)
     with pytest.raises(KeyboardInterrupt):
         main(command(source, tmp_path / "out"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".parts"]
-    again = []
+    second_run = []
     monkeypatch.setattr(
-        data_prep.convert.run, "write_part", lambda job, part: again.append(part.key) or write_part(job, part)
+        data_prep.convert.run, "write_part", lambda job, part: second_run.append(part.key) or write_part(job, part)
     )
     main(command(source, tmp_path / "out"))
-    assert again and not set(again) & set(made)  # finished parts are kept
+    assert second_run and not set(second_run) & set(first_run)  # finished parts are kept
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
@@ -354,8 +354,8 @@ def test_files_are_found_under_foreign_roots(tmp_path):
     assert files.find("K12\\b.png") == files.find("./K12/b.png") == files.find("/gone/K12/b.png") == packed
     assert files.find("K12/c.png") == [packed[0], "c.png"]  # the archive's name counts as a folder
     assert files.find(plain) == plain
-    for wanted in ("Z/a.png", "K12/z.png", "", "../..", "/etc/nothing"):
-        assert files.find(wanted).reason == "image_missing", wanted
+    for name in ("Z/a.png", "K12/z.png", "", "../..", "/etc/nothing"):
+        assert files.find(name).reason == "image_missing", name
     assert files.find("x.png").reason == "image_ambiguous"
     assert not isinstance(files.find("other/x.png"), Rejection)
 

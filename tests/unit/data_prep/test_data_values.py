@@ -1,4 +1,4 @@
-"""Boxes, texts and answers: the rules, and that no value whatever makes them fail."""
+"""Boxes, texts and answers: each rule, and that no value makes a rule raise."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Synthetic grounding rows: one schema on disk, one answer to each question, and a box that fits the pixels."""
+"""Synthetic grounding rows have one schema, one answer to each question, and boxes that fit the painted pixels."""
 
 import io
 import json
@@ -72,9 +72,7 @@ def test_shapes_do_not_overlap_and_only_the_question_tells_which_is_meant():
         ]
         assert len(cells) == len(set(cells))
     assert 50 < twins < 110  # 40% of 200 is 80
-    assert (
-        20 < pivots < 60
-    )  # a third of the other 120: the shape that shares both traits is no likelier than its fellows
+    assert 20 < pivots < 60  # a third of the other 120: the pivot is the target no more often than the other two shapes
     assert all(len(make_scene(index, "warmup", seed=0)) == 3 for index in range(50))
 
 
@@ -147,7 +145,7 @@ def test_the_command_line_starts_without_torch_verl_pyarrow_or_pil():
     )
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True)
-    assert time.monotonic() - started < 5  # well under a second on an idle machine
+    assert time.monotonic() - started < 5  # on an idle machine well under a second
 
 
 def test_painting_depends_on_the_generator_only():

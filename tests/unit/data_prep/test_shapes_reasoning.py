@@ -1,4 +1,4 @@
-"""Synthetic reasoning rows and their reward: the word is what the picture shows, and only it is paid."""
+"""Synthetic reasoning rows and their reward: the answer is what the image shows, and only that answer is rewarded."""
 
 import subprocess
 import sys
