@@ -5,26 +5,23 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-COMMANDS = {
-    "refcoco": "RefCOCO: short referring expressions",
-    "refcoco+": "RefCOCO+: without words of place",
-    "refcocog": "RefCOCOg: longer ones",
-    "lisa-grounding": "LISA-Grounding: expressions that need reasoning, for evaluation",
-    "refgta": "RefGTA: people in a computer game, for evaluation",
-    "geometry3k": "Geometry3K: geometry with diagrams",
-    "mm-eureka": "MM-Eureka-Dataset: school mathematics and science",
-    "mmk12": "MMK12: school mathematics and science, with a test of four subjects",
-    "virl39k": "ViRL39K: visual reasoning of many kinds",
-    "shapes": "synthetic grounding, made on the spot",
-    "shapes-reasoning": "synthetic visual reasoning, made on the spot",
-    "inspect": "FILE: what is in a parquet file, as text and as a page with pictures",
-    "check": "TRAIN EVAL: images that stand in both",
+from data_prep.command import convert_command
+from data_prep.datasets import DATA_SETS
+
+OTHER_COMMANDS = {  # name: (module with a function `main`, line of the help)
+    "shapes": ("data_prep.synthetic.shapes", "synthetic grounding, made on the spot"),
+    "shapes-reasoning": ("data_prep.synthetic.shapes_reasoning", "synthetic visual reasoning, made on the spot"),
+    "inspect": ("data_prep.look.inspect", "FILE: what is in a parquet file, as text and as a page with pictures"),
+    "check": ("data_prep.look.check", "TRAIN EVAL: images that stand in both"),
+}
+COMMANDS = {name: data_set.summary for name, data_set in DATA_SETS.items()} | {
+    name: summary for name, (_, summary) in OTHER_COMMANDS.items()
 }
 
 
 def usage() -> str:
-    """The help of `python -m data_prep`."""
-    lines = (f"  {name:<17} {about}" for name, about in COMMANDS.items())
+    """Return the help text of `python -m data_prep`."""
+    lines = (f"  {name:<17} {summary}" for name, summary in COMMANDS.items())
     return "\n".join(
         (
             "usage: python -m data_prep NAME [options]      the options: python -m data_prep NAME --help",
@@ -40,16 +37,22 @@ def usage() -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Hand the arguments after the name to that module's own `main`."""
+    """Run the command that the first argument names, with the remaining arguments.
+
+    Raises:
+        SystemExit: the first argument names no command, or the command fails.
+    """
     argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] in ("-h", "--help"):
         print(usage())
     elif not argv or argv[0] not in COMMANDS:
         got = f"got {argv[0]!r}, which is no NAME" if argv else "no NAME given"
         raise SystemExit(f"{got}\n{usage()}")
+    elif argv[0] in DATA_SETS:
+        convert_command(DATA_SETS[argv[0]], argv[1:])
     else:
-        module = argv[0].replace("+", "_plus").replace("-", "_")
-        import_module(f"data_prep.{module}").main(argv[1:])
+        module, _ = OTHER_COMMANDS[argv[0]]
+        import_module(module).main(argv[1:])
 
 
 if __name__ == "__main__":

@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from data_prep.dataset import DataSet
+    from data_prep.datasets import DataSet
 
 
 def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
-    """Parse the arguments, convert, print the table.
+    """Parse the arguments, convert the data set and print a table of what was written.
 
     Raises:
-        SystemExit: with a message; the source, an option or the output is not as it should be.
+        SystemExit: the source, an option or the output is wrong; the message says what to change.
     """
-    args = parser_of(data_set).parse_args(argv)
+    args = build_parser(data_set).parse_args(argv)
     started = time.monotonic()
 
-    from data_prep.dataset import Source
-    from data_prep.files import Files
-    from data_prep.parts import Job
-    from data_prep.prompts import template_text
-    from data_prep.rows import RowKind
-    from data_prep.run import Options, run
+    from data_prep.convert.parts import ConversionJob
+    from data_prep.convert.run import Options, run
+    from data_prep.raw.files import Files
+    from data_prep.raw_forms.raw_form import Source
+    from data_prep.row.make_row import RowKind
+    from data_prep.row.prompts import template_text
 
     for path in (args.source, *args.image_root):
         if not path.exists():
@@ -34,17 +34,17 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
     splits_by = getattr(args, "splits_by", None)
     template = template_text(args.template, data_set.ability)
     source = Source(args.source, Files([args.source, *args.image_root]), splits_by)
-    form = data_set.format_of(source, args.format)
+    form = data_set.form_of(source, args.format)
     print(f"{data_set.name}: {args.source} has the form {form.name}")
     kind = RowKind(data_set.name, data_set.ability, template)
-    job = Job(form.read, kind, args.images, args.image_budget, args.out.absolute())
+    job = ConversionJob(form.read, kind, args.images, args.image_budget, args.out.absolute())
     options = Options(args.seed, args.max_rows, args.shards, args.processes, args.ray)
     try:
         report = run(form, source, job, options)
     except OSError as error:
-        where = error.filename or args.out
+        path = error.filename or args.out
         raise SystemExit(
-            f"cannot go on: {where}: {error.strerror or error}; make room or choose another --out, and start again: "
+            f"cannot go on: {path}: {error.strerror or error}; make room or choose another --out, and start again: "
             "finished parts are kept"
         ) from None
     published = {} if args.max_rows else data_set.published_rows(form, splits_by)
@@ -55,12 +55,12 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
         raise SystemExit(f"all rows of {', '.join(empty) or 'the source'} were rejected; rejects.jsonl says why")
 
 
-def parser_of(data_set: DataSet) -> argparse.ArgumentParser:
-    """The options of a converter."""
-    forms = "\n".join(f"  {form.name:<12} {form.about}" for form in data_set.formats)
+def build_parser(data_set: DataSet) -> argparse.ArgumentParser:
+    """Build the argument parser of a data set's converter."""
+    forms = "\n".join(f"  {form.name:<12} {form.about}" for form in data_set.forms)
     parser = argparse.ArgumentParser(
         prog=f"python -m data_prep {data_set.name}",
-        description=f"{data_set.about}\n\nforms of the source:\n{forms}",
+        description=f"{data_set.description}\n\nforms of the source:\n{forms}",
         epilog="A run can be stopped at any moment; the same command goes on where it stopped, with the same result.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -68,7 +68,7 @@ def parser_of(data_set: DataSet) -> argparse.ArgumentParser:
     add("--source", type=Path, required=True, metavar="PATH", help="folder (or file) of the raw data set")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for SPLIT.parquet, rejects.jsonl, report.json")
     add("--image-root", type=Path, action="append", default=[], metavar="DIR", help="more images; may be repeated")
-    add("--format", choices=[form.name for form in data_set.formats], help="default: recognised")
+    add("--format", choices=[form.name for form in data_set.forms], help="default: recognised")
     if data_set.splits_by:
         add("--splits-by", choices=data_set.splits_by, default=data_set.splits_by[0], help="default %(default)s")
     add("--template", default=data_set.template, metavar="NAME", help="r1, boxed or a text file (default %(default)s)")

@@ -1,1 +1,1 @@
-"""Rule-based rewards, one file a task; verl loads them by path through `reward.custom_reward_function.path`."""
+"""Rule-based rewards, one file for each task; verl loads them by `reward.custom_reward_function.path`."""

@@ -1,8 +1,8 @@
-"""Compares two expressions in a pool of processes, within a time limit that ends the work whatever it is doing.
+"""Compares two expressions by math-verify in a pool of processes, with a time limit that holds in any case.
 
-verl calls rewards from threads of a reward worker, where math-verify's own limit (SIGALRM) cannot be used. Here a
-thread takes a worker process from the pool, or waits for one; the limit counts from when the worker begins, not the
-wait. What the processes do: `reward_fns.algebra_worker`. They end when the process that started them does.
+verl calls rewards from threads of a reward worker, where math-verify's own time limit (SIGALRM) does not work. Here a
+thread takes a worker process from the pool, or waits for one. The time limit does not include the wait. The processes
+run `reward_fns.algebra_worker`, and end when the process that started them ends.
 """
 
 import json
@@ -15,27 +15,27 @@ from pathlib import Path
 
 from reward_fns.algebra_worker import READY
 
-WORKERS = 2  # for each process that computes rewards (verl's reward.num_workers, 8); started when first needed
+WORKERS = 2  # per process that computes rewards (verl has 8: reward.num_workers); each starts at its first request
 
 _START = "import sys; sys.path.append(sys.argv[1]); from reward_fns.algebra_worker import serve; serve()"
 
 
 class Worker:
-    """One process of the pool; started at its first request, and again when it has gone."""
+    """One process of the pool, started at the first request, and again after it has ended."""
 
     def __init__(self):
         self.process: subprocess.Popen | None = None
-        self.number = 0  # of the last request
+        self.number = 0  # number of the last request
 
     def ask(self, gold: str, answer: str, seconds: float) -> str:
-        """The worker's word on one pair; `error` if the whole process is gone."""
+        """Compare one pair; return the reply of the process, or "error" if it has ended."""
         self.number += 1
         try:
             self.process = self.process or _start()
             assert self.process.stdin and self.process.stdout
             self.process.stdin.write(json.dumps([self.number, gold, answer, seconds]).encode() + b"\n")
             while reply := self.process.stdout.readline().decode().split():
-                if int(reply[0]) == self.number:  # else a second reply to an earlier one, by a child that then died
+                if int(reply[0]) == self.number:  # else a second reply to an earlier request
                     return reply[1]
         except OSError:
             pass
@@ -43,7 +43,7 @@ class Worker:
         return "error"
 
     def close(self) -> None:
-        """End the process, if there is one, and wait for it."""
+        """End the process, if there is one, and wait for its end."""
         if self.process is not None:
             assert self.process.stdin and self.process.stdout
             self.process.stdin.close()
@@ -53,14 +53,15 @@ class Worker:
 
 
 def compare(gold: str, answer: str, seconds: float) -> tuple[str, float]:
-    """Whether two expressions in LaTeX are equal, and how long it took.
+    """Compare two LaTeX expressions.
 
     Args:
-        gold, answer: without dollars.
-        seconds: that the work may take, by the wall clock.
+        gold, answer: LaTeX without dollars.
+        seconds: wall-clock time limit.
 
     Returns:
-        equal / different / bad_gold / timeout / error, and the seconds of work, waiting for a worker not included.
+        "equal", "different", "bad_gold", "timeout" or "error", and the seconds that it took, without waiting for a
+        worker.
     """
     worker = _idle.get()
     try:
@@ -72,7 +73,7 @@ def compare(gold: str, answer: str, seconds: float) -> tuple[str, float]:
 
 
 def _start() -> subprocess.Popen:
-    """A worker that has imported everything and is waiting.
+    """Start a worker, and wait until it has imported everything.
 
     Raises:
         OSError: it ended instead.
@@ -83,7 +84,7 @@ def _start() -> subprocess.Popen:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,
-        start_new_session=True,  # an interrupt at the terminal is for the run, which then closes the pipes
+        start_new_session=True,  # Ctrl-C must reach the run only, which then closes the pipes
     )
     assert process.stdout
     if process.stdout.readline().decode().strip() != READY:
@@ -102,4 +103,4 @@ def _new_pool() -> None:
 
 _idle: queue.LifoQueue
 _new_pool()
-os.register_at_fork(after_in_child=_new_pool)  # a forked process must not talk over its parent's pipes
+os.register_at_fork(after_in_child=_new_pool)  # a forked process must not use the pipes of its parent

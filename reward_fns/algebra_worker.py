@@ -1,12 +1,12 @@
-r"""The process in which two expressions are compared: it may hang, run out of memory or crash, and is then replaced.
+r"""The worker process that compares expressions; it may hang, run out of memory or crash, and is then replaced.
 
-`serve()` is the whole life of a worker (`reward_fns.algebra` starts it). It imports math-verify once, then forks the
-child that does the work, and waits. A request is a line of JSON, [number, gold, answer, seconds], its reply a line with
-its number and a word: equal / different / bad_gold / error by the child, or, where the child died of it, timeout /
-error by its parent, which forks the next child at once, with everything imported.
+`reward_fns.algebra` starts a worker, which runs `serve()`. It imports math-verify once, forks a child for the work, and
+waits for the child to end. A request is a line of JSON, [number, gold, answer, seconds]. The reply is a line with the
+number and a word. The child replies equal, different, bad_gold or error. If the child dies at work, its parent replies
+timeout or error, and forks the next child, in which everything is imported already.
 
-The limit is the kernel's: an interval timer that ends the process whatever it is doing, inside C code too. So a worker
-ends itself even where the process that asked has gone.
+The time limit is an interval timer of the kernel, which ends the child even inside C code. So a worker ends on its own,
+even if the process that asked has ended.
 """
 
 import json
@@ -19,11 +19,11 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-MEMORY = 2 << 30  # bytes of address space; 9^{9^{9^9}} would take the machine's
+MEMORY = 2 << 30  # bytes of address space of a child; 9^{9^{9^9}} would fill the memory of the machine
 
-READY = "ready"  # the first line, in reply to nothing
+READY = "ready"  # the first line that a worker writes
 
-# Compared before the first request: what each makes SymPy import and remember, a child has from its first moment.
+# Compared before the first fork, so that every child inherits what SymPy imports and caches for such expressions.
 _WARM_UP = (
     ("x^{2}+\\frac{1}{2}", "\\sqrt{2}x"),
     ("(x-1)(x+2)", "x^2+x-2"),
@@ -40,13 +40,13 @@ _NUMBER = struct.Struct("q")
 
 def serve() -> None:
     """Answer requests on stdin until it is closed."""
-    logging.disable(logging.WARNING)  # math-verify warns that its own limit is off
+    logging.disable(logging.WARNING)  # math-verify warns that its own time limit is off
     for gold, answer in _WARM_UP:
         compare(gold, answer)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody is left to read: end, without a traceback
-    at_work = mmap.mmap(-1, _NUMBER.size)  # shared with the child: the number of its request; 0: none
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end without a traceback when nobody reads the replies
+    at_work = mmap.mmap(-1, _NUMBER.size)  # number of the child's request, shared with it; 0 if it has none
     replies = os.dup(1)
-    os.dup2(2, 1)  # what a library prints is no reply
+    os.dup2(2, 1)  # output of libraries must not be taken for a reply
     _reply(replies, READY)
     while True:
         child = os.fork()
@@ -63,7 +63,7 @@ def serve() -> None:
 
 
 def compare(gold: str, answer: str) -> str:
-    """equal / different / bad_gold / error, by math-verify; both are LaTeX without dollars.
+    """Compare two LaTeX expressions by math-verify; return "equal", "different", "bad_gold" or "error".
 
     Source: math-verify 0.9.0, whose own time limit needs the main thread of the reward's process.
     """
@@ -71,26 +71,26 @@ def compare(gold: str, answer: str) -> str:
 
     try:
         true_value = _parse(gold)
-    except MemoryError:  # of the gold or not, it says nothing about either: the limit of this process
+    except MemoryError:  # the limit of this process was reached, which says nothing about the expression
         return "error"
-    except Exception:  # the parsers raise whatever a text makes them stumble over: such a gold is not LaTeX
+    except Exception:  # the parsers raise errors of any type: the gold is not LaTeX
         return "bad_gold"
     try:
         value = _parse(answer)
     except MemoryError:
         return "error"
-    except Exception:  # what cannot be read is no right answer
+    except Exception:  # an answer that cannot be parsed is not right
         return "different"
     try:
         return "equal" if verify(true_value, value, timeout_seconds=None) else "different"
-    except Exception:  # SymPy's own, on two readable expressions: counted as an error, not as a wrong answer
+    except Exception:  # of SymPy, on two valid expressions: an error, not a wrong answer
         return "error"
 
 
 def _parse(text: str) -> Any:
-    """The whole text as one SymPy object; `math_verify.parse` would be content with a part of it.
+    """Parse the whole text as one SymPy object; `math_verify.parse` would accept a part of it.
 
-    Units are left in: they were dropped before, and here `m` is a variable.
+    Units have been removed before, so here `m` is a variable.
     """
     from latex2sympy2_extended.latex2sympy2 import NormalizationConfig, normalize_latex
     from math_verify.parser import parse_latex_cached
@@ -115,7 +115,7 @@ def _answer_requests(at_work: mmap.mmap, replies: int) -> None:
 
 
 def _requests() -> Iterator[bytes]:
-    """Whole lines; a worker has one request at a time, so a line ends what can be read."""
+    """Yield whole lines; a worker gets one request at a time, so nothing follows a line end."""
     request = b""
     while chunk := os.read(0, 1 << 16):
         request += chunk

@@ -1,11 +1,11 @@
-"""One reward for mixed data: each response goes to the reward of its `data_source`, and all return the same keys.
+"""Reward for mixed data: each response is scored by the reward of its `data_source`; all return the same keys.
 
-Use: `reward.custom_reward_function.path=reward_fns/auto.py`; settings of a reward under its name, e.g.
-`...reward_kwargs.grounding.format_weight=1.0`, `...reward_kwargs.math.preset=mm_eureka`.
+Use: `reward.custom_reward_function.path=reward_fns/auto.py`. Settings of a reward are given under its name, e.g.
+`...reward_kwargs.grounding.format_weight=1.0` or `...reward_kwargs.math.preset=mm_eureka`.
 
-A data source is known by how the last part of its name begins, in any case: `lmms-lab/RefCOCO` and `refcocog_umd` are
-grounding. Others are named by the user: `...reward_kwargs.routes.my_data=math`. Responses of a source that is not known
-have the status `error`, and one message says which key to set.
+A data source is recognised by the beginning of the last part of its name, in upper or lower case: `lmms-lab/RefCOCO`
+and `refcocog_umd` are grounding. The user adds others: `...reward_kwargs.routes.my_data=math`. Responses of an unknown
+source have the status `error`, and one message in the log says which key to set.
 
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """
@@ -18,7 +18,7 @@ from reward_fns.settings import KEY, choose, never_raises, settle
 
 REWARDS = {"grounding": grounding, "math": math, "boxed": boxed}
 _BY_REWARD = {"auto": {name: {} for name in REWARDS}}
-ROUTES = {
+ROUTES = {  # beginning of a data source's name: key of REWARDS
     "shapes_grounding": "grounding",
     "refcoco": "grounding",
     "lisa": "grounding",
@@ -30,8 +30,6 @@ ROUTES = {
     "mm-eureka": "math",
     "virl39k": "math",
 }
-
-
 _ERROR = {"score": 0.0, "accuracy": 0.0, "format": 0.0, "iou": 0.0, "status": "error"}
 
 
@@ -41,12 +39,12 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, r
 
     Args:
         data_source: name of the data set.
-        solution_str, ground_truth, extra_info: as the reward of that data set takes them.
-        routes: how names of further data sets begin, to a name of REWARDS.
-        **kwargs: settings by reward: `grounding`, `math`, `boxed`, each a mapping.
+        solution_str, ground_truth, extra_info: as the reward of the data set expects them.
+        routes: further routes, as in ROUTES.
+        **kwargs: settings of the rewards, a mapping for each of `grounding`, `math` and `boxed`.
 
     Returns:
-        Always the keys `score`, `accuracy`, `format`, `iou` (0.0 where there are no boxes) and `status`.
+        Always the keys `score`, `accuracy`, `format`, `iou` (0.0 if the answer is not boxes) and `status`.
     """
     settings = settle(_BY_REWARD, "auto", kwargs)
     name = reward_of(data_source, routes)
@@ -55,37 +53,37 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, r
 
 
 def settings_of(routes=None, **kwargs) -> dict[str, dict[str, Any]]:
-    """The settings of every reward, checked.
+    """Return the checked settings of every reward, by its name.
 
     Raises:
-        ValueError: a reward or setting that does not exist, or a value that it cannot have.
+        ValueError: a reward or a setting does not exist, or a value is not allowed.
     """
     settings = settle(_BY_REWARD, "auto", kwargs)
     for beginning, route in (routes or {}).items():
         choose(f"routes.{beginning}", route, REWARDS)
-    found = {}
+    checked = {}
     for name, reward in REWARDS.items():
         if not isinstance(settings[name], Mapping):
             raise ValueError(f"{name}: got {settings[name]!r}, expected settings by name; set {KEY}.{name}.<setting>")
         try:
-            found[name] = reward.settings_of(**settings[name])
+            checked[name] = reward.settings_of(**settings[name])
         except ValueError as problem:
             raise ValueError(str(problem).replace(f"set {KEY}", f"set {KEY}.{name}")) from None
-    return found
+    return checked
 
 
 def reward_of(data_source: str, routes: Mapping[str, str] | None = None) -> str:
-    """The name in REWARDS that scores a data source; of several beginnings that fit, the longest decides.
+    """Return the key of REWARDS for a data source; if several routes match, the longest decides.
 
     Raises:
-        ValueError: none fits, or the one that fits leads to no reward.
+        ValueError: no route matches, or the route names no reward.
     """
-    known = {**ROUTES, **(routes or {})}
+    all_routes = {**ROUTES, **(routes or {})}
     name = data_source.rpartition("/")[2].lower()
-    fits = [beginning for beginning in known if name.startswith(beginning.lower())]
-    if not fits:
-        expected = ", ".join(known)
+    matches = [beginning for beginning in all_routes if name.startswith(beginning.lower())]
+    if not matches:
+        expected = ", ".join(all_routes)
         raise ValueError(f"data_source: got {data_source!r}, expected a beginning of {expected}; set {KEY}.routes")
-    route = known[max(fits, key=len)]
+    route = all_routes[max(matches, key=len)]
     choose(f"routes.{data_source}", route, REWARDS)
     return route

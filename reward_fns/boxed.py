@@ -1,16 +1,16 @@
-r"""Reward of a one-word answer in \boxed{}: 0.9 for the right word, 0.1 for the form, as VEPO weighs them.
+r"""Reward for a one-word answer in \boxed{}: 0.9 for the right word and 0.1 for the form, as in VEPO.
 
     score = (1 - format_weight) * accuracy + format_weight * format
 
 Use: `reward.custom_reward_function.path=reward_fns/boxed.py`. The last \boxed{...} is the answer; case and surrounding
-blanks do not matter. `format` is 1 for the form `think_boxed` of `reward_fns.forms`.
+spaces are ignored. `format` is 1 if the response has the form `think_boxed` of `reward_fns.forms`.
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """
 
 from typing import Any
 
 from reward_fns.forms import is_think_then_boxed, last_boxed
-from reward_fns.settings import never_raises, remembered, settle, within
+from reward_fns.settings import cache_settings, never_raises, settle, within
 
 PRESETS = {"vepo": {"format_weight": 0.1}}
 
@@ -21,10 +21,10 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kw
 
     Args:
         data_source: name of the data set; unused, part of verl's signature.
-        solution_str: decoded response text.
+        solution_str: text of the response.
         ground_truth: the right word.
-        extra_info: the row's `extra_info`; unused.
-        **kwargs: `format_weight`, the share of the score that the form earns, in [0, 1].
+        extra_info: unused, part of verl's signature.
+        **kwargs: `format_weight`, in [0, 1], the share of `format` in the score.
 
     Returns:
         Always the keys `score` in [0, 1], `accuracy` and `format` (0.0 or 1.0), and `status`, one of
@@ -42,12 +42,12 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kw
     return _result("ok" if is_well_formed else "bad_format", score, is_right, is_well_formed)
 
 
-@remembered
+@cache_settings
 def settings_of(**kwargs) -> dict[str, Any]:
-    """The settings of a call.
+    """Return the checked settings of a call.
 
     Raises:
-        ValueError: a setting that does not exist, or a value that it cannot have.
+        ValueError: a setting does not exist, or a value is not allowed.
     """
     settings = settle(PRESETS, "vepo", kwargs)
     within("format_weight", settings["format_weight"], 0, 1)

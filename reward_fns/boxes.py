@@ -1,14 +1,14 @@
-"""Boxes in text: reading them, the spaces that models speak, their overlap, and the best matching of several.
+"""Boxes in text: parsing, coordinate spaces, overlap, and the best matching of several boxes.
 
-A box is (x1, y1, x2, y2), corners in order. What is read, wherever prose stands around it:
+A box is (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2. Accepted notations, with or without text around them:
 
     [10, 20, 30, 40]   [[10, 20, 30, 40], ...]   {"bbox_2d": [...], "label": "dog"}   the same in a code fence
     (10,20),(30,40)   <|box_start|>(10,20),(30,40)<|box_end|>   <box>[[10, 20, 30, 40]]</box>   x1=10 y1=20 x2=30 y2=40
 
-`[]`, `null` and "no object" are an answer too: there is nothing to point at.
+`[]`, `null` and "no object" are answers too; they say that the image has no such object.
 
-Spaces: `pixels` of the original image, `0-1000` and `0-1` of its sides, `processed`: pixels of the image that the
-model's processor made, by `smart_resize` with its patch size times its merge size.
+Coordinate spaces: `pixels` of the original image; `0-1000` and `0-1`, relative to its sides; `processed`, pixels of the
+image after the model's processor has resized it, by `smart_resize` with patch size times merge size.
 """
 
 import json
@@ -20,8 +20,13 @@ from reward_fns.matching import best_matching
 
 Box = tuple[float, float, float, float]
 
-SPACES = {"pixels": None, "0-1000": 1000.0, "0-1": 1.0, "processed": None}  # name to the length of an image's side
-SPACE_OF_MODEL = {  # Transformers' `model_type` to the space its family was trained to speak
+SPACES = {
+    "pixels": None,
+    "0-1000": 1000.0,
+    "0-1": 1.0,
+    "processed": None,
+}  # length of an image's side
+SPACE_OF_MODEL = {  # `model_type` of Transformers: the space in which that family was trained to write boxes
     "qwen2_vl": "0-1000",
     "qwen2_5_vl": "processed",
     "qwen3_vl": "0-1000",
@@ -29,11 +34,11 @@ SPACE_OF_MODEL = {  # Transformers' `model_type` to the space its family was tra
     "internvl": "0-1000",
     "internvl_chat": "0-1000",
 }
-MAX_BOXES = 64  # in one answer; more is no answer, and matching them would take long
-MAX_ASPECT = 200  # of an image; the processors refuse more
+MAX_BOXES = 64  # of one answer; matching more would take long
+MAX_ASPECT = 200  # ratio of an image's sides; the processors refuse more
 
 _MAX_COORDINATE = 1e7  # larger than any image, small enough that areas stay finite
-_NUMBERS = (int, float)  # of JSON; a bool is none
+_NUMBERS = (int, float)  # types of JSON numbers, which exclude bool
 _KEYS = ("bbox_2d", "bbox")
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _NUMBER = r"([-+]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][-+]?\d{1,3})?)"
@@ -50,33 +55,34 @@ _NO_OBJECT = re.compile(
 
 
 def parse_boxes(text: str) -> list[Box] | None:
-    """The boxes written in the text of an answer; [] for "no object"; None where neither is written.
+    """Return the boxes in the text of an answer, [] for "no object", or None if it has neither.
 
-    JSON that is neither (strings, booleans, objects without a box) is None, and so are more than MAX_BOXES boxes.
+    The result is also None for JSON of another kind (strings, booleans, objects without a box) and for more than
+    MAX_BOXES boxes.
     """
     if "```" in text:
         text = "\n".join(part.lstrip(_LETTERS) for part in text.split("```")[1::2])
     text = text.strip()
     if text.startswith(("[", "{", "n")):
         try:
-            return _some(_boxes_in(json.loads(text)))
+            return _if_not_too_many(_boxes_in(json.loads(text)))
         except (ValueError, RecursionError):
             pass
     tagged = _TAGGED.findall(text) if "box" in text else []
     if tagged:
         text = "\n".join(tagged)
-    found = _BRACKETED.findall(text)
-    if not found and not _NO_OBJECT.fullmatch(text.strip()):
-        found = [_ANY_NUMBER.findall(text)]
-    boxes = [box for numbers in found if (box := _box([float(number) for number in numbers]))]
-    return _some(boxes) if len(boxes) == len(found) else None
+    matches = _BRACKETED.findall(text)
+    if not matches and not _NO_OBJECT.fullmatch(text.strip()):
+        matches = [_ANY_NUMBER.findall(text)]
+    boxes = [box for numbers in matches if (box := _box([float(number) for number in numbers]))]
+    return _if_not_too_many(boxes) if len(boxes) == len(matches) else None
 
 
 def parse_gold(text: str) -> list[Box] | None:
-    """The true boxes: JSON alone, every box with an area; [] only where `[]` says so; None for anything else."""
+    """Return the gold boxes of JSON text, every one with an area; [] only for the text `[]`; None for anything else."""
     try:
         value = json.loads(text)
-        boxes = _some(_boxes_in(value))
+        boxes = _if_not_too_many(_boxes_in(value))
     except (TypeError, ValueError, RecursionError):
         return None
     if boxes is None or any(area(box) <= 0 for box in boxes):
@@ -85,12 +91,12 @@ def parse_gold(text: str) -> list[Box] | None:
 
 
 def area(box: Box) -> float:
-    """In square units of the box's space."""
+    """Return the area of a box, in square units of its space."""
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes, in [0, 1]; 0 if neither has an area."""
+    """Return the intersection over union of two boxes, in [0, 1]; 0 if neither has an area."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
@@ -101,14 +107,15 @@ def iou(a: Box, b: Box) -> float:
 
 
 def mean_iou(predicted: Sequence[Box], gold: Sequence[Box], extra_box_penalty: float = 1.0) -> float:
-    """Overlap of the best one-to-one matching, over the number of boxes.
+    """Return the mean IoU, in [0, 1], of the best one-to-one matching of predicted and gold boxes.
 
-        sum of the matched IoUs / (gold boxes + extra_box_penalty * predicted boxes beyond them)
+        sum of the matched IoUs / (gold boxes + extra_box_penalty * max(0, predicted boxes - gold boxes))
 
-    A gold box without a partner counts 0. No object, predicted and true, is 1.
+    A gold box without a partner counts 0. If both lists are empty, the result is 1; if only one is, 0.
 
-    Returns:
-        In [0, 1].
+    Args:
+        predicted, gold: boxes in the same space.
+        extra_box_penalty: weight of each predicted box in excess of the gold boxes.
     """
     if not predicted or not gold:
         return float(not predicted and not gold)
@@ -122,15 +129,15 @@ def mean_iou(predicted: Sequence[Box], gold: Sequence[Box], extra_box_penalty: f
 def smart_resize(
     height: int, width: int, factor: int, min_pixels: int | None = None, max_pixels: int | None = None
 ) -> tuple[int, int]:
-    """Size of the image that a Qwen-VL processor makes: sides in multiples of `factor`, area within two limits.
+    """Return the size to which a Qwen-VL processor resizes an image: multiples of `factor`, area within two limits.
 
     Args:
-        height, width: of the original image, in pixels.
+        height, width: size of the original image in pixels.
         factor: patch size times merge size: 28 for Qwen2-VL and Qwen2.5-VL, 32 for Qwen3-VL.
-        min_pixels, max_pixels: the processor's limits of the area; None for 4 and 16384 times factor^2.
+        min_pixels, max_pixels: limits of the area; None for 4 and 16384 times factor^2.
 
     Returns:
-        (height, width) in pixels; sides are rounded to the nearest multiple, halves to the even one.
+        (height, width) in pixels. Sides are rounded to the nearest multiple, and halves to the even multiple.
 
     Raises:
         ValueError: a side is not positive, or one is more than MAX_ASPECT times the other.
@@ -154,12 +161,12 @@ def smart_resize(
     return rows * factor, columns * factor
 
 
-def scale(box: Box, across: float, down: float) -> Box:
-    """The box with its x multiplied by `across` and its y by `down`."""
-    return box[0] * across, box[1] * down, box[2] * across, box[3] * down
+def scale(box: Box, x_factor: float, y_factor: float) -> Box:
+    """Multiply the x coordinates of a box by one factor and its y coordinates by another."""
+    return box[0] * x_factor, box[1] * y_factor, box[2] * x_factor, box[3] * y_factor
 
 
-def _some(boxes: list[Box] | None) -> list[Box] | None:
+def _if_not_too_many(boxes: list[Box] | None) -> list[Box] | None:
     return boxes if boxes is not None and len(boxes) <= MAX_BOXES else None
 
 
@@ -174,13 +181,13 @@ def _boxes_in(value: object) -> list[Box] | None:
     if value and not isinstance(value[0], list | dict):
         box = _box(value)
         return None if box is None else [box]
-    found = []
+    boxes = []
     for item in value:
-        boxes = _boxes_in(item)
-        if boxes is None:
+        item_boxes = _boxes_in(item)
+        if item_boxes is None:
             return None
-        found += boxes
-    return found
+        boxes += item_boxes
+    return boxes
 
 
 def _box(value: list) -> Box | None:

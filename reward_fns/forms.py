@@ -1,14 +1,14 @@
-r"""Where a response puts its answer, and whether it keeps the form it was asked for: a few rules, each with a name.
+r"""Forms of a response: where its answer is, and when it is well-formed.
 
-| form | the answer is | well-formed when |
+| form | the answer is | well-formed if |
 |---|---|---|
-| `answer` | in the last `<answer>...</answer>` | there is one such block |
+| `answer` | in the last `<answer>...</answer>` | there is exactly one such block |
 | `think_answer` | the same | the response is one `<think>...</think>` and one such block, nothing else |
-| `boxed` | in the last `\boxed{...}` | there is one |
-| `think_boxed` | the same | the response begins with the only `<think>...</think>`; the only `\boxed{}` comes later |
-| `free` | the last block, else the last box, else all that follows the thinking | always |
+| `boxed` | in the last `\boxed{...}` | there is exactly one |
+| `think_boxed` | the same | the response begins with its only `<think>...</think>`; its only `\boxed{}` follows |
+| `free` | the last answer block, else the last `\boxed{}`, else everything after the thinking | always |
 
-Every rule reads the text a constant number of times, so a long response costs no more than its length.
+Every rule takes time linear in the length of the response.
 """
 
 import re
@@ -22,20 +22,20 @@ _BRACES = re.compile(r"\\boxed\s*\{|\\.|[{}]", re.DOTALL)
 
 
 def last_answer(text: str) -> str | None:
-    """The text of the last complete answer block."""
+    """Return the text of the last complete answer block."""
     head, closed, _ = text.rpartition(_END_ANSWER)
     _, opened, answer = head.rpartition(_ANSWER)
     return answer if closed and opened else None
 
 
 def last_boxed(text: str) -> str | None:
-    r"""The text in the last closed `\boxed{...}`; braces inside it may nest."""
-    found = boxed(text)
-    return found[-1] if found else None
+    r"""Return the text in the last closed `\boxed{...}`; braces in it may be nested."""
+    answers = boxed(text)
+    return answers[-1] if answers else None
 
 
 def last_of_any(text: str) -> str | None:
-    """The answer of a response that was asked for no form; None when nothing follows the thinking."""
+    """Return the answer of a response that was asked for no form; None if nothing follows the thinking."""
     for find in (last_answer, last_boxed):
         answer = find(text)
         if answer is not None:
@@ -44,27 +44,27 @@ def last_of_any(text: str) -> str | None:
 
 
 def boxed(text: str) -> list[str]:
-    r"""What stands in each closed `\boxed{...}`, in the order in which they close."""
-    found, opened = [], []
+    r"""Return the text in each closed `\boxed{...}`, in the order in which they close."""
+    answers, open_braces = [], []  # of each open brace: where the text in \boxed{ starts, None for other braces
     start = text.find("\\boxed")
     for match in _BRACES.finditer(text, start) if start >= 0 else ():
         token = match.group()
         if token[-1] == "{" and (token == "{" or len(token) > 2):
-            opened.append(match.end() if len(token) > 2 else None)
-        elif token == "}" and opened:
-            begin = opened.pop()
-            if begin is not None:
-                found.append(text[begin : match.start()])
-    return found
+            open_braces.append(match.end() if len(token) > 2 else None)
+        elif token == "}" and open_braces:
+            content_start = open_braces.pop()
+            if content_start is not None:
+                answers.append(text[content_start : match.start()])
+    return answers
 
 
 def is_one_answer(text: str) -> bool:
-    """One answer block; whatever else, think tags too, is optional."""
+    """Return whether there is exactly one answer block, with anything around it."""
     return _once(text, _ANSWER, _END_ANSWER) and text.index(_ANSWER) < text.index(_END_ANSWER)
 
 
 def is_think_then_answer(text: str) -> bool:
-    """Nothing but one think block and one answer block, in this order."""
+    """Return whether the response is one think block, then one answer block, and nothing else."""
     thought, _, rest = text.strip().partition(_END_THINK)
     rest = rest.strip()
     return (
@@ -76,12 +76,12 @@ def is_think_then_answer(text: str) -> bool:
 
 
 def is_one_boxed(text: str) -> bool:
-    r"""One closed `\boxed{...}`."""
+    r"""Return whether there is exactly one closed `\boxed{...}`."""
     return len(boxed(text)) == 1
 
 
 def is_think_then_boxed(text: str) -> bool:
-    r"""One think block at the start, and one `\boxed{...}`, after it."""
+    r"""Return whether the response begins with its only think block, and its only `\boxed{...}` follows."""
     if not (_once(text, _THINK, _END_THINK) and text.lstrip().startswith(_THINK)):
         return False
     thought, _, rest = text.partition(_END_THINK)
@@ -89,7 +89,7 @@ def is_think_then_boxed(text: str) -> bool:
 
 
 def is_anything(text: str) -> bool:
-    """No form was asked for."""
+    """Return True: no form was asked for."""
     return True
 
 

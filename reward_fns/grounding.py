@@ -1,8 +1,8 @@
-"""Visual grounding reward: overlap of the predicted boxes with the true ones, plus a bonus for a well-formed answer.
+"""Visual grounding reward: overlap of the predicted with the true boxes, plus a bonus for a well-formed answer.
 
     score = IoU + format_weight * format
 
-Use: `reward.custom_reward_function.path=reward_fns/grounding.py`, settings by `...reward_kwargs.<name>=<value>`.
+Use: `reward.custom_reward_function.path=reward_fns/grounding.py`; settings are `...reward_kwargs.<name>=<value>`.
 
 | preset | format_weight | form | source |
 |---|---|---|---|
@@ -11,15 +11,15 @@ Use: `reward.custom_reward_function.path=reward_fns/grounding.py`, settings by `
 
 | setting | default | meaning |
 |---|---|---|
-| `form` | the preset's | a name of `reward_fns.forms`; `format` is 1 when it is kept and the answer holds boxes |
-| `iou_threshold` | null | null: the IoU itself is scored; a number: 1 above it, else 0 |
-| `extra_box_penalty` | 1 | each box beyond the true ones lowers the IoU as much as a missed one; 0: none does |
-| `box_space` | pixels | of the model's boxes: a name of `reward_fns.boxes.SPACES`; the gold is always in `pixels` |
-| `patch_size`, `merge_size` | null, 2 | of the processor, for `box_space=processed`: 14 for Qwen2.5-VL |
-| `min_pixels`, `max_pixels` | null | the processor's limits, for `box_space=processed` |
+| `form` | the preset's | a form of `reward_fns.forms`; `format` is 1 if the response has it and answers with boxes |
+| `iou_threshold` | null | null: the score is the IoU; a number: the score is 1 above it, else 0 |
+| `extra_box_penalty` | 1 | 1: a superfluous box lowers the IoU as much as a missed one; 0: it does not |
+| `box_space` | pixels | space of the model's boxes, a key of `reward_fns.boxes.SPACES`; gold boxes are in `pixels` |
+| `patch_size`, `merge_size` | null, 2 | sizes of the processor, for `box_space=processed`: 14, 2 for Qwen2.5-VL |
+| `min_pixels`, `max_pixels` | null | limits of the processor, for `box_space=processed` |
 
-Every space but `pixels` needs `orig_w` and `orig_h` in `extra_info`. How boxes are read: `reward_fns.boxes`. A gold
-that cannot be parsed or has no area earns nothing, whatever the response: `status` says `bad_gold`.
+Every space but `pixels` needs `orig_w` and `orig_h` in `extra_info`. `reward_fns.boxes` says how boxes are read. If the
+gold box cannot be parsed or has no area, the score is 0 and the status `bad_gold`, whatever the response.
 
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """
@@ -29,7 +29,7 @@ from typing import Any
 
 from reward_fns import boxes
 from reward_fns.forms import FORMS
-from reward_fns.settings import KEY, choose, never_raises, remembered, settle, within
+from reward_fns.settings import KEY, cache_settings, choose, never_raises, settle, within
 
 _COMMON = {
     "iou_threshold": None,
@@ -52,16 +52,16 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
 
     Args:
         data_source: name of the data set; unused, part of verl's signature.
-        solution_str: decoded response text.
-        ground_truth: JSON string of xyxy boxes in original pixels: one box, a list of boxes, or [] for no object.
-        extra_info: the row's `extra_info`; `orig_w` and `orig_h` in pixels are read where the space needs them.
-        preset: a name of PRESETS.
+        solution_str: text of the response.
+        ground_truth: JSON text of xyxy boxes in original pixels: one box, a list of boxes, or [] for no object.
+        extra_info: the `extra_info` of the row; `orig_w` and `orig_h`, in pixels, are read if `box_space` needs them.
+        preset: a key of PRESETS.
         **kwargs: settings that override the preset's.
 
     Returns:
         Always the keys `score` in [0, 1 + format_weight], `accuracy` (1.0 if IoU > 0.5), `format` (0.0 or 1.0),
-        `iou` in [0, 1] and `status`, one of ok / no_answer / bad_format / bad_gold / error. A setting that is wrong
-        is an `error` of every response, and one message in the log.
+        `iou` in [0, 1] and `status`, one of ok / no_answer / bad_format / bad_gold / error. If a setting is wrong,
+        every status is `error`, and one message in the log says which setting.
     """
     settings = settings_of(preset, **kwargs)
     _, is_well_formed = FORMS[settings["form"]]
@@ -79,12 +79,12 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
     return _result("ok", quality + settings["format_weight"], overlap, is_well_formed=True)
 
 
-@remembered
+@cache_settings
 def settings_of(preset="ecvgpo", **kwargs) -> dict[str, Any]:
-    """The settings of a call: the preset's, overridden.
+    """Return the checked settings of a call: those of the preset, overridden.
 
     Raises:
-        ValueError: a setting that does not exist, or a value that it cannot have.
+        ValueError: a setting does not exist, or a value is not allowed.
     """
     settings = settle(PRESETS, preset, kwargs)
     choose("form", settings["form"], FORMS)
@@ -102,19 +102,19 @@ def settings_of(preset="ecvgpo", **kwargs) -> dict[str, Any]:
 
 
 def find_boxes(solution_str, extra_info=None, *, preset="ecvgpo", **kwargs) -> list[boxes.Box] | None:
-    """The boxes that `compute_score` compares with the gold, in original pixels; None where it reads none.
+    """Return the boxes that `compute_score` compares with the gold, in original pixels; None if it reads none.
 
     Raises:
-        ValueError: a setting is wrong, or the row lacks what the box space needs.
+        ValueError: a setting is wrong, or `extra_info` lacks a size that `box_space` needs.
     """
-    found = _read(solution_str, extra_info, settings_of(preset, **kwargs))
-    return None if isinstance(found, str) else found
+    result = _read(solution_str, extra_info, settings_of(preset, **kwargs))
+    return None if isinstance(result, str) else result
 
 
 def _read(
     solution_str: str, extra_info: Mapping[str, Any] | None, settings: Mapping[str, Any]
 ) -> list[boxes.Box] | str:
-    """The boxes of a response in original pixels, or the status of a response without."""
+    """Return the boxes of a response in original pixels, or the status of a response without boxes."""
     find_answer, _ = FORMS[settings["form"]]
     answer = find_answer(solution_str)
     if answer is None:
@@ -122,12 +122,12 @@ def _read(
     predicted = boxes.parse_boxes(answer)
     if predicted is None:
         return "bad_format"
-    across, down = _pixels_per_unit(settings, extra_info)
-    return [boxes.scale(box, across, down) for box in predicted]
+    x_factor, y_factor = _pixels_per_unit(settings, extra_info)
+    return [boxes.scale(box, x_factor, y_factor) for box in predicted]
 
 
 def _pixels_per_unit(settings: Mapping[str, Any], extra_info: Mapping[str, Any] | None) -> tuple[float, float]:
-    """Original pixels per unit of the model's space, across and down."""
+    """Return original pixels per unit of the model's coordinates, for x and for y."""
     space = settings["box_space"]
     side = boxes.SPACES[space]
     if space == "pixels":

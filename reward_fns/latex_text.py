@@ -1,4 +1,4 @@
-r"""A final answer without what says nothing: dollars, stops, spacing and text commands, bold, a nested \boxed{}."""
+r"""Cleans a final answer of dollars, full stops, spacing and text commands, bold, and a nested \boxed{}."""
 
 import re
 
@@ -20,17 +20,17 @@ _THOUSANDS = re.compile(r"(?<![\d.,(\[{])\d{1,3}(?:,\d{3})+(?![\d,])")
 
 
 def clean(text: str) -> str:
-    r"""The answer in plain LaTeX: `**$$\dfrac{1}{2}\text{ cm}$$.**` becomes `\frac{1}{2} cm`.
+    r"""Return the answer in plain LaTeX: `**$$\dfrac{1}{2}\text{ cm}$$.**` becomes `\frac{1}{2} cm`.
 
-    Its cost grows with the square of the length at worst: give it answers, not solutions.
+    Takes time quadratic in the length at worst, so call it on answers, not on solutions.
     """
     text = text.translate(_TABLE).strip("* \n\t").replace("**", "^")
     text = re.sub(r"\\[dt]frac", r"\\frac", text).replace(r"\approx", "=")
     text = _TEXT.sub(r" \1 ", _SPACING.sub(" ", text))
-    text = _SQRT.sub(lambda found: rf"\sqrt{{{found[1] or found[2]}}}", text)
+    text = _SQRT.sub(lambda match: rf"\sqrt{{{match[1] or match[2]}}}", text)
     text = " ".join(_BARE.sub(r"\\\1 ", text).split())
-    said = _ANSWER_IS.match(text)
-    text = text[said.end() :] if said else text
-    text = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), text)
+    prefix = _ANSWER_IS.match(text)
+    text = text[prefix.end() :] if prefix else text
+    text = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
     text = text.rstrip(" .,;:\\*").lstrip(" ,;:=*")
     return text[1:-1].strip() if text.startswith("{") and text.endswith("}") and text.count("{") == 1 else text

@@ -1,12 +1,13 @@
-"""The best one-to-one pairing of two lists of things, by the weight of each pair."""
+"""Best one-to-one matching of two sets, given the weight of each pair."""
 
 from collections.abc import Sequence
 
 
 def best_matching(weights: Sequence[Sequence[float]]) -> float:
-    """Largest sum of weights over one-to-one pairs of rows and columns, all of the fewer of them paired.
+    """Return the largest sum of weights over one-to-one matchings of rows and columns.
 
-    The Hungarian method with potentials, rows one after another (Kuhn 1955; Munkres 1957): rows^2 * columns steps.
+    If there are fewer rows than columns, every row is matched, and vice versa. Uses the Hungarian method with
+    potentials, adding one row at a time (Kuhn 1955; Munkres 1957), in rows^2 * columns steps.
     """
     if len(weights) > len(weights[0]):
         weights = list(zip(*weights, strict=True))

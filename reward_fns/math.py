@@ -1,8 +1,8 @@
-r"""Maths reward: is the final answer the gold one, plus a bonus for the form.
+r"""Maths reward: whether the final answer equals the gold answer, plus a bonus for a well-formed response.
 
     score = accuracy_weight * accuracy + format_weight * format
 
-Use: `reward.custom_reward_function.path=reward_fns/math.py`, settings by `...reward_kwargs.<name>=<value>`.
+Use: `reward.custom_reward_function.path=reward_fns/math.py`; settings are `...reward_kwargs.<name>=<value>`.
 
 | preset | accuracy_weight | format_weight | form | source |
 |---|---|---|---|---|
@@ -11,12 +11,12 @@ Use: `reward.custom_reward_function.path=reward_fns/math.py`, settings by `...re
 
 | setting | default | meaning |
 |---|---|---|
-| `form` | the preset's | a name of `reward_fns.forms`; says where the answer is, and `format` is 1 when it is kept |
-| `timeout_s` | 2 | seconds by the wall clock that comparing two expressions may take before the status is `timeout` |
+| `form` | the preset's | a form of `reward_fns.forms`: where the answer is, and when `format` is 1 |
+| `timeout_s` | 2 | wall-clock limit, in seconds, for the algebra of one answer; beyond it the status is `timeout` |
 
-How answers are compared: `reward_fns.plain_answers`, and math-verify for what needs algebra, in another process
-(`reward_fns.algebra`). A multiple choice is answered by its letter or, where `extra_info` has the list `choices`, by
-its value. A gold that cannot be read earns nothing, whatever the response: `status` says `bad_gold`.
+Answers are compared by the rules of `reward_fns.plain_answers`, and by math-verify if they need algebra, in another
+process (`reward_fns.algebra`). A multiple-choice question may be answered by letter or, if `extra_info` has the list
+`choices`, by value. If the gold answer cannot be read, the score is 0 and the status `bad_gold`, whatever the response.
 
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """
@@ -26,7 +26,7 @@ from typing import Any
 from reward_fns import algebra
 from reward_fns.forms import FORMS
 from reward_fns.plain_answers import Algebra, BadGold, is_same
-from reward_fns.settings import choose, never_raises, remembered, settle, within
+from reward_fns.settings import cache_settings, choose, never_raises, settle, within
 
 PRESETS = {
     "vepo": {"accuracy_weight": 0.9, "format_weight": 0.1, "form": "think_boxed", "timeout_s": 2.0},
@@ -35,7 +35,7 @@ PRESETS = {
 
 
 class _Undecided(Exception):
-    """Algebra did not come to an end; its argument is the status."""
+    """Raised if algebra reaches no result; its argument is the status."""
 
 
 @never_raises(lambda: _result("error"))
@@ -44,16 +44,16 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
 
     Args:
         data_source: name of the data set; unused, part of verl's signature.
-        solution_str: decoded response text.
-        ground_truth: the right answer: LaTeX, a number, a word, a choice's letter, or several of these.
-        extra_info: the row's `extra_info`; `choices`, a list of str, is read where it is there.
-        preset: a name of PRESETS.
+        solution_str: text of the response.
+        ground_truth: the gold answer: LaTeX, a number, a word, the letter of a choice, or several of these.
+        extra_info: the `extra_info` of the row; its `choices`, a list of str, are used if there are any.
+        preset: a key of PRESETS.
         **kwargs: settings that override the preset's.
 
     Returns:
         Always the keys `score` in [0, accuracy_weight + format_weight], `accuracy` and `format` (0.0 or 1.0), and
-        `status`, one of ok / no_answer / bad_format / bad_gold / timeout / error. A setting that is wrong is an
-        `error` of every response, and one message in the log.
+        `status`, one of ok / no_answer / bad_format / bad_gold / timeout / error. If a setting is wrong, every status
+        is `error`, and one message in the log says which setting.
     """
     settings = settings_of(preset, **kwargs)
     find_answer, is_well_formed = FORMS[settings["form"]]
@@ -77,12 +77,12 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
     return _result(status, score, is_right, is_formed)
 
 
-@remembered
+@cache_settings
 def settings_of(preset="vepo", **kwargs) -> dict[str, Any]:
-    """The settings of a call: the preset's, overridden.
+    """Return the checked settings of a call: those of the preset, overridden.
 
     Raises:
-        ValueError: a setting that does not exist, or a value that it cannot have.
+        ValueError: a setting does not exist, or a value is not allowed.
     """
     settings = settle(PRESETS, preset, kwargs)
     choose("form", settings["form"], FORMS)
@@ -93,15 +93,15 @@ def settings_of(preset="vepo", **kwargs) -> dict[str, Any]:
 
 
 def _algebra(seconds: float) -> Algebra:
-    """Equality by algebra; all comparisons of one answer together have this limit."""
-    left = seconds
+    """Return a function that compares by algebra; `seconds` is the limit of all its calls together."""
+    remaining = seconds
 
     def is_equal(gold: str, answer: str) -> bool:
-        nonlocal left
-        if left <= 0:
+        nonlocal remaining
+        if remaining <= 0:
             raise _Undecided("timeout")
-        outcome, used = algebra.compare(gold, answer, left)
-        left -= used
+        outcome, used = algebra.compare(gold, answer, remaining)
+        remaining -= used
         if outcome == "bad_gold":
             raise BadGold
         if outcome not in ("equal", "different"):

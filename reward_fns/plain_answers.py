@@ -1,16 +1,16 @@
-r"""Is a final answer the same as the gold one? Letters, numbers, units, words and lists by rule, the rest by algebra.
+r"""Compares a final answer with the gold answer: letters, numbers, units, words and lists by rule, the rest by algebra.
 
-Both are cleaned of what says nothing: `$`, `$$`, `\(`, trailing stops, bold, spacing, a nested `\boxed{}`. Then:
+Both answers are cleaned of `$`, `$$`, `\(`, trailing full stops, bold, spacing and a nested `\boxed{}`. Then:
 
-- a letter of a multiple choice is compared as a letter, or by the value of that choice;
-- parts: `(1) 3 (2) 5` and `3; 5` in their order; `3, 5`, `3 and 5`, `3 or 5` in any order;
+- the letter of a choice is compared as a letter, or by the value of that choice;
+- parts are compared in order for `(1) 3 (2) 5` and `3; 5`, in any order for `3, 5`, `3 and 5` and `3 or 5`;
 - a name on one side only (`x = 3` for `3`) is dropped, two different names are different answers;
 - a unit on one side only is dropped, two different units are different answers; 50% is 50 or 0.5;
-- numbers are compared as fractions: exactly, or to 6 decimals where one is a decimal;
+- numbers are compared as fractions: exactly, or to 6 decimals if one of them is a decimal;
 - words are compared as words;
-- all else goes to `algebra`, a function of (gold, answer) that the caller gives.
+- anything else is compared by `algebra`, a function of (gold, answer) that the caller provides.
 
-Answers longer than MAX_LENGTH are not read, so nothing here takes long.
+Answers longer than MAX_LENGTH are not read, so every comparison by rule is fast.
 """
 
 import re
@@ -21,8 +21,8 @@ from reward_fns.latex_text import clean
 
 Algebra = Callable[[str, str], bool]
 
-MAX_LENGTH = 1000  # characters of an answer; a longer one is no final answer
-MAX_PARTS = 8  # of a list that is compared part by part; a longer one is left to algebra as it is
+MAX_LENGTH = 1000  # characters; longer texts are not final answers
+MAX_PARTS = 8  # of a list that is compared part by part; longer lists are compared by algebra as a whole
 
 _CHOICE = re.compile(r"(?:(?i:option|choice)\s*)?\(?([A-Ja-j])(?:\)?[.:)]?|\)?[.:)]\s*(\S.*))")
 _LABEL = re.compile(r"\(([1-9])\)")
@@ -46,19 +46,19 @@ _ROUNDING = Fraction(1, 2_000_000)  # half a unit of the sixth decimal
 
 
 class BadGold(ValueError):
-    """The gold answer cannot be read, so no answer can be compared with it."""
+    """Raised if the gold answer cannot be read, so that no answer can be compared with it."""
 
 
 def is_same(gold: str, answer: str, choices: Sequence[str], algebra: Algebra) -> bool:
-    """Compare two answers as they were written.
+    """Return whether two answers are the same.
 
     Args:
-        gold, answer: as written.
-        choices: of a multiple-choice question, in the order of the letters A, B, ...; else empty.
-        algebra: decides whether two expressions, cleaned and without unit and name, are equal.
+        gold, answer: texts of the answers.
+        choices: choices of a multiple-choice question, in the order of the letters A, B, ...; else empty.
+        algebra: returns whether two expressions are equal; it gets them cleaned, without unit and name.
 
     Raises:
-        BadGold: the gold is empty, too long, prose with numbers, or a letter beyond the choices.
+        BadGold: the gold answer is empty, too long, prose with numbers, or a letter beyond the choices.
     """
     gold = clean(gold) if len(gold) <= MAX_LENGTH else ""
     if not gold:
@@ -66,9 +66,9 @@ def is_same(gold: str, answer: str, choices: Sequence[str], algebra: Algebra) ->
     if len(answer) > MAX_LENGTH:
         return False
     answer = clean(answer)
-    letter, said = _choice(answer)
+    letter, after_letter = _choice(answer)
     gold_letter, _ = _choice(gold)
-    if gold_letter and gold_letter in gold:  # a capital; a small letter is a variable
+    if gold_letter and gold_letter in gold:  # the gold has a capital; a small letter is a variable
         if choices and _index(gold_letter) >= len(choices):
             raise BadGold
         if letter:
@@ -77,12 +77,12 @@ def is_same(gold: str, answer: str, choices: Sequence[str], algebra: Algebra) ->
     if letter and choices:
         answer = clean(choices[_index(letter)]) if _index(letter) < len(choices) else ""
     elif letter:
-        answer = said or answer
+        answer = after_letter or answer
     return _same_list(gold, answer, algebra)
 
 
 def answer_type(gold: str) -> str:
-    """How a gold answer is compared: "choice", "number", "words", "several", or "expression" for what needs algebra."""
+    """Return how a gold answer is compared: "choice", "number", "words", "several" or, by algebra, "expression"."""
     gold = clean(gold) if len(gold) <= MAX_LENGTH else ""
     letter, _ = _choice(gold)
     if letter and letter in gold:
@@ -96,9 +96,9 @@ def answer_type(gold: str) -> str:
 
 
 def _choice(text: str) -> tuple[str | None, str | None]:
-    """The letter of `B`, `(b)` or `B. 12`, as a capital, and what follows it."""
-    found = _CHOICE.fullmatch(text)
-    return (found[1].upper(), found[2]) if found else (None, None)
+    """Return the letter of `B`, `(b)` or `B. 12` as a capital, and the text after it."""
+    match = _CHOICE.fullmatch(text)
+    return (match[1].upper(), match[2]) if match else (None, None)
 
 
 def _index(letter: str) -> int:
@@ -121,7 +121,7 @@ def _same_list(gold: str, answer: str, algebra: Algebra) -> bool:
 
 
 def _parts(text: str) -> tuple[list[str], bool]:
-    """The parts of a list, and whether their order says which is which."""
+    """Return the parts of a list, and whether their order matters."""
     if text.startswith("(1)") and "(2)" in text:
         parts, is_ordered = _LABEL.split(text)[2::2], True
     else:
@@ -165,34 +165,34 @@ def _same(gold: str, answer: str, algebra: Algebra) -> bool:
 
 
 def _split_name(text: str) -> tuple[str, str]:
-    """`x` and `3` of `x = 3`; an empty name where there is none, as in `2x + y = 3`."""
+    """Return `x` and `3` for `x = 3`; the name is empty if there is none, as in `2x + y = 3`."""
     name, equals, value = text.partition("=")
     is_name = equals and "=" not in value and value.strip() and _NAME.fullmatch(name)
     return ("".join(name.split()), value.strip()) if is_name else ("", text)
 
 
 def _split_unit(text: str) -> tuple[str, str]:
-    """`12` and `cm^2` of `12 cm^{2}`; an empty unit where there is none."""
-    found = _UNIT.fullmatch(text)
-    if not found:
+    """Return `12` and `cm^2` for `12 cm^{2}`; the unit is empty if there is none."""
+    match = _UNIT.fullmatch(text)
+    if not match:
         return text, ""
-    if found["sign"]:
-        return found["value"], "%" if "%" in found["sign"] else "deg"
-    if found["short"]:
-        return found["value"], found["short"] + (f"^{found['power']}" if found["power"] else "")
-    word = found["word"].lower().removesuffix("s")
-    return found["value"], _UNIT_WORDS.get(word, word)
+    if match["sign"]:
+        return match["value"], "%" if "%" in match["sign"] else "deg"
+    if match["short"]:
+        return match["value"], match["short"] + (f"^{match['power']}" if match["power"] else "")
+    word = match["word"].lower().removesuffix("s")
+    return match["value"], _UNIT_WORDS.get(word, word)
 
 
 def _number(text: str) -> Fraction | None:
-    found = _DECIMAL.fullmatch(text)
-    if found:
-        return Fraction(found[1] + found[2].removesuffix("."))
-    found = _FRACTION.fullmatch(text)
-    if not found or not int(found["below"]):
+    match = _DECIMAL.fullmatch(text)
+    if match:
+        return Fraction(match[1] + match[2].removesuffix("."))
+    match = _FRACTION.fullmatch(text)
+    if not match or not int(match["below"]):
         return None
-    value = int(found["whole"] or 0) + Fraction(int(found["above"]), int(found["below"]))
-    return -value if found["sign"] == "-" else value
+    value = int(match["whole"] or 0) + Fraction(int(match["above"]), int(match["below"]))
+    return -value if match["sign"] == "-" else value
 
 
 def _close(a: Fraction, b: Fraction, is_rounded: bool) -> bool:
@@ -200,11 +200,12 @@ def _close(a: Fraction, b: Fraction, is_rounded: bool) -> bool:
 
 
 def _is_words(text: str) -> bool:
-    """Text to compare as it is: a word, several, or the capitals of a figure (`AB`); not a product such as `ab`."""
+    """Return whether a text is compared as it is: words, or points of a figure (`AB`), but not a product (`ab`)."""
     return bool(_WORDS.fullmatch(text)) and (
         text.isupper() or len(text) == 1 or text == "no" or bool(_WORD.search(text))
     )
 
 
 def _is_prose(text: str) -> bool:
+    """Return whether a text has several words that are not LaTeX commands."""
     return len(_WORD.findall(text)) > 1

@@ -1,4 +1,4 @@
-"""The `reward_kwargs` of a reward: its preset, what overrides it, and a clear message about anything else."""
+"""Checks the `reward_kwargs` of a reward: a preset, settings that override it, and a message for anything wrong."""
 
 import logging
 import traceback
@@ -7,24 +7,27 @@ from functools import lru_cache, wraps
 from typing import Any
 
 KEY = "reward.custom_reward_function.reward_kwargs"
-_FROM_VERL = {"reward_router_address", "reward_model_tokenizer"}  # passed beside the user's own, unused here
+_FROM_VERL = {
+    "reward_router_address",
+    "reward_model_tokenizer",
+}  # passed by verl with the user's settings; unused
 
-said: set[str] = set()
-MOST_MESSAGES = 20  # of a process; messages that name a row would be as many as the rows
+reported: set[str] = set()  # messages that this process has logged
+MAX_MESSAGES = 20  # of a process; without a limit, messages that name a row would fill the log
 
 _log = logging.getLogger(__name__)
 
 
 def settle(presets: Mapping[str, Mapping[str, Any]], preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of one call: the preset's, overridden by the user's.
+    """Return the settings of one call: those of the preset, overridden by the user's.
 
     Args:
-        presets: name of each preset to its settings, all with the same keys.
-        preset: the name that was chosen.
-        given: the keyword arguments of the call that are not in the signature.
+        presets: settings of each preset, by name; all presets have the same keys.
+        preset: name of the preset to use.
+        given: the user's settings.
 
     Raises:
-        ValueError: no such preset, or a setting that no preset has.
+        ValueError: the preset does not exist, or a setting that no preset has.
     """
     chosen = choose("preset", preset, presets)
     if not given:
@@ -36,25 +39,30 @@ def settle(presets: Mapping[str, Mapping[str, Any]], preset: str, given: Mapping
     return {**chosen, **{key: value for key, value in given.items() if key not in _FROM_VERL}}
 
 
-def remembered(settings_of: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """The function with its results remembered: a run calls it with the same settings for every response."""
+def cache_settings(settings_of: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Cache the results of a function that a run calls with the same settings for every response."""
     cached = lru_cache(maxsize=64, typed=True)(settings_of)
 
     @wraps(settings_of)
-    def recall(*args: Any, **kwargs: Any) -> dict[str, Any]:
+    def cached_settings_of(*args: Any, **kwargs: Any) -> dict[str, Any]:
         try:
             return cached(*args, **kwargs)
-        except TypeError:  # a list or a mapping cannot be looked up
+        except TypeError:  # a list or a mapping among the arguments is not hashable
             return settings_of(*args, **kwargs)
 
-    return recall
+    return cached_settings_of
 
 
 def choose(name: str, value: Any, options: Mapping[str, Any]) -> Any:
-    """The option of that name.
+    """Return the option of this name.
+
+    Args:
+        name: name of the setting, for the message.
+        value: name of the option.
+        options: options by name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such option.
     """
     try:
         return options[value]
@@ -63,7 +71,7 @@ def choose(name: str, value: Any, options: Mapping[str, Any]) -> Any:
 
 
 def within(name: str, value: Any, low: float, high: float = float("inf")) -> float:
-    """The number, if it is finite and from `low` to `high`.
+    """Return the number if it is finite and in [low, high].
 
     Raises:
         ValueError: it is not.
@@ -75,13 +83,13 @@ def within(name: str, value: Any, low: float, high: float = float("inf")) -> flo
 
 
 def never_raises(error_result: Callable[[], dict[str, Any]]) -> Callable[[Callable[..., dict]], Callable[..., dict]]:
-    """Makes of a `compute_score` one whose failures are results: a reward that raises kills its rollout.
+    """Decorate a `compute_score` to return a result instead of raising, since a reward that raises ends its rollout.
+
+    Errors are logged once each. A ValueError is about a setting, so its message is logged as it is. Any other error is
+    a defect, and is logged with the line that raised it.
 
     Args:
-        error_result: what such a response gets; its `status` is `error`.
-
-    A ValueError is told as it is, once: its message names a setting. Anything else was not foreseen, and is told with
-    the line that raised it.
+        error_result: makes the result of a response whose score raised; its `status` is `error`.
     """
 
     def decorate(compute_score: Callable[..., dict]) -> Callable[..., dict]:
@@ -92,8 +100,8 @@ def never_raises(error_result: Callable[[], dict[str, Any]]) -> Callable[[Callab
             except ValueError as problem:
                 warn_once(str(problem))
             except Exception as problem:
-                at = traceback.extract_tb(problem.__traceback__)[-1]
-                warn_once(f"{type(problem).__name__}: {problem} ({at.filename}:{at.lineno})")
+                frame = traceback.extract_tb(problem.__traceback__)[-1]
+                warn_once(f"{type(problem).__name__}: {problem} ({frame.filename}:{frame.lineno})")
             return error_result()
 
         return score
@@ -102,7 +110,7 @@ def never_raises(error_result: Callable[[], dict[str, Any]]) -> Callable[[Callab
 
 
 def warn_once(problem: str) -> None:
-    """Log a problem that every response of a run would repeat; the status `error` counts the responses."""
-    if problem not in said and len(said) < MOST_MESSAGES:
-        said.add(problem)
+    """Log a problem, unless this process has logged it before; the status `error` counts its responses."""
+    if problem not in reported and len(reported) < MAX_MESSAGES:
+        reported.add(problem)
         _log.warning("A reward counts as an error: %s", problem)

@@ -17,8 +17,8 @@ from statistics import fmean
 import torch
 from demo_runs import train
 
-from data_prep.shapes import COLOURS, KINDS
-from data_prep.shapes_reasoning import NUMBERS
+from data_prep.synthetic.shapes import COLOURS, KINDS
+from data_prep.synthetic.shapes_reasoning import NUMBERS
 from verl_plugins.methods.vepo.maths import VEPOConfig, token_scores
 from verl_plugins.methods.vepo.scores import SCORES, top_tokens
 from verl_plugins.report.metrics import read_json_lines

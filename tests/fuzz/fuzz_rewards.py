@@ -1,10 +1,10 @@
-"""Coverage-guided fuzzing of the rewards: no exception, fixed keys, scores within bounds.
+"""Fuzzes the rewards, guided by coverage: no exception, fixed keys, scores within bounds.
 
     pip install atheris
     python tests/fuzz/fuzz_rewards.py -runs=1000000 [-max_len=400] [-seed=1]
 
-A run that finds something ends with a traceback and writes the input to crash-*; one that does not says how many inputs
-it tried. Algebra is left out: its processes have tests of their own.
+A run that finds a failure ends with a traceback and writes the input to crash-*; otherwise it prints the number of
+inputs. Algebra is replaced by a random outcome, because its processes have their own tests.
 """
 
 import json
@@ -43,8 +43,8 @@ def one_input(data: bytes) -> None:
     assert 0.0 <= result["score"] <= 1.0 + weight, result
     assert 0.0 <= result["iou"] <= 1.0, result
     assert result["status"] in STATUSES, result
-    found = boxes.parse_boxes(response) or []
-    for a, b in zip(found, found[1:], strict=False):
+    parsed = boxes.parse_boxes(response) or []
+    for a, b in zip(parsed, parsed[1:], strict=False):
         assert boxes.iou(a, b) == boxes.iou(b, a) and 0.0 <= boxes.iou(a, b) <= 1.0
 
 

@@ -1,4 +1,4 @@
-"""Raw data sets in miniature, field by field as they are distributed, for the tests of data_prep."""
+"""Small raw data sets for the tests of data_prep, with the fields of the real distributions."""
 
 import io
 import json
@@ -15,7 +15,7 @@ IMAGE_STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def encoded(mode="RGB", size=(WIDTH, HEIGHT), form="JPEG", shade=0, **save) -> bytes:
-    """An image with a gradient; another `shade` makes another picture."""
+    """Return an image file with a gradient; each `shade` makes another image."""
     image = Image.linear_gradient("L").resize(size).point(lambda value: (value + shade) % 256)
     if mode == "I;16":
         image = image.convert("I").point(lambda value: value * 257)  # the full range of 16 bits
@@ -25,7 +25,7 @@ def encoded(mode="RGB", size=(WIDTH, HEIGHT), form="JPEG", shade=0, **save) -> b
 
 
 def diagram() -> bytes:
-    """A black line on transparency, as InterGPS's RGBA diagrams: a bare convert("RGB") makes it all black."""
+    """Return a black line on transparency, as in InterGPS's diagrams; convert("RGB") alone would make it all black."""
     image = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 0))
     image.paste((0, 0, 0, 255), (10, 10, 100, 14))
     buffer = io.BytesIO()
@@ -45,11 +45,11 @@ def write_table(path: Path, rows: list[dict], schema=None, row_group_size=2) -> 
     return path
 
 
-# ---- Python 2 pickles: what Python 2's own pickler wrote for a `str` is a byte string, which Python 3's never writes.
+# ---- Python 2 pickles: they hold a `str` as a byte string, in a form that Python 3's pickler never writes.
 
 
 def python2_pickle(value, protocol: int) -> bytes:
-    """The pickle that Python 2 would write of lists, dicts, texts and numbers, by protocol 0 or 2."""
+    """Return the pickle that Python 2 would write of lists, dicts, texts and numbers, by protocol 0 or 2."""
     body = _opcodes(value, protocol)
     return (pickle.PROTO + bytes([2]) if protocol == 2 else b"") + body + pickle.STOP
 
@@ -85,7 +85,7 @@ def sentence(sent_id: int, raw: str) -> dict:
 
 
 def ref(ref_id: int, ann_id: int, image_id: int, split: str, *sentences: dict) -> dict:
-    """Its file_name is no file: COCO's name with a number before ".jpg"."""
+    """Return a ref; as in the distribution, its file_name is not a file, since it has a number before ".jpg"."""
     return {
         "sent_ids": [item["sent_id"] for item in sentences],
         "file_name": f"COCO_train2014_{image_id:012d}_{ref_id % 20}.jpg",
@@ -99,7 +99,7 @@ def ref(ref_id: int, ann_id: int, image_id: int, split: str, *sentences: dict) -
 
 
 def instances(boxes: dict[int, tuple[int, list[float]]], sizes: dict[int, tuple[int, int]] | None = None) -> dict:
-    """instances.json: `boxes` maps an annotation's id to its image's and its xywh box."""
+    """Return instances.json; `boxes` maps the id of an annotation to the id of its image and its xywh box."""
     image_ids = dict.fromkeys(image_id for image_id, _ in boxes.values())
     size = {image_id: (sizes or {}).get(image_id, (WIDTH, HEIGHT)) for image_id in image_ids}
     return {
@@ -151,7 +151,7 @@ BOXES = {
 
 
 def refer_folder(root: Path, name="refcoco", by="unc", refs=REFS, boxes=BOXES, protocol=2, sizes=None) -> Path:
-    """The refer distribution with images in train2014/; returns its folder."""
+    """Write the refer distribution, with images in train2014/; return its folder."""
     write(root / name / f"refs({by}).p", python2_pickle(refs, protocol))
     write(root / name / "instances.json", json.dumps(instances(boxes, sizes)))
     for image_id in {image_id for image_id, _ in boxes.values()}:
@@ -263,7 +263,7 @@ def intergps_problem(id: int, **changes) -> dict:
 
 
 def intergps_folder(root: Path, problems: dict[str, dict]) -> Path:
-    """`problems` maps "train/0" to its data.json."""
+    """Write InterGPS's folders; `problems` maps a folder such as "train/0" to its data.json."""
     for place, problem in problems.items():
         write(root / place / "data.json", json.dumps(problem))
         write(root / place / "logic_form.json", "{}")

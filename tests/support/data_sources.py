@@ -1,7 +1,7 @@
-"""For every converter and form: a raw source of given cases, so that one defect can be put into each of them.
+"""Builders of raw sources for every converter and raw form, so that tests can put the same defect into each.
 
-A grounding case is (image bytes or None, expression, xywh box); a maths case (image bytes or None, question, answer).
-Image None is a missing one. A builder writes the source under a folder and returns the command line without --out.
+A grounding case is (image bytes or None, expression, xywh box), a maths case (image bytes or None, question, answer).
+None stands for a missing image. A builder writes a source into a folder and returns the command line without --out.
 """
 
 import json

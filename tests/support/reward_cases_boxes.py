@@ -1,4 +1,4 @@
-r"""Boxes as models write them: (text of an answer, the boxes in it), by hand; None where it is no answer.
+r"""Boxes as models write them, collected by hand: (text of an answer, its boxes, or None if it has no answer).
 
 Styles: Qwen-VL and Qwen2-VL (`<|box_start|>(x,y),(x,y)<|box_end|>`, with and without the special tokens, which verl's
 decoding drops), Qwen2.5-VL and Qwen3-VL (JSON with `bbox_2d` in a fence), InternVL (`<ref>`, `<box>[[...]]</box>`),

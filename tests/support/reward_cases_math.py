@@ -1,7 +1,7 @@
-r"""Answers as models and data sets write them: (gold, answer, is it the same), by hand.
+r"""Answers as models and data sets write them, labelled by hand: (gold, answer, whether they are the same).
 
 Golds: Geometry3K (choices as LaTeX), MMK12 and K12 (dollars, trailing stops, several parts), MathVista and MathVerse
-(letters, decimals, units). Answers: what stands in the \boxed{} or answer block of Qwen2-VL, Qwen2.5-VL, Qwen3-VL and
+(letters, decimals, units). Answers: texts in the \boxed{} or answer block of Qwen2-VL, Qwen2.5-VL, Qwen3-VL and
 InternVL3 responses.
 """
 

@@ -13,7 +13,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl
 from verl.models.transformers import qwen2_vl
 
-from data_prep.shapes import make_row
+from data_prep.synthetic.shapes import make_row
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_config, build_processor
 

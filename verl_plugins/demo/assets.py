@@ -13,7 +13,9 @@ from verl_plugins.demo.tasks import Task
 
 TRAIN_ROWS, VAL_ROWS, SEED = 1024, 64, 0
 SOURCES = {  # by package
-    "data_prep": ("parquet_groups.py", "schema.py", "shapes.py", "shapes_reasoning.py", "synthetic.py"),
+    "data_prep.convert": ("parquet_groups.py",),
+    "data_prep.row": ("schema.py",),
+    "data_prep.synthetic": ("shapes.py", "shapes_reasoning.py", "synthetic_row.py"),
     "verl_plugins.demo": ("tasks.py", "tiny_vlm.py", "warmup.py"),
 }
 

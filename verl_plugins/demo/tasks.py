@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from data_prep import shapes, shapes_reasoning
-from data_prep.schema import Row
-from data_prep.shapes import CELL, CELLS, SIDE, make_scene
-from data_prep.shapes_reasoning import ASIDES, CLOSINGS, CONNECTIVES, NUMBERS, OPENINGS, make_question
+from data_prep.synthetic import shapes, shapes_reasoning
+from data_prep.synthetic.shapes import CELL, CELLS, SIDE, make_scene
+from data_prep.synthetic.shapes_reasoning import ASIDES, CLOSINGS, CONNECTIVES, NUMBERS, OPENINGS, make_question
+from data_prep.types import Row
 from reward_fns import boxed, grounding
 from verl_plugins.methods import methods_in
 

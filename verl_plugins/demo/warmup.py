@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from data_prep.schema import Row
-from data_prep.shapes import CELL, CELLS, COLOURS, KINDS, Shape, make_row, make_scene
+from data_prep.synthetic.shapes import CELL, CELLS, COLOURS, KINDS, ColouredShape, make_row, make_scene
+from data_prep.types import Row
 from verl_plugins.demo.tasks import Task
 
 IGNORE = -100
@@ -136,7 +136,7 @@ def render(processor, question: str) -> str:
     return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
-def cell_labels(shapes: list[Shape]) -> Tensor:
+def cell_labels(shapes: list[ColouredShape]) -> Tensor:
     """What each cell of the picture shows; a cell is one image token, and the tokens run row by row.
 
     Returns:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from omegaconf import DictConfig
 
-from data_prep.reading import sampled_rows
+from data_prep.look.reading import sampled_rows
 
 SAMPLED = 64  # rows of a file
 

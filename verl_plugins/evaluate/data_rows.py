@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from data_prep.reading import rows_at
-from data_prep.schema import Row
+from data_prep.look.reading import rows_at
+from data_prep.types import Row
 from verl_plugins.evaluate.format import Format, Reject
 from verl_plugins.evaluate.recognise import OWN, format_of
 

@@ -13,7 +13,7 @@ from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
-from data_prep.schema import Row
+from data_prep.types import Row
 from reward_fns import auto
 from verl_plugins.evaluate.data_rows import DataFile, open_data, read_rows
 from verl_plugins.evaluate.device import prepare_environment

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from data_prep.schema import Row
+from data_prep.types import Row
 
 Raw = dict[str, Any]
 
@@ -25,8 +25,8 @@ class Format:
     Args:
         name: for `--format`.
         columns: that its parquet has, among others.
-        read: (raw row, its number, split of its file) to a row with the fields of `data_prep.schema`; `extra_info` may
-            have more: `subject`, `type`, `choices`, and what `score` reads.
+        read: (raw row, its number, split of its file) to a row with the fields of `data_prep.row.schema`;
+            `extra_info` may have more: `subject`, `type`, `choices`, and what `score` reads.
         score: (response, row) to a dict with the keys of a reward; None for the reward of training.
     """
 

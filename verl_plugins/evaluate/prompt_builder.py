@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from verl.utils import hf_processor, hf_tokenizer
 from verl.workers.rollout.utils import get_vision_placeholder_token_ids, qwen2_5_vl_dedup_image_tokens
 
-from data_prep.schema import Row
+from data_prep.types import Row
 from verl_plugins import internvl
 from verl_plugins.components.prompts import PromptMaker
 from verl_plugins.evaluate.model_folder import model_config

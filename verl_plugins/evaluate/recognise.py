@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data_prep.schema import Row
+from data_prep.types import Row
 from verl_plugins.evaluate.benchmarks import BENCHMARKS
 from verl_plugins.evaluate.format import Format, Raw, Reject
 

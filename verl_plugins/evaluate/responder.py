@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from data_prep.schema import Row
+from data_prep.types import Row
 from verl_plugins.evaluate.device import is_cpu_build
 from verl_plugins.evaluate.model_folder import model_config
 from verl_plugins.evaluate.settings import Settings

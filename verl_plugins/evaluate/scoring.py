@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from data_prep.schema import Row
+from data_prep.types import Row
 from reward_fns import auto, grounding
 from reward_fns.plain_answers import answer_type
 from verl_plugins.evaluate.format import Format, Reject

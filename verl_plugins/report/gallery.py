@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from data_prep.reading import rows_at
+from data_prep.look.reading import rows_at
 from reward_fns import grounding
 from reward_fns.boxes import Box, parse_gold
 from verl_plugins.report.metrics import is_number, read_json_lines

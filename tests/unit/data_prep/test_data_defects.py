@@ -1,4 +1,4 @@
-"""Every defect that raw data sets have, alone and among good rows, in every converter and form."""
+"""Defects of raw data sets, alone and among good rows, in every converter and raw form."""
 
 import io
 import json
@@ -72,7 +72,7 @@ QUESTIONS = {
 
 
 def convert(build, cases, tmp_path) -> tuple[list[dict], list[dict]]:
-    """The rows written, in their order in the source, and the rejected ones."""
+    """Return the rows written, in the order of the source, and the rejected ones."""
     out = tmp_path / "out"
     argv = [*build(tmp_path / "raw", cases), "--out", str(out), "--processes", "1"]
     try:
@@ -95,7 +95,7 @@ def _check_image(row) -> None:
 
 
 def _case(name, image, number):
-    """A case that is good but for its image."""
+    """Return a case that is good except for its image."""
     return (image, f"dog {number}", BOX) if name in GROUNDING else (image, f"How much is {number}?", "5")
 
 

@@ -1,4 +1,4 @@
-"""One row of each raw form, exactly as it must come out, and what only that form can get wrong."""
+"""One row of each raw form, exactly as it must be written, and the defects that only that form can have."""
 
 import json
 
@@ -33,7 +33,7 @@ from data_fixtures import (
 )
 
 from data_prep.__main__ import main
-from data_prep.images import decode
+from data_prep.row.images import decode
 
 ASK = "Please provide the bounding box coordinate of the region this sentence describes: "
 R1 = (
@@ -44,7 +44,7 @@ BOXED = " Think first, inside <think> </think> tags, then write the final answer
 
 
 def run(tmp_path, *argv):
-    """Rows of each split in the order of the source, and the reasons of rejections in the order of their sources."""
+    """Return the rows of each split in the order of the source, and the reasons of rejection, ordered by source."""
     out = tmp_path / "out"
     try:
         main([*map(str, argv), "--out", str(out), "--processes", "1"])
@@ -256,10 +256,10 @@ def test_intergps(tmp_path, packed):
         files = {f"geometry3k/{path.relative_to(root)}": path.read_bytes() for path in root.rglob("*.*")}
         root = zipped(tmp_path / "packed" / "data.zip", files).parent
     splits, rejects = run(tmp_path, "geometry3k", "--source", root)
-    picture = decode(diagram()).data
+    image = decode(diagram()).data
     prompt = "<image>Find $x$ of problem 0."
     assert splits == {
-        "train": [math_row("geometry3k", "train", 0, "0", prompt, "\\sqrt{3}", "\\sqrt{3}", picture, choices=INTERGPS)],
+        "train": [math_row("geometry3k", "train", 0, "0", prompt, "\\sqrt{3}", "\\sqrt{3}", image, choices=INTERGPS)],
     }
     assert sorted(rejects) == ["choice_out_of_range", "image_missing", "json_malformed", "row_malformed"]
 
@@ -273,14 +273,14 @@ def test_geometry3k_from_the_hub_in_its_old_and_its_new_form(tmp_path):
     write_table(tmp_path / "old" / "data" / "train-00000-of-00001.parquet", [old, old], pa.schema(kind))
     write_table(tmp_path / "new" / "data" / "test-00000-of-00001.parquet", [new, wrong, beyond, new])
     splits, rejects = run(tmp_path / "a", "geometry3k", "--source", tmp_path / "old")
-    picture = decode(diagram()).data
+    image = decode(diagram()).data
     first, second = splits["train"]  # without ids, two rows of one text are two problems
     id = "train-00000-of-00001-0"
-    assert first == math_row("geometry3k", "train", 0, id, "<image>Find $x$.", "3", "3", picture)
+    assert first == math_row("geometry3k", "train", 0, id, "<image>Find $x$.", "3", "3", image)
     assert second["extra_info"]["id"].endswith("-1") and rejects == []
     splits, rejects = run(tmp_path / "b", "geometry3k", "--source", tmp_path / "new")
     assert splits["test"] == [
-        math_row("geometry3k", "test", 0, "17", "<image>Find $x$.", "3", "3", picture, choices=list("1234"))
+        math_row("geometry3k", "test", 0, "17", "<image>Find $x$.", "3", "3", image, choices=list("1234"))
     ]
     assert sorted(rejects) == ["answer_disagrees", "choice_out_of_range", "duplicate"]
 
@@ -320,8 +320,8 @@ def test_mm_eureka_for_qwen(tmp_path):
     write(tmp_path / "eureka" / "qwen.jsonl", json.dumps(qwen_row(3, "Sum?", "5", "K12/a.png")))
     zipped(tmp_path / "eureka" / "images.zip", {"data/K12/a.png": encoded(form="PNG")})
     splits, _ = run(tmp_path, "mm-eureka", "--source", tmp_path / "eureka")
-    picture = encoded(form="PNG")
-    assert splits["train"] == [math_row("mm-eureka", "train", 0, "3", "<image>Sum?", "5", "5", picture)]
+    image = encoded(form="PNG")
+    assert splits["train"] == [math_row("mm-eureka", "train", 0, "3", "<image>Sum?", "5", "5", image)]
 
 
 def test_mmk12(tmp_path):
@@ -333,10 +333,10 @@ def test_mmk12(tmp_path):
     ]
     write_table(tmp_path / "mmk12" / "data" / "test-00000-of-00001.parquet", rows, MMK12_SCHEMA)
     splits, rejects = run(tmp_path, "mmk12", "--source", tmp_path / "mmk12")
-    picture = decode(diagram()).data
+    image = decode(diagram()).data
     assert splits["test"] == [
-        math_row("mmk12", "test", 0, "k1", "<image>Area?", "$$5$$.", "5", picture, "math"),
-        math_row("mmk12", "test", 1, "k2", "<image>Area?", "A", "A", picture, "math"),
+        math_row("mmk12", "test", 0, "k1", "<image>Area?", "$$5$$.", "5", image, "math"),
+        math_row("mmk12", "test", 1, "k2", "<image>Area?", "A", "A", image, "math"),
     ]
     assert rejects == ["image_missing"]
 
@@ -346,9 +346,9 @@ def test_virl39k(tmp_path):
     write_table(tmp_path / "virl" / "39Krelease.parquet", rows)
     zipped(tmp_path / "virl" / "images.zip", {"images/a.png": encoded(form="PNG")})
     splits, rejects = run(tmp_path, "virl39k", "--source", tmp_path / "virl")
-    picture = encoded(form="PNG")
+    image = encoded(form="PNG")
     assert splits["train"] == [
-        math_row("virl39k", "train", 0, "v1", "<image>Sum?", "\\boxed{5}", "5", picture, GEOMETRIC)
+        math_row("virl39k", "train", 0, "v1", "<image>Sum?", "\\boxed{5}", "5", image, GEOMETRIC)
     ]
     assert rejects == ["text_only"]
 

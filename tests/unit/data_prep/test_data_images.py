@@ -1,4 +1,4 @@
-"""Images: decoded to their end, white where they were transparent, untouched where they may be."""
+"""Images are decoded completely, put on white if they are transparent, and kept byte for byte if they can be."""
 
 import io
 
@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_prep.images import MIN_SIDE, Picture, decode
-from data_prep.sample import Reject
+from data_prep.row.images import MIN_SIDE, EncodedImage, decode
+from data_prep.types import Rejection
 
 
 def pixels(data: bytes) -> Image.Image:
@@ -20,10 +20,10 @@ def pixels(data: bytes) -> Image.Image:
 
 @pytest.mark.parametrize("data", [encoded(), encoded(form="PNG"), encoded(progressive=True, quality=30)])
 def test_an_rgb_jpeg_or_png_passes_through_untouched(data):
-    picture = decode(data)
-    assert isinstance(picture, Picture)
-    assert picture.data is data and picture.is_original
-    assert (picture.width, picture.height) == (WIDTH, HEIGHT)
+    result = decode(data)
+    assert isinstance(result, EncodedImage)
+    assert result.data is data and result.is_original
+    assert (result.width, result.height) == (WIDTH, HEIGHT)
 
 
 def test_transparency_becomes_white_and_lines_stay_black():
@@ -54,9 +54,9 @@ def test_sixteen_bits_are_scaled_not_clipped():
 def test_an_image_that_lies_on_its_side_is_put_upright():
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees to see it upright
-    picture = decode(encoded(exif=exif))
-    assert (picture.width, picture.height) == (HEIGHT, WIDTH) and not picture.is_original
-    assert pixels(picture.data).size == (HEIGHT, WIDTH)
+    result = decode(encoded(exif=exif))
+    assert (result.width, result.height) == (HEIGHT, WIDTH) and not result.is_original
+    assert pixels(result.data).size == (HEIGHT, WIDTH)
 
 
 def test_the_hash_is_of_pixels_not_of_their_encoding():
@@ -67,17 +67,22 @@ def test_the_hash_is_of_pixels_not_of_their_encoding():
 
 def test_a_budget_scales_down_what_exceeds_it_and_nothing_else():
     data = encoded(size=(400, 300))
-    picture = decode(data, budget=30_000)
-    assert (picture.width, picture.height) == (400, 300)  # the original's: boxes are in its pixels
-    assert pixels(picture.data).size == (200, 150)  # half of each side: a quarter of 120,000 pixels
-    assert pixels(picture.data).format == "JPEG"
-    assert picture.sha256 == decode(data).sha256
+    result = decode(data, budget=30_000)
+    assert (result.width, result.height) == (400, 300)  # the original's: boxes are in its pixels
+    assert pixels(result.data).size == (200, 150)  # half of each side: a quarter of 120,000 pixels
+    assert pixels(result.data).format == "JPEG"
+    assert result.sha256 == decode(data).sha256
     assert decode(data, budget=120_000).data is data
 
 
 def test_more_pixels_than_pillow_agrees_to_decode(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     assert decode(encoded()).reason == "image_too_large"
+
+
+def test_what_is_no_image_is_rejected_in_the_same_words_each_time():
+    first, again = decode(b"no image"), decode(bytes(b"no" + b" image"))
+    assert first == again == Rejection("image_corrupt", "UnidentifiedImageError: cannot identify image file")
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,12 +100,12 @@ def test_any_image_becomes_rgb_of_its_size_or_a_reason(mode, form, width, height
     except (OSError, KeyError, ValueError):  # a mode that the form does not know
         return
     data = data[: len(data) - cut]
-    picture = decode(data, budget)
-    if isinstance(picture, Reject):
-        assert (min(width, height) < MIN_SIDE and picture.reason == "image_too_small") or cut
+    result = decode(data, budget)
+    if isinstance(result, Rejection):
+        assert (min(width, height) < MIN_SIDE and result.reason == "image_too_small") or cut
         return
-    image = pixels(picture.data)
-    assert (image.mode, picture.width, picture.height) == ("RGB", width, height)
+    image = pixels(result.data)
+    assert (image.mode, result.width, result.height) == ("RGB", width, height)
     assert image.format in ("PNG", "JPEG")
     assert budget is None or image.width * image.height <= max(budget, MIN_SIDE * max(image.size))
-    assert decode(picture.data).is_original  # what is written passes through
+    assert decode(result.data).is_original  # what is written passes through

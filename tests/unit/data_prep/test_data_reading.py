@@ -1,4 +1,4 @@
-"""What reads the finished files: verl's own data set, `datasets`, `python -m data_prep inspect` and `check`."""
+"""Readers of converted files: verl's data set, the library `datasets`, and the commands `inspect` and `check`."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ from data_fixtures import HEIGHT, WIDTH, diagram, encoded
 from data_sources import GROUNDING, MATHS
 
 from data_prep.__main__ import COMMANDS, main
-from data_prep.schema import row_schema
-from data_prep.shapes import main as shapes
+from data_prep.row.schema import row_schema
+from data_prep.synthetic.shapes import main as shapes
 
 ROOT = Path(__file__).parents[3]
 BUILDERS = {**GROUNDING, **MATHS}
@@ -29,7 +29,7 @@ def _cases(name, images):
 
 
 def convert(name, root: Path, images, *options) -> Path:
-    """The one file that a converter writes of these images."""
+    """Convert rows with these images; return the only file that is written."""
     argv = [*BUILDERS[name](root / "raw", _cases(name, images)), "--out", str(root / "out"), *options]
     main([*argv, "--processes", "1"])
     (path,) = (root / "out").glob("*.parquet")
@@ -87,11 +87,11 @@ def test_files_of_different_data_sets_and_splits_concatenate(tmp_path):
 def test_check_finds_images_that_stand_in_both_in_another_encoding(tmp_path, capsys):
     fast, small = encoded(form="PNG", compress_level=1), encoded(form="PNG", compress_level=9)
     train = convert("refcoco refer", tmp_path / "a", [encoded(shade=1), fast])
-    judged = convert("mmk12", tmp_path / "b", [small, encoded(shade=2)])
+    evaluation = convert("mmk12", tmp_path / "b", [small, encoded(shade=2)])
     apart = convert("virl39k", tmp_path / "c", [encoded(shade=3)])
     capsys.readouterr()
     with pytest.raises(SystemExit) as end:
-        main(["check", str(train), str(judged)])
+        main(["check", str(train), str(evaluation)])
     assert end.value.code == 1
     printed = capsys.readouterr().out
     assert "2 images in" in printed and "1 in both, in 1 rows" in printed and "rows 1-1  and  k0" in printed
@@ -141,9 +141,9 @@ def test_inspect_of_texts_by_path(tmp_path, capsys):
 
 
 def test_the_sample_is_spread_over_the_file(tmp_path):
-    from data_prep.parquet_groups import write_parquet
-    from data_prep.reading import sampled_rows
-    from data_prep.shapes import unique_rows
+    from data_prep.convert.parquet_groups import write_parquet
+    from data_prep.look.reading import sampled_rows
+    from data_prep.synthetic.shapes import unique_rows
 
     write_parquet(unique_rows(300, "val", 0), tmp_path / "rows.parquet")
     ids = [row["extra_info"]["id"] for row in pq.read_table(tmp_path / "rows.parquet").to_pylist()]
@@ -170,13 +170,11 @@ def test_ray_data_writes_the_same_bytes(tmp_path):
         assert (tmp_path / "ray" / name).read_bytes() == plain.with_name(name).read_bytes()
 
 
-def test_every_command_has_a_help_and_runs_as_a_module_too(capsys):
+def test_every_command_has_a_help(capsys):
     for name in COMMANDS:
         with pytest.raises(SystemExit) as end:
             main([name, "--help"])
         assert end.value.code == 0 and "usage: python -m data_prep" in capsys.readouterr().out
-        module = "data_prep." + name.replace("+", "_plus").replace("-", "_")
-        assert 'if __name__ == "__main__":' in Path(__import__(module, fromlist=["main"]).__file__).read_text()
 
 
 def test_the_list_of_commands_comes_at_once():
@@ -184,14 +182,14 @@ def test_the_list_of_commands_comes_at_once():
     done = subprocess.run([sys.executable, "-m", "data_prep", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert all(name in done.stdout for name in COMMANDS) and done.returncode == 0
     assert time.monotonic() - started < 5  # well under a second on an idle machine
-    code = "import sys; sys.argv = ['x', '--help']\nimport runpy\ntry:\n    runpy.run_module('data_prep.refcoco')\n"
+    code = "import sys\nfrom data_prep.__main__ import main\ntry:\n    main(['refcoco', '--help'])\n"
     code += "except SystemExit:\n    pass\nloaded = {'pyarrow', 'PIL', 'ray', 'torch', 'tqdm'} & set(sys.modules)\n"
     subprocess.run([sys.executable, "-c", code + "assert not loaded, loaded"], cwd=ROOT, check=True)
 
 
 def test_reasons_are_told_in_the_table_for_every_reject():
-    from data_prep.sample import REASONS, Reject, RejectedRow
+    from data_prep.types import REASONS, RejectedRow, Rejection
 
-    assert json.loads(RejectedRow("train", "x", Reject("text_only")).line())["reason"] in REASONS
+    assert json.loads(RejectedRow("train", "x", Rejection("text_only")).line())["reason"] in REASONS
     with pytest.raises(AssertionError):
-        Reject("no such reason")
+        Rejection("no such reason")

@@ -1,4 +1,4 @@
-"""A whole run: the same bytes however it is divided or interrupted, one message for what cannot work, and its table."""
+"""Conversion runs: the same bytes however they are divided or interrupted, one message for each error, the table."""
 
 import json
 import os
@@ -28,19 +28,20 @@ from data_fixtures import (
     zipped,
 )
 
-from data_prep import plan
 from data_prep.__main__ import main
-from data_prep.files import Files
-from data_prep.pickles import load_plain
-from data_prep.sample import RawRow, Reject
-from data_prep.schema import ROWS_PER_GROUP, row_schema
+from data_prep.convert import plan
+from data_prep.datasets import DATA_SETS
+from data_prep.raw.files import Files
+from data_prep.raw.pickles import load_plain
+from data_prep.row.schema import ROWS_PER_GROUP, row_schema
+from data_prep.types import RawRow, Rejection
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """60 images with 5 refs of 2 sentences each; an image of every seven is missing."""
+    """60 images with 5 refs of 2 sentences each; one image in seven is missing."""
     root = tmp_path_factory.mktemp("refer")
     refs, boxes = [], {}
     for image in range(60):
@@ -124,9 +125,9 @@ def test_rows_of_one_image_stand_together_and_its_bytes_stand_once_in_a_row_grou
 
 
 def test_images_of_one_row_group_end_it_early_when_they_are_large(source, tmp_path, monkeypatch):
-    import data_prep.parquet_groups
+    import data_prep.convert.parquet_groups
 
-    monkeypatch.setattr(data_prep.parquet_groups, "GROUP_BYTES", 1_000_000)
+    monkeypatch.setattr(data_prep.convert.parquet_groups, "GROUP_BYTES", 1_000_000)
     main(command(source, tmp_path))
     metadata = pq.read_metadata(tmp_path / "train.parquet")
     rows = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
@@ -134,34 +135,36 @@ def test_images_of_one_row_group_end_it_early_when_they_are_large(source, tmp_pa
 
 
 def test_a_run_stopped_between_parts_goes_on_and_ends_with_the_same_bytes(source, tmp_path, monkeypatch):
-    import data_prep.run
+    import data_prep.convert.run
 
     monkeypatch.setattr(plan, "PART_ROWS", 50)
     main(command(source, tmp_path / "whole"))
-    made, write_part = [], data_prep.run.write_part
+    first_run, write_part = [], data_prep.convert.run.write_part
 
     def stop_after_three(job, part):
-        if len(made) == 3:
+        if len(first_run) == 3:
             raise KeyboardInterrupt
-        made.append(part.key)
+        first_run.append(part.key)
         return write_part(job, part)
 
-    monkeypatch.setattr(data_prep.run, "write_part", stop_after_three)
+    monkeypatch.setattr(data_prep.convert.run, "write_part", stop_after_three)
     with pytest.raises(KeyboardInterrupt):
         main(command(source, tmp_path / "out"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".parts"]
-    again = []
-    monkeypatch.setattr(data_prep.run, "write_part", lambda job, part: again.append(part.key) or write_part(job, part))
+    second_run = []
+    monkeypatch.setattr(
+        data_prep.convert.run, "write_part", lambda job, part: second_run.append(part.key) or write_part(job, part)
+    )
     main(command(source, tmp_path / "out"))
-    assert again and not set(again) & set(made)  # finished parts are kept
+    assert second_run and not set(second_run) & set(first_run)  # finished parts are kept
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
 def test_kept_parts_are_not_taken_for_those_of_other_options(source, tmp_path, monkeypatch):
-    import data_prep.run
+    import data_prep.convert.run
 
     monkeypatch.setattr(plan, "PART_ROWS", 50)
-    monkeypatch.setattr(data_prep.run, "_join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(data_prep.convert.run, "_join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         main(command(source, tmp_path / "out"))
     monkeypatch.undo()
@@ -183,7 +186,7 @@ def test_a_finished_run_is_not_done_again_but_a_damaged_one_is(source, tmp_path,
 
 @pytest.mark.parametrize("seed", range(20))
 def test_killed_at_a_random_moment_and_started_again(source, tmp_path, seed, monkeypatch):
-    code = "from data_prep import plan; plan.PART_ROWS = 20\nfrom data_prep.__main__ import main; main()"
+    code = "from data_prep.convert import plan; plan.PART_ROWS = 20\nfrom data_prep.__main__ import main; main()"
     argv = [sys.executable, "-c", code, *command(source, tmp_path / "out")]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, **quiet)
@@ -218,9 +221,7 @@ def test_the_table_and_the_reject_report(source, tmp_path, capsys):
 
 
 def test_a_full_split_is_told_from_an_incomplete_one(tmp_path, capsys, monkeypatch):
-    from data_prep import refcoco
-
-    monkeypatch.setitem(refcoco.DATA_SET.published, "refer/unc", {"train": 4, "val": 2})
+    monkeypatch.setitem(DATA_SETS["refcoco"].published, "refer/unc", {"train": 4, "val": 2})
     main(command(refer_folder(tmp_path / "refer"), tmp_path / "out"))
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line[:1].isalpha()}
     assert lines["train"].endswith("as published") and lines["val"].endswith("OF 2 PUBLISHED")
@@ -292,26 +293,26 @@ def test_an_unreadable_folder_is_named(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_ends_with_one_message_and_no_file_that_looks_whole(source, tmp_path, monkeypatch):
-    import data_prep.parquet_groups
+    import data_prep.convert.parquet_groups
 
     def full(self, row):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(data_prep.parquet_groups.RowGroups, "add", full)
+    monkeypatch.setattr(data_prep.convert.parquet_groups.RowGroups, "add", full)
     with pytest.raises(SystemExit, match="No space left on device; make room or choose another --out"):
         main(command(source, tmp_path / "out"))
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
 def test_an_error_that_no_rule_foresaw_costs_one_row(source, tmp_path, monkeypatch):
-    import data_prep.parts
+    import data_prep.convert.parts
 
-    make_row = data_prep.parts.make_row
+    make_row = data_prep.convert.parts.make_row
 
     def stumble(sample, *arguments):
         return 1 / 0 if sample.answer == "a 0" else make_row(sample, *arguments)
 
-    monkeypatch.setattr(data_prep.parts, "make_row", stumble)
+    monkeypatch.setattr(data_prep.convert.parts, "make_row", stumble)
     main(command(source, tmp_path))
     rejects = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     (other,) = [reject for reject in rejects if reject["reason"] != "image_missing"]
@@ -328,14 +329,14 @@ def test_blocks_and_groups_stay_together_in_any_order():
 
 
 def test_a_parquet_source_is_read_block_by_block(tmp_path, monkeypatch):
-    from data_prep import raw_parquet
+    from data_prep.raw import parquet_files
 
     image = {"bytes": encoded(), "path": None}
     rows = [mmk12_row(f"k{n}", f"{n}?", "1", image) for n in range(12)]
     write_table(tmp_path / "raw" / "train.parquet", rows, MMK12_SCHEMA, row_group_size=4)
-    raw_parquet._column.cache_clear()
+    parquet_files._column.cache_clear()
     main(["mmk12", "--source", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--processes", "1"])
-    assert raw_parquet._column.cache_info().misses == 3
+    assert parquet_files._column.cache_info().misses == 3
     assert len(rows_of(tmp_path / "out")) == 12
 
 
@@ -353,10 +354,10 @@ def test_files_are_found_under_foreign_roots(tmp_path):
     assert files.find("K12\\b.png") == files.find("./K12/b.png") == files.find("/gone/K12/b.png") == packed
     assert files.find("K12/c.png") == [packed[0], "c.png"]  # the archive's name counts as a folder
     assert files.find(plain) == plain
-    for wanted in ("Z/a.png", "K12/z.png", "", "../..", "/etc/nothing"):
-        assert files.find(wanted).reason == "image_missing", wanted
+    for name in ("Z/a.png", "K12/z.png", "", "../..", "/etc/nothing"):
+        assert files.find(name).reason == "image_missing", name
     assert files.find("x.png").reason == "image_ambiguous"
-    assert not isinstance(files.find("other/x.png"), Reject)
+    assert not isinstance(files.find("other/x.png"), Rejection)
 
 
 class Evil:

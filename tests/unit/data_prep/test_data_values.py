@@ -1,4 +1,4 @@
-"""Boxes, texts and answers: the rules, and that no value whatever makes them fail."""
+"""Boxes, texts and answers: each rule, and that no value makes a rule raise."""
 
 import json
 import math
@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.boxes import EDGE_TOLERANCE, box_json, fit_to_image, parse_box, xyxy_from_xywh
-from data_prep.prompts import fill, template_text
-from data_prep.sample import Reject
-from data_prep.texts import checkable_answer, choice_text, place_tags, text_of, without_tags
+from data_prep.row.boxes import EDGE_TOLERANCE, box_json, fit_to_image, parse_box, xyxy_from_xywh
+from data_prep.row.prompts import fill, template_text
+from data_prep.row.texts import checkable_answer, choice_text, place_tags, text_of, without_tags
+from data_prep.types import Rejection
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -35,13 +35,13 @@ def test_anything_else_is_no_box(value):
 @given(ANYTHING)
 def test_parse_box_returns_four_finite_numbers_or_a_reason(value):
     box = parse_box(value)
-    assert isinstance(box, Reject) or (len(box) == 4 and all(map(math.isfinite, box)))
+    assert isinstance(box, Rejection) or (len(box) == 4 and all(map(math.isfinite, box)))
 
 
 @given(box=st.tuples(*[COORDINATE] * 4), width=st.integers(28, 1000), height=st.integers(28, 1000))
 def test_a_fitted_box_lies_inside_and_differs_by_jitter_only(box, width, height):
     fitted = fit_to_image(box, width, height)
-    if isinstance(fitted, Reject):
+    if isinstance(fitted, Rejection):
         return
     x1, y1, x2, y2 = fitted
     assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
@@ -96,7 +96,7 @@ TAGGED = st.lists(
 @given(TAGGED, st.integers(1, 3))
 def test_placed_tags_are_as_many_as_images_and_no_other_media(text, images):
     placed = place_tags(text, images)
-    if not isinstance(placed, Reject):
+    if not isinstance(placed, Rejection):
         assert placed.count("<image>") == images
         assert "<video>" not in placed and "<audio>" not in placed
 
@@ -136,7 +136,7 @@ def test_answers_that_no_rule_can_check(answer, reason):
 @given(st.text(alphabet="$.\\boxed{}()[]1 。\n"))
 def test_unwrapping_ends_and_a_gold_answer_has_nothing_left_to_unwrap(text):
     gold = checkable_answer(text)
-    assert isinstance(gold, Reject) or (gold and checkable_answer(gold) == gold)
+    assert isinstance(gold, Rejection) or (gold and checkable_answer(gold) == gold)
 
 
 @given(ANYTHING)

@@ -1,4 +1,4 @@
-"""Synthetic grounding rows: one schema on disk, one answer to each question, and a box that fits the pixels."""
+"""Synthetic grounding rows have one schema, one answer to each question, and boxes that fit the painted pixels."""
 
 import io
 import json
@@ -12,9 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageChops
 
-from data_prep.parquet_groups import write_parquet
-from data_prep.schema import ROWS_PER_GROUP, row_schema
-from data_prep.shapes import COLOURS, SIDE, Shape, describe, main, make_row, make_scene, paint, unique_rows
+from data_prep.convert.parquet_groups import write_parquet
+from data_prep.row.schema import ROWS_PER_GROUP, row_schema
+from data_prep.synthetic.shapes import (
+    COLOURS,
+    SIDE,
+    ColouredShape,
+    describe,
+    main,
+    make_row,
+    make_scene,
+    paint,
+    unique_rows,
+)
 
 SPLITS = ("warmup", "train", "val")
 
@@ -62,9 +72,7 @@ def test_shapes_do_not_overlap_and_only_the_question_tells_which_is_meant():
         ]
         assert len(cells) == len(set(cells))
     assert 50 < twins < 110  # 40% of 200 is 80
-    assert (
-        20 < pivots < 60
-    )  # a third of the other 120: the shape that shares both traits is no likelier than its fellows
+    assert 20 < pivots < 60  # a third of the other 120: the pivot is the target no more often than the other two shapes
     assert all(len(make_scene(index, "warmup", seed=0)) == 3 for index in range(50))
 
 
@@ -80,10 +88,10 @@ def test_the_prompt_shows_one_image_and_asks_for_the_answer_form(split):
 
 
 def test_an_expression_names_what_only_the_target_has():
-    target = Shape("red", "circle", "small", (0, 0, 28, 28))
-    right = Shape("red", "circle", "small", (56, 0, 84, 28))
-    larger_below = Shape("red", "circle", "large", (0, 28, 56, 84))
-    other_kind = Shape("red", "square", "small", (28, 0, 56, 28))
+    target = ColouredShape("red", "circle", "small", (0, 0, 28, 28))
+    right = ColouredShape("red", "circle", "small", (56, 0, 84, 28))
+    larger_below = ColouredShape("red", "circle", "large", (0, 28, 56, 84))
+    other_kind = ColouredShape("red", "square", "small", (28, 0, 56, 28))
 
     def forms(*others):
         return {describe([target, *others], Random(seed)) for seed in range(60)}
@@ -137,7 +145,7 @@ def test_the_command_line_starts_without_torch_verl_pyarrow_or_pil():
     )
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True)
-    assert time.monotonic() - started < 5  # well under a second on an idle machine
+    assert time.monotonic() - started < 5  # on an idle machine well under a second
 
 
 def test_painting_depends_on_the_generator_only():

@@ -1,4 +1,4 @@
-"""Synthetic reasoning rows and their reward: the word is what the picture shows, and only it is paid."""
+"""Synthetic reasoning rows and their reward: the answer is what the image shows, and only that answer is rewarded."""
 
 import subprocess
 import sys
@@ -6,9 +6,9 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from data_prep.schema import row_schema
-from data_prep.shapes import COLOURS, KINDS, make_scene
-from data_prep.shapes_reasoning import ANSWERS, NUMBERS, make_question, make_row
+from data_prep.row.schema import row_schema
+from data_prep.synthetic.shapes import COLOURS, KINDS, make_scene
+from data_prep.synthetic.shapes_reasoning import ANSWERS, NUMBERS, make_question, make_row
 from reward_fns.boxed import compute_score
 
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
-from data_prep.shapes import CELLS, SIDE, Shape, make_row
+from data_prep.synthetic.shapes import CELLS, SIDE, ColouredShape, make_row
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
 from verl_plugins.demo.warmup import IGNORE, WarmUp, cell_labels, evaluate, render, warm_up
@@ -102,7 +102,8 @@ def test_the_seed_alone_decides_the_weights(folder, tmp_path):
 
 
 def test_cell_labels_follow_the_rows_of_the_picture():
-    shapes = [Shape("green", "circle", "large", (28, 0, 84, 56)), Shape("red", "square", "small", (0, 56, 28, 84))]
+    circle = ColouredShape("green", "circle", "large", (28, 0, 84, 56))
+    shapes = [circle, ColouredShape("red", "square", "small", (0, 56, 28, 84))]
     labels = cell_labels(shapes).tolist()
     empty, circle, square = [0, 0] + [IGNORE] * 4, [2, 2, 1, 0, 3, 2], [1, 1, 0, 2, 1, 3]
     assert labels == [empty, circle, circle, empty, circle, circle, square, empty, empty]

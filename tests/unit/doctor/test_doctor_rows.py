@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_prep.reading import sampled_rows
-from data_prep.shapes import make_row
+from data_prep.look.reading import sampled_rows
+from data_prep.synthetic.shapes import make_row
 from verl_plugins.compose import compose_run
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm

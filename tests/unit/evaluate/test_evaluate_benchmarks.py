@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from evaluation_run import evaluate, job, png
 
-from data_prep.images import Picture
+from data_prep.row.images import EncodedImage
 from verl_plugins.evaluate.benchmarks import (
     BENCHMARKS,
     hallusion_bench,
@@ -265,7 +265,7 @@ def test_we_math_rejects_options_that_are_none():
 
 def test_images_are_those_that_training_would_see():
     picture = image_of(IMAGE)
-    assert isinstance(picture, Picture) and picture.data == IMAGE["bytes"]
+    assert isinstance(picture, EncodedImage) and picture.data == IMAGE["bytes"]
     assert image_of({"bytes": None, "path": "x"}).reason == "image_missing"
     assert image_of({"bytes": b"no image", "path": None}).reason == "image_corrupt"
 

@@ -1,4 +1,4 @@
-"""The processes behind the maths reward: limits that end the work, answers after them, nothing left behind."""
+"""The worker processes of the maths reward: time limits hold, the next answer is right, nothing is left over."""
 
 import os
 import signal
@@ -6,14 +6,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+import psutil
 import pytest
 
 from reward_fns import algebra, math
 
 LIMIT = 0.5  # seconds
-SLACK = 20  # seconds that a busy machine may add before a test says that a limit was not kept
+SLACK = 20  # seconds that a busy machine may add to a limit
 
 PATHOLOGICAL = {
     "power tower": "9^{9^{9^9}}",
@@ -34,7 +34,7 @@ PATHOLOGICAL = {
 
 @pytest.fixture(autouse=True)
 def fresh_pool():
-    """A pool of its own for each test, closed after it."""
+    """Give each test its own pool, and close it afterwards."""
     shared = algebra._idle
     algebra._new_pool()
     yield
@@ -48,19 +48,11 @@ def score(answer, gold="2\\sqrt{3}", **kwargs):
 
 
 def family_of(pid):
-    """The processes below one, by /proc."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue  # it has just ended
-    below, found = {pid}, set()
-    while below:
-        below = {child for child, parent in parents.items() if parent in below}
-        found |= below
-    return found
+    """Return the ids of the processes below one; empty if it has ended."""
+    try:
+        return {child.pid for child in psutil.Process(pid).children(recursive=True)}
+    except psutil.NoSuchProcess:
+        return set()
 
 
 def wait_until(is_so):
@@ -171,7 +163,7 @@ def test_nothing_outlives_a_process_that_is_killed_at_work():
     asker.kill()
     asker.wait()
     asker.stdout.close()
-    assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family))
+    assert wait_until(lambda: not any(psutil.pid_exists(pid) for pid in family))
 
 
 def test_a_forked_process_has_workers_of_its_own():

@@ -1,6 +1,5 @@
-"""Mixed data through one reward, the files as verl loads them, and what is counted."""
+"""The reward for mixed data, the reward files as verl loads them, and the metrics of rewards."""
 
-import importlib
 import importlib.util
 import subprocess
 import sys
@@ -9,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep.__main__ import COMMANDS
+from data_prep.datasets import DATA_SETS
 from reward_fns import auto
-from reward_fns.settings import said
+from reward_fns.settings import reported
 from verl_plugins.training.step_metrics import FAILURES, reward_metrics
 
 ROOT = Path(__file__).parents[3]
@@ -63,7 +62,7 @@ def test_routes_name_further_data_and_the_longest_beginning_decides():
     ],
 )
 def test_what_cannot_be_routed_is_an_error_and_one_message(data_source, settings, named, caplog):
-    said.clear()
+    reported.clear()
     for _ in range(3):
         result = auto.compute_score(data_source, BOX, "[0, 0, 10, 10]", **settings)
         assert result == {"score": 0.0, "accuracy": 0.0, "format": 0.0, "iou": 0.0, "status": "error"}
@@ -122,14 +121,7 @@ def test_accuracy_is_told_by_data_source():
     assert not {"reward/refcoco/accuracy", "reward/foreign/accuracy"} & set(metrics)
 
 
-def converted():
-    for name in COMMANDS:
-        module = importlib.import_module(f"data_prep.{name.replace('+', '_plus').replace('-', '_')}")
-        if hasattr(module, "DATA_SET"):
-            yield module.DATA_SET
-
-
-@pytest.mark.parametrize("data_set", list(converted()), ids=lambda data_set: data_set.name)
+@pytest.mark.parametrize("data_set", DATA_SETS.values(), ids=lambda data_set: data_set.name)
 def test_every_data_set_that_is_converted_has_its_reward(data_set):
     assert auto.reward_of(data_set.name) == data_set.ability
 
@@ -139,7 +131,7 @@ def test_a_failure_that_nobody_foresaw_is_an_error_and_told_with_its_line(reward
     def broken(*_):
         return 1 // 0
 
-    said.clear()
+    reported.clear()
     for target in ("settle", "reward_of") if reward is auto else ("settings_of",):
         monkeypatch.setattr(reward, target, broken)
     for _ in range(2):

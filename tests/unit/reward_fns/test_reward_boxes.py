@@ -1,4 +1,4 @@
-"""Boxes: reading them as models write them, the processors' sizes, overlap and matching against plain versions."""
+"""Boxes: parsed as models write them; resizing, overlap and matching compared with plain versions."""
 
 import json
 import time
@@ -196,9 +196,9 @@ fragments = st.sampled_from(
 @given(text=st.text() | st.lists(fragments, max_size=40).map("".join))
 def test_any_text_gives_boxes_in_order_or_none(text):
     for parse in (parse_boxes, parse_gold):
-        found = parse(text)
-        assert found is None or len(found) <= boxes.MAX_BOXES
-        for box in found or ():
+        parsed = parse(text)
+        assert parsed is None or len(parsed) <= boxes.MAX_BOXES
+        for box in parsed or ():
             assert len(box) == 4 and box[0] <= box[2] and box[1] <= box[3]
 
 

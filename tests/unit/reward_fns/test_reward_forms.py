@@ -1,4 +1,4 @@
-"""The named rules of form, and where each of them finds the answer."""
+"""The forms of a response: when each is well-formed, and where it has its answer."""
 
 import pytest
 from hypothesis import given

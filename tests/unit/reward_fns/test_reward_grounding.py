@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from reward_cases_boxes import ONE_BOX, OTHER_BOXES
 
 from reward_fns import grounding
-from reward_fns.settings import said
+from reward_fns.settings import reported
 
 GOLD = "[0, 0, 10, 10]"
 KEYS = ["score", "accuracy", "format", "iou", "status"]
@@ -223,7 +223,7 @@ WRONG_SETTINGS = [
 
 @pytest.mark.parametrize(("settings", "named"), WRONG_SETTINGS)
 def test_a_wrong_setting_is_an_error_and_one_message_that_names_it(settings, named, caplog):
-    said.clear()
+    reported.clear()
     for _ in range(3):
         assert score(answer("[0, 0, 10, 10]"), **settings)["status"] == "error"
     assert len(caplog.records) == 1

@@ -1,4 +1,4 @@
-"""The maths reward: answers as they are written, by hand; every status; fixed keys; properties on arbitrary input."""
+"""The maths reward: answers as models write them, every status, fixed keys, properties on arbitrary input."""
 
 import pytest
 from hypothesis import given, settings
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from reward_cases_math import BAD_GOLDS, CHOICES_GIVEN, GIVEN, TABLES
 
 from reward_fns import algebra, math
-from reward_fns.settings import said
+from reward_fns.settings import reported
 
 KEYS = ["score", "accuracy", "format", "status"]
 CASES = [(name, *case) for name, cases in TABLES.items() for case in cases]
@@ -23,7 +23,7 @@ def tagged(answer, gold="12", **kwargs):
 
 @pytest.fixture
 def patient(monkeypatch):
-    """Presets with a long limit: a busy machine must not turn a right answer into a timeout."""
+    """Give all presets a long time limit, so that a busy machine does not turn a right answer into a timeout."""
     for preset in math.PRESETS.values():
         monkeypatch.setitem(preset, "timeout_s", 60.0)
 
@@ -106,7 +106,7 @@ def test_settings_override_the_preset():
     ],
 )
 def test_a_wrong_setting_is_an_error_and_one_message_that_names_it(wrong, named, caplog):
-    said.clear()
+    reported.clear()
     assert [boxed("12", **wrong)["status"] for _ in range(3)] == ["error"] * 3
     assert len(caplog.records) == 1
     assert named in caplog.text and "set reward.custom_reward_function.reward_kwargs" in caplog.text

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from data_prep.images import Picture, decode
-from data_prep.prompts import fill, template_text
-from data_prep.sample import Reject as Unusable
-from data_prep.schema import Row
-from data_prep.texts import without_tags
+from data_prep.row.images import EncodedImage, decode
+from data_prep.row.prompts import fill, template_text
+from data_prep.row.texts import without_tags
+from data_prep.types import Rejection as Unusable
+from data_prep.types import Row
 from reward_fns import math
 from verl_plugins.evaluate.format import Reject
 
@@ -18,7 +18,7 @@ _TAG = re.compile(r"<image[ _]?\d{0,3}>")
 _LETTERS = "ABCDEFGHIJ"
 
 
-def image_of(value: Any) -> Picture | Reject:
+def image_of(value: Any) -> EncodedImage | Reject:
     """The picture in an image column's value."""
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, bytes):
@@ -43,7 +43,7 @@ def letter_of(answer: str, choices: Sequence[str]) -> str | Reject:
 
 
 def make_row(
-    name: str, number: int, split: str, question: str, images: Sequence[Picture], gold: str, **extra_info: Any
+    name: str, number: int, split: str, question: str, images: Sequence[EncodedImage], gold: str, **extra_info: Any
 ) -> Row:
     """An evaluation row: `question` in the prompt that asks for a boxed answer, its images where its tags are.
 

@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from data_prep.schema import Row
-from data_prep.texts import text_of
+from data_prep.row.texts import text_of
+from data_prep.types import Row
 from reward_fns.forms import last_of_any
 from verl_plugins.evaluate.benchmarks.fields import image_of, make_row, result
 from verl_plugins.evaluate.format import Format, Raw, Reject

@@ -5,8 +5,8 @@ Rule: the letter of a choice or its value, else equality of expressions.
 
 from __future__ import annotations
 
-from data_prep.schema import Row
-from data_prep.texts import text_of
+from data_prep.row.texts import text_of
+from data_prep.types import Row
 from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, score_answer, with_choices
 from verl_plugins.evaluate.format import Format, Raw, Reject
 

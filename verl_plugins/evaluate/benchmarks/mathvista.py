@@ -11,8 +11,8 @@ import json
 import re
 from typing import Any
 
-from data_prep.schema import Row
-from data_prep.texts import text_of
+from data_prep.row.texts import text_of
+from data_prep.types import Row
 from reward_fns.forms import last_of_any
 from reward_fns.latex_text import clean
 from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, result, score_answer

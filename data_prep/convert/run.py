@@ -1,0 +1,163 @@
+"""Runs a conversion: lists the raw rows, converts them part by part in any order, then joins the parts into shards.
+
+Parts are kept in OUT/.parts until the run is complete. A run that is started again makes the same list and the same
+plan, reuses the parts that are finished, and ends with the same bytes as a run that was never stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from data_prep.atomic import write_atomically
+from data_prep.convert.joining import join
+from data_prep.convert.parts import ConversionJob, write_part
+from data_prep.convert.plan import Part, divide, in_order
+from data_prep.convert.summary import REPORT, Report, SplitReport
+from data_prep.raw_forms.raw_form import RawForm, Source
+from data_prep.types import RawRow, RejectedRow, Rejection
+
+_SPLIT = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of a run that do not change how a single row is converted.
+
+    Args:
+        seed: seed of the row order and of the draw of `max_rows`.
+        max_rows: largest number of raw rows of each split; None for all.
+        shards: number of files of each split.
+        processes: number of processes that convert at the same time.
+        ray: whether Ray Data converts the parts instead.
+    """
+
+    seed: int
+    max_rows: int | None
+    shards: int
+    processes: int
+    ray: bool
+
+
+def collect(form: RawForm, source: Source) -> tuple[dict[str, list[RawRow]], list[RejectedRow]]:
+    """List the raw rows of each split.
+
+    Returns:
+        The rows by split, and the rows that are already rejected: malformed ones, those without a valid split, and
+        duplicates within a split.
+    """
+    splits: dict[str, list[RawRow]] = {}
+    rejected: list[RejectedRow] = []
+    seen: dict[str, set[bytes]] = {}  # by split: a row of two splits is kept in both, and `data_prep check` reports it
+    for row in form.list_rows(source):
+        if isinstance(row, RejectedRow):
+            rejected.append(row)
+        elif not _SPLIT.fullmatch(row.split):
+            rejected.append(RejectedRow("", row.source, Rejection("split_unknown", f"got {row.split[:40]!r}")))
+        elif row.identity in seen.setdefault(row.split, set()):
+            rejected.append(RejectedRow(row.split, row.source, Rejection("duplicate")))
+        else:
+            splits.setdefault(row.split, []).append(row)
+            seen[row.split] |= {row.identity} - {b""}
+    return splits, rejected
+
+
+def run(form: RawForm, source: Source, job: ConversionJob, options: Options) -> Report:
+    """Convert a source into the folder `job.out`; every file there is complete afterwards.
+
+    Raises:
+        SystemExit: the source has no rows, or a process was killed.
+        OSError: the output cannot be written.
+    """
+    splits, rejected = collect(form, source)
+    if not splits and not rejected:
+        raise SystemExit(f"{source.path}: no rows in the form {form.name}; set --source, or --format")
+    parts: list[Part] = []
+    for split, rows in splits.items():
+        settings = f"{job.settings_text()} {options.shards}"
+        parts += divide(split, in_order(rows, options.seed, options.max_rows), options.shards, settings)
+    plan = _plan_hash(parts, rejected)
+    report = Report.of_finished_run(job.out, plan)
+    if report is None:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        _convert(job, parts, options)
+        report = _join(job, splits, parts, rejected, options.shards, plan)
+    shutil.rmtree(job.folder, ignore_errors=True)
+    return report
+
+
+def _plan_hash(parts: list[Part], rejected: list[RejectedRow]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{part.split} {part.shard} {part.key}\n".encode())
+    for row in rejected:
+        digest.update(row.line().encode())
+    return digest.hexdigest()
+
+
+def _convert(job: ConversionJob, parts: list[Part], options: Options) -> None:
+    """Convert the parts that have no file yet, with a progress bar."""
+    from tqdm import tqdm
+
+    missing = [part for part in parts if not job.file_of(part).exists()]
+    rows = sum(len(part.rows) for part in parts)
+    with tqdm(total=rows, initial=rows - sum(len(part.rows) for part in missing), unit=" rows") as bar:
+        for count in _write_all(job, missing, options):
+            bar.update(count)
+
+
+def _write_all(job: ConversionJob, parts: list[Part], options: Options) -> Iterator[int]:
+    """Write every part; yield the number of raw rows of each when it is finished."""
+    if options.ray and parts:
+        from data_prep.convert.on_ray import write_parts
+
+        yield from write_parts(job, parts)
+    elif options.processes == 1 or len(parts) < 2:
+        yield from (write_part(job, part) for part in parts)
+    else:
+        yield from _in_processes(job, parts, options.processes)
+
+
+def _in_processes(job: ConversionJob, parts: list[Part], processes: int) -> Iterator[int]:
+    with ProcessPoolExecutor(min(processes, len(parts)), mp_context=get_context("spawn")) as pool:
+        try:
+            for future in as_completed([pool.submit(write_part, job, part) for part in parts]):
+                yield future.result()
+        except BrokenProcessPool:
+            raise SystemExit(
+                "a process was killed, perhaps for want of memory; start again with fewer --processes: "
+                "finished parts are kept"
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _join(
+    job: ConversionJob, splits: Iterable[str], parts: list[Part], rejected: list[RejectedRow], shards: int, plan: str
+) -> Report:
+    """Write the shards of every split, rejects.jsonl and, last, report.json."""
+    lines = [row.line() for row in rejected]
+    reports = []
+    for split in splits:
+        split_parts = [part for part in parts if part.split == split]
+        read = sum(len(part.rows) for part in split_parts) + sum(row.split == split for row in rejected)
+        counts = SplitReport(split, read)
+        for shard in range(shards):
+            name = f"{split}.parquet" if shards == 1 else f"{split}-{shard:05d}-of-{shards:05d}.parquet"
+            files = [job.file_of(part) for part in split_parts if part.shard == shard]
+            lines += join(files, job.out / name, job.folder, job.images, counts)
+        if not counts.written:  # an empty file would look like a finished one
+            for name in counts.files:
+                (job.out / name).unlink()
+            counts.files.clear()
+        reports.append(counts)
+    write_atomically(job.out / "rejects.jsonl", "".join(lines), job.folder)
+    report = Report.of_lines(plan, reports, lines)
+    write_atomically(job.out / REPORT, report.to_json(), job.folder)
+    return report

@@ -1,0 +1,172 @@
+"""The data sets that `python -m data_prep NAME` converts, a declaration each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from data_prep.raw_forms.geometry3k_hub import HUB
+from data_prep.raw_forms.geometry3k_intergps import INTERGPS
+from data_prep.raw_forms.mm_eureka import QWEN, V1
+from data_prep.raw_forms.question_parquet import question_form
+from data_prep.raw_forms.raw_form import RawForm, Source
+from data_prep.raw_forms.refcoco_hub import HUB_IDS, HUB_IMAGES
+from data_prep.raw_forms.refer import refer_form
+from data_prep.raw_forms.vlm_r1 import vlm_r1_form
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set and the raw forms in which it is distributed.
+
+    Args:
+        name: NAME on the command line, and the `data_source` of its rows.
+        ability: "grounding" or "math"; also the `ability` of its rows.
+        summary: its line in `python -m data_prep --help`.
+        description: the text of its own `--help`.
+        forms: its raw forms, the best first.
+        template: the default prompt template, a key of `data_prep.row.prompts.TEMPLATES`.
+        splits_by: the authors who split it, where several did; the first is the default of `--splits-by`.
+        published: the published number of rows of each split, by "form" or, with `splits_by`, "form/author".
+    """
+
+    name: str
+    ability: str
+    summary: str
+    description: str
+    forms: tuple[RawForm, ...]
+    template: str
+    splits_by: tuple[str, ...] = ()
+    published: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def form_of(self, source: Source, name: str | None) -> RawForm:
+        """The form of this name, or the only form that the source has.
+
+        Raises:
+            SystemExit: the source does not have the named form, or has no form, or several.
+        """
+        matches = [form for form in self.forms if name in (None, form.name) and form.recognise(source)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            names = ", ".join(form.name for form in matches)
+            raise SystemExit(f"{self.name}: {source.path} has several forms ({names}); choose one with --format")
+        expected = "\n".join(f"  {form.name}: {form.about}" for form in self.forms if name in (None, form.name))
+        raise SystemExit(f"{self.name}: {source.path} has none of the expected forms; set --source\n{expected}")
+
+    def published_rows(self, form: RawForm, splits_by: str | None) -> Mapping[str, int]:
+        """The published number of rows of each split; empty if none was published for this form."""
+        return self.published.get(f"{form.name}/{splits_by}" if splits_by else form.name, {})
+
+
+_GEOMETRY3K_ROWS = {"train": 2_101, "val": 300, "test": 601}
+
+_ALL = (
+    DataSet(
+        name="refcoco",
+        ability="grounding",
+        summary="RefCOCO: short referring expressions",
+        description="RefCOCO: short referring expressions for objects in COCO photographs.",
+        forms=(refer_form("refcoco"), vlm_r1_form("refcoco"), HUB_IMAGES, HUB_IDS),
+        template="r1",
+        splits_by=("unc", "google"),
+        published={"refer/unc": {"train": 120_624, "val": 10_834, "testA": 5_657, "testB": 5_095}},
+    ),
+    DataSet(
+        name="refcoco+",
+        ability="grounding",
+        summary="RefCOCO+: without words of place",
+        description="RefCOCO+: referring expressions for objects in COCO photographs, without words of place.",
+        forms=(refer_form("refcoco+"), vlm_r1_form(r"refcoco(?:p|\+|plus)"), HUB_IMAGES, HUB_IDS),
+        template="r1",
+        splits_by=("unc",),
+        published={"refer/unc": {"train": 120_191, "val": 10_758, "testA": 5_726, "testB": 4_889}},
+    ),
+    DataSet(
+        name="refcocog",
+        ability="grounding",
+        summary="RefCOCOg: longer ones",
+        description=(
+            "RefCOCOg: longer referring expressions for objects in COCO photographs.\n"
+            "The google splits have images in train and val alike; the umd splits do not."
+        ),
+        forms=(refer_form("refcocog"), vlm_r1_form("refcocog"), HUB_IMAGES, HUB_IDS),
+        template="r1",
+        splits_by=("umd", "google"),
+        published={"refer/umd": {"train": 80_512, "val": 4_896, "test": 9_602}},
+    ),
+    DataSet(
+        name="lisa-grounding",
+        ability="grounding",
+        summary="LISA-Grounding: expressions that need reasoning, for evaluation",
+        description="LISA-Grounding: expressions that need reasoning to find their object; for evaluation.",
+        forms=(vlm_r1_form("lisa"),),
+        template="r1",
+        published={"vlm-r1": {"test": 1_658}},
+    ),
+    DataSet(
+        name="refgta",
+        ability="grounding",
+        summary="RefGTA: people in a computer game, for evaluation",
+        description="RefGTA: referring expressions for people in pictures of a computer game; for evaluation.",
+        forms=(refer_form("refgta"),),
+        template="r1",
+        splits_by=("utokyo",),
+    ),
+    DataSet(
+        name="geometry3k",
+        ability="math",
+        summary="Geometry3K: geometry with diagrams",
+        description=(
+            "Geometry3K: geometry problems with diagrams. The answer is the value of the right choice, not its letter."
+        ),
+        forms=(INTERGPS, HUB),
+        template="boxed",
+        published={"intergps": _GEOMETRY3K_ROWS, "hub": _GEOMETRY3K_ROWS},
+    ),
+    DataSet(
+        name="mm-eureka",
+        ability="math",
+        summary="MM-Eureka-Dataset: school mathematics and science",
+        description=(
+            "MM-Eureka-Dataset: school mathematics and science with pictures.\n"
+            "Rows with its blank picture have nothing to look at and are rejected as text_only."
+        ),
+        forms=(V1, QWEN),
+        template="boxed",
+        published={"v1": {"train": 54_931}},
+    ),
+    DataSet(
+        name="mmk12",
+        ability="math",
+        summary="MMK12: school mathematics and science, with a test of four subjects",
+        description="MMK12: school mathematics and science; free answers to train on, multiple choice to test.",
+        forms=(
+            question_form(
+                id_column="id",
+                subject_column="subject",
+                default_split="",
+                about="parquet files of the Hub: id, question, answer, subject, image",
+            ),
+        ),
+        template="boxed",
+        published={"parquet": {"train": 15_616, "test": 2_000}},
+    ),
+    DataSet(
+        name="virl39k",
+        ability="math",
+        summary="ViRL39K: visual reasoning of many kinds",
+        description="ViRL39K: visual reasoning of many kinds.",
+        forms=(
+            question_form(
+                id_column="qid",
+                subject_column="category",
+                default_split="train",
+                about="a parquet file (question, answer, image, qid) and images.zip, packed or not",
+            ),
+        ),
+        template="boxed",
+    ),
+)
+
+DATA_SETS = {data_set.name: data_set for data_set in _ALL}

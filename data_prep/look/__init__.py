@@ -1,0 +1,1 @@
+"""Commands that look at converted files: `inspect` and `check`."""

@@ -1,0 +1,1 @@
+"""Readers of raw files: folders and zip archives, JSON, parquet and pickles."""

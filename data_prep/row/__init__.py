@@ -1,0 +1,1 @@
+"""Pure functions from the fields of a raw row to a row of the parquet file."""

@@ -1,0 +1,1 @@
+"""Synthetic data sets, made on the spot."""
