@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: nobody ever reads half a file, even after a crash."""
+"""Writes files whole or not at all, so that nobody ever reads half a file, even after a crash."""
 
 from __future__ import annotations
 

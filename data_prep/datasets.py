@@ -1,4 +1,4 @@
-"""The data sets that `python -m data_prep NAME` converts, a declaration each."""
+"""Declares the data sets that `python -m data_prep NAME` converts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class DataSet:
     published: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def form_of(self, source: Source, name: str | None) -> RawForm:
-        """The form of this name, or the only form that the source has.
+        """Return the form of this name, or the only form that the source has.
 
         Raises:
             SystemExit: the source does not have the named form, or has no form, or several.
@@ -55,7 +55,7 @@ class DataSet:
         raise SystemExit(f"{self.name}: {source.path} has none of the expected forms; set --source\n{expected}")
 
     def published_rows(self, form: RawForm, splits_by: str | None) -> Mapping[str, int]:
-        """The published number of rows of each split; empty if none was published for this form."""
+        """Return the published number of rows of each split; empty if none was published for this form."""
         return self.published.get(f"{form.name}/{splits_by}" if splits_by else form.name, {})
 
 

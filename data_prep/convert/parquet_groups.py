@@ -22,7 +22,7 @@ _DICTIONARY_BYTES = 1 << 30  # never reached: beyond it, a column falls back to 
 
 
 class RowGroups:
-    """A parquet file that is written row group by row group; use it in a `with`, whose end completes the file."""
+    """A parquet file that is written row group by row group; it is complete when its `with` block ends."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         import pyarrow.parquet as pq

@@ -1,4 +1,4 @@
-"""Boxes: read as data sets write them, and brought to xyxy in pixels of the original image."""
+"""Reads boxes as data sets write them, and converts them to xyxy in pixels of the original image."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ writes DIR/train.parquet and DIR/val.parquet. An image is 84 x 84 pixels. That i
 processor does not resize it, and the pixels of the model's boxes are those of the file. Boxes lie on a 28-pixel grid
 and are half-open: `x2` and `y2` are one past the last painted pixel.
 
-`verl_plugins.demo` trains its starting model on the split "warmup", where the colour and kind of the target are unique.
-In 40% of the rows of "train" and "val", a twin has the same colour and kind, and only size or position tells them
-apart. So RL meets questions that the warm-up did not have.
+`verl_plugins.demo` trains its starting model on the split "warmup", where no other shape has both the colour and the
+kind of the target. In 40% of the rows of "train" and "val" one has, and only size or position tells the two apart, so
+that RL meets questions that the warm-up did not have.
 """
 
 from __future__ import annotations
