@@ -1,4 +1,4 @@
-"""Every recipe, found by glob: sound bash, overrides that Hydra composes and verl accepts, nobody's paths in it."""
+"""Every recipe, found by glob: valid bash, overrides that Hydra composes and verl accepts, no personal paths."""
 
 from __future__ import annotations
 
