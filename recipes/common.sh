@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# What all recipes share: the job's size, the model families, the data sets with their papers' settings, the start.
-# Sourced by run_*.sh, which name a family, then a data set; these fill DATA MODEL ACTOR ROLLOUT TRAINER.
+# Shared by all recipes: the size of the job, the model families, the data sets with their papers' settings, the launch.
+# Sourced by run_*.sh, which call a family and then a data set; these fill DATA MODEL ACTOR ROLLOUT TRAINER.
 # shellcheck disable=SC2034  # the arrays are read by the recipes
 
-# --- The job: every value can be set from outside --------------------------------------------------------------------
+# --- The job: every value can be set in the environment ---------------------------------------------------------------
 NNODES=${NNODES:-1}                              # machines
-GPUS=${GPUS:-8}                                  # of each
+GPUS=${GPUS:-8}                                  # per machine
 TP=${TP:-1}                                      # GPUs that share one copy of the model in vLLM
-MAX_TOKENS=${MAX_TOKENS:-12288}                  # of the packed rows that a GPU trains on at once: the knob for activations
+MAX_TOKENS=${MAX_TOKENS:-12288}                  # packed tokens that a GPU trains on at once; sets the memory of activations
 EXPERIMENT=${EXPERIMENT:-$(basename "$0" .sh)}
-DATA_DIR=$(realpath -m "${DATA_DIR:-data}")      # absolute, because Ray's workers start in folders of their own
-OUT=$(realpath -m "${OUT:-outputs/$EXPERIMENT}") # checkpoints and metrics; on several machines a folder that all see
+DATA_DIR=$(realpath -m "${DATA_DIR:-data}")      # absolute, because Ray's workers start in other folders
+OUT=$(realpath -m "${OUT:-outputs/$EXPERIMENT}") # checkpoints and metrics; a folder that all machines see
 METRICS=${VERL_FILE_LOGGER_PATH:-$OUT/metrics.jsonl}
 
-# A process of verl that cannot load the plugin ends with an ImportError, where verl's entry points would only go without.
+# A process of verl that cannot load the plugin ends with an ImportError; with verl's entry points it would continue.
 export VERL_USE_EXTERNAL_MODULES=verl_plugins.register # Ray's workers get it from config/shared/trainer.yaml
 
 DATA=(
@@ -28,19 +28,19 @@ ACTOR=(
     actor_rollout_ref.actor.strategy=fsdp2
     actor_rollout_ref.actor.use_dynamic_bsz=true
     actor_rollout_ref.actor.ppo_max_token_len_per_gpu="$MAX_TOKENS"
-    # Compiled as a whole, once. In chunks, torch.compile compiles for each number of tokens, until it gives up and the
-    # update of a 3B needs twice the memory.
+    # Compiled once, as a whole. In chunks, torch.compile compiles again for each number of tokens until it gives up, and
+    # then the update of a 3B model needs twice the memory.
     actor_rollout_ref.actor.entropy_from_logits_with_chunking=false
-    actor_rollout_ref.actor.optim.lr=1e-6 # all three papers'
+    actor_rollout_ref.actor.optim.lr=1e-6 # in all three papers
 )
 ROLLOUT=(
     actor_rollout_ref.rollout.name=vllm
     actor_rollout_ref.rollout.temperature=1.0
     actor_rollout_ref.rollout.tensor_model_parallel_size="$TP"
     actor_rollout_ref.rollout.gpu_memory_utilization="${GPU_MEMORY_UTILIZATION:-0.6}"
-    +actor_rollout_ref.rollout.engine_kwargs.vllm.limit_mm_per_prompt="{video:0}" # else vLLM encodes a dummy video when it starts
-    # GiB of processed images that each server keeps; 4 by default, 32 on a machine with 8 servers. An image comes back
-    # only while its prompt's responses are sampled.
+    +actor_rollout_ref.rollout.engine_kwargs.vllm.limit_mm_per_prompt="{video:0}" # else vLLM encodes a dummy video at its start
+    # GiB of processed images that each server caches; the default of 4 makes 32 on a machine with 8 servers. An image is
+    # needed again only while its prompt's responses are sampled.
     +actor_rollout_ref.rollout.engine_kwargs.vllm.mm_processor_cache_gb=1
 )
 TRAINER=(
@@ -51,7 +51,7 @@ TRAINER=(
     trainer.default_local_dir="$OUT/checkpoints"
     trainer.max_actor_ckpt_to_keep=2
     trainer.logger="${LOGGER:-[console,file]}"
-    +ray_kwargs.ray_init.runtime_env.env_vars.VERL_FILE_LOGGER_PATH="$METRICS" # a Ray that runs already has another environment
+    +ray_kwargs.ray_init.runtime_env.env_vars.VERL_FILE_LOGGER_PATH="$METRICS" # a running Ray has another environment
 )
 
 # --- Model families ---------------------------------------------------------------------------------------------------
@@ -71,10 +71,10 @@ internvl3() { # MODEL_PATH
     MODEL+=(actor_rollout_ref.model.path="$1")
     PATCH_SIZE=14
     BOX_SPACE=0-1000
-    # verl does not know InternVL's processor; the plugin does (verl_plugins/internvl.py).
+    # verl does not support InternVL's processor; the plugin does (verl_plugins/internvl.py).
     MODEL+=(actor_rollout_ref.model._target_=verl_plugins.internvl.InternVLModelConfig)
     ROLLOUT+=(actor_rollout_ref.rollout.agent.default_agent_loop=image_single_turn_agent)
-    TILE=$((448 * 448)) # images are cut into such tiles, 256 tokens each, and a thumbnail
+    TILE=$((448 * 448)) # images are cut into tiles of this size, 256 tokens each, and a thumbnail
 }
 
 lengths() { # PROMPT RESPONSE, in tokens, images included
@@ -82,11 +82,11 @@ lengths() { # PROMPT RESPONSE, in tokens, images included
         data.max_prompt_length="$1"
         data.max_response_length="$2"
     )
-    # vLLM starts only if its cache holds one request of this length: 262,144 tokens by default for Qwen3-VL
+    # vLLM starts only if its cache can hold one request of this length; Qwen3-VL's default is 262,144 tokens
     ROLLOUT+=(actor_rollout_ref.rollout.max_model_len=$(($1 + $2)))
 }
 
-image_pixels() { # MIN MAX: the processor scales images to that many pixels, in training and in vLLM
+image_pixels() { # MIN MAX: range of pixels that the processor scales images to, in training and in vLLM
     DATA+=(data.image_patch_size="$PATCH_SIZE")
     if [[ -n "${TILE:-}" ]]; then
         DATA+=(+data.mm_processor_kwargs.max_patches=$(($2 / TILE)))
@@ -97,14 +97,14 @@ image_pixels() { # MIN MAX: the processor scales images to that many pixels, in 
     ROLLOUT+=(+actor_rollout_ref.rollout.engine_kwargs.vllm.mm_processor_kwargs="$limits")
 }
 
-# --- Data sets, with the settings of the paper whose method was made for them ---------------------------------------
-# Every method of a data set runs with these, and GRPO with them at the same number of responses: the equal budget.
-refcoco() { # ECVGPO, arXiv 2512.06726; [choice]: the paper's settings as we have them do not say
+# --- Data sets, with the settings of the paper that trains on them ----------------------------------------------------
+# All methods on a data set run with its settings, and so does GRPO, with the same number of responses: an equal budget.
+refcoco() { # ECVGPO, arXiv 2512.06726. [choice] marks what the available sources on a paper do not say.
     DATA+=(
         data.train_files="${TRAIN_FILES:-[$DATA_DIR/refcoco/train.parquet,$DATA_DIR/refcoco_plus/train.parquet,$DATA_DIR/refcocog/train.parquet]}"
         data.val_files="${VAL_FILES:-[$DATA_DIR/refcoco/val.parquet,$DATA_DIR/lisa_grounding/test.parquet]}"
         data.val_max_samples=2000   # drawn with seed 42, as VLM-R1 evaluates
-        data.train_batch_size=32    # the paper: 4, which we read as 4 prompts on each of 8 GPUs [choice]
+        data.train_batch_size=32    # the paper says 4, which we take as 4 prompts on each of 8 GPUs [choice]
     )
     lengths 2048 512 # [choice]
     local min_pixels=3136 max_pixels=1003520 # 4 to 1280 tokens in Qwen2.5-VL: RefCOCO's images keep their size [choice]
@@ -149,7 +149,7 @@ geometry3k_mmk12() { # VEPO, arXiv 2606.03937
     )
 }
 
-geometry3k() { # SaEI, arXiv 2512.10414: it gives n1, n2, T and alpha; the rest is VEPO's, with a smaller batch [choice]
+geometry3k() { # SaEI, arXiv 2512.10414, gives n1, n2, T and alpha; the rest is VEPO's, with a smaller batch [choice]
     DATA+=(
         data.train_files="${TRAIN_FILES:-$DATA_DIR/geometry3k/train.parquet}"
         data.val_files="${VAL_FILES:-$DATA_DIR/geometry3k/test.parquet}"
@@ -163,7 +163,7 @@ geometry3k() { # SaEI, arXiv 2512.10414: it gives n1, n2, T and alpha; the rest 
     )
 }
 
-mm_eureka() { # SaEI, as for Geometry3K; MM-Eureka has no validation rows of its own
+mm_eureka() { # SaEI, as for Geometry3K; MM-Eureka has no validation rows
     DATA+=(
         data.train_files="${TRAIN_FILES:-$DATA_DIR/mm_eureka/train.parquet}"
         data.val_files="${VAL_FILES:-$DATA_DIR/mmk12/test.parquet}"
@@ -177,7 +177,7 @@ mm_eureka() { # SaEI, as for Geometry3K; MM-Eureka has no validation rows of its
     )
 }
 
-reasoning() { # what the data sets of questions share
+reasoning() { # settings shared by the data sets of questions
     image_pixels 262144 1000000
     lengths 2048 2048
     DATA+=(
@@ -185,12 +185,12 @@ reasoning() { # what the data sets of questions share
         +reward.custom_reward_function.reward_kwargs="{preset:vepo}" # 0.9 accuracy + 0.1 format
     )
     ACTOR+=(
-        actor_rollout_ref.actor.ppo_mini_batch_size=128 # default of EasyR1, which VEPO's code is made from [choice]
+        actor_rollout_ref.actor.ppo_mini_batch_size=128 # default of EasyR1, on which VEPO's code is based [choice]
         actor_rollout_ref.actor.optim.weight_decay=1e-2
         actor_rollout_ref.actor.grad_clip=1.0
         actor_rollout_ref.actor.clip_ratio=0.2
     )
-    ROLLOUT+=(actor_rollout_ref.rollout.n=12) # with SaEI 6 + 6
+    ROLLOUT+=(actor_rollout_ref.rollout.n=12) # 6 + 6 with SaEI
 }
 
 dataset_of() { # NAME ALLOWED...: the data set NAME, if the recipe allows it
@@ -206,8 +206,8 @@ dataset_of() { # NAME ALLOWED...: the data set NAME, if the recipe allows it
     exit 2
 }
 
-# --- The start --------------------------------------------------------------------------------------------------------
-launch() { # OVERRIDES...: train; with DRY_RUN=1 print the composed config and what is wrong with it, and stop
+# --- Launch -----------------------------------------------------------------------------------------------------------
+launch() { # OVERRIDES...: train; with DRY_RUN=1, only print the composed config and its problems
     if [[ "${DRY_RUN:-0}" == 1 ]]; then
         exec verl-plugins compose "$@"
     fi

@@ -9,6 +9,6 @@ refcoco
 
 METHOD=(
     +method=ecvgpo
-    algorithm.ecvgpo.r0="${R0:--50}" # the paper's for InternVL3-8B
+    algorithm.ecvgpo.r0="${R0:--50}" # the paper's value for InternVL3-8B
 )
 launch "${METHOD[@]}" "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${TRAINER[@]}" "$@"

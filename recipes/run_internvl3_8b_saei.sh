@@ -9,6 +9,6 @@ dataset_of "${DATASET:-geometry3k}" geometry3k mm_eureka
 
 METHOD=(
     +method=saei
-    +data.mm_processor_kwargs.crop_to_patches=false # the attack can invert whole images only
+    +data.mm_processor_kwargs.crop_to_patches=false # the attack can only invert whole images
 )
 launch "${METHOD[@]}" "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${TRAINER[@]}" "$@"

@@ -12,24 +12,24 @@ refcoco
 
 METHOD=(
     +method=ecvgpo
-    algorithm.ecvgpo.r0="${R0:-10}" # the paper's for Qwen2.5-VL
+    algorithm.ecvgpo.r0="${R0:-10}" # the paper's value for Qwen2.5-VL
 )
-# Not in the paper, which trains all weights [choice].
+# The paper trains all weights [choice].
 MODEL+=(
     actor_rollout_ref.model.lora_rank=64
     actor_rollout_ref.model.lora_alpha=64
     actor_rollout_ref.model.target_modules=all-linear
-    "actor_rollout_ref.model.exclude_modules='.*visual.*'" # vLLM takes adapters of the language model alone
+    "actor_rollout_ref.model.exclude_modules='.*visual.*'" # vLLM supports adapters of the language model only
 )
 ACTOR+=(
-    actor_rollout_ref.actor.optim.lr=1e-5 # adapters want ten times the rate
+    actor_rollout_ref.actor.optim.lr=1e-5 # adapters need ten times the rate
     actor_rollout_ref.actor.fsdp_config.model_dtype=bf16
     actor_rollout_ref.actor.fsdp_config.param_offload=true
     actor_rollout_ref.actor.fsdp_config.optimizer_offload=true
 )
 ROLLOUT+=(
-    actor_rollout_ref.rollout.load_format=safetensors # vLLM reads the base weights itself, and gets the adapters only
+    actor_rollout_ref.rollout.load_format=safetensors # vLLM reads the base weights itself and receives only the adapters
     actor_rollout_ref.rollout.max_num_seqs=64
-    actor_rollout_ref.rollout.enforce_eager=true # no memory for CUDA graphs
+    actor_rollout_ref.rollout.enforce_eager=true # saves the memory of CUDA graphs
 )
 launch "${METHOD[@]}" "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${TRAINER[@]}" "$@"

@@ -9,6 +9,6 @@ refcoco
 
 METHOD=(
     +method=ecvgpo
-    algorithm.ecvgpo.r0="${R0:-10}" # the paper's for Qwen2.5-VL
+    algorithm.ecvgpo.r0="${R0:-10}" # the paper's value for Qwen2.5-VL
 )
 launch "${METHOD[@]}" "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${TRAINER[@]}" "$@"

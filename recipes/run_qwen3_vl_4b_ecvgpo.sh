@@ -9,6 +9,6 @@ refcoco
 
 METHOD=(
     +method=ecvgpo
-    algorithm.ecvgpo.r0="${R0:-10}" # Qwen2.5-VL's: the paper has no Qwen3-VL [choice]
+    algorithm.ecvgpo.r0="${R0:-10}" # the value for Qwen2.5-VL, because the paper has no Qwen3-VL [choice]
 )
 launch "${METHOD[@]}" "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${TRAINER[@]}" "$@"

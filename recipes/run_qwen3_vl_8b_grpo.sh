@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# GRPO with Qwen3-VL-8B on DATASET=refcoco, geometry3k_mmk12, geometry3k or mm_eureka: the methods' baseline, at equal budget.
+# GRPO with Qwen3-VL-8B on DATASET=refcoco, geometry3k_mmk12, geometry3k or mm_eureka: the methods' baseline with an equal budget.
 set -xeuo pipefail
 
 # shellcheck source=recipes/common.sh

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs a recipe as a job on a Ray cluster that is already there, such as one of KubeRay:
+# Runs a recipe as a job on an existing Ray cluster, such as one of KubeRay:
 #
 #   RAY_API_SERVER_ADDRESS=http://... NNODES=2 GPUS=8 DATA_DIR=/... OUT=/... \
 #       recipes/cluster/job_submit.sh recipes/run_qwen2_5_vl_7b_vepo.sh [overrides]
 #
 # The recipes travel with the job; the package must be installed on every machine of the cluster, and DATA_DIR and OUT
-# must be folders that all of them see. A cluster that wants a token takes it from RAY_AUTH_TOKEN.
+# must be folders that all of them see. RAY_AUTH_TOKEN holds the token of a cluster that needs one.
 set -euo pipefail
 
 recipe=${1:?a recipe}
@@ -19,7 +19,7 @@ for name in DATA_DIR OUT; do
 done
 export NNODES=${NNODES:-1} GPUS=${GPUS:-8}
 
-# What recipes take from the environment, as far as it is set here. Logins (WANDB_API_KEY, HF_TOKEN) belong to the cluster.
+# Variables that recipes read, if they are set here. Credentials (WANDB_API_KEY, HF_TOKEN) belong to the cluster.
 environment=$(python3 - <<'PYTHON'
 import json, os
 

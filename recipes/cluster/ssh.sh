@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs a recipe on this machine and HOSTS: starts Ray on all of them over ssh, trains, and stops Ray again.
+# Runs a recipe on this machine and HOSTS: starts Ray on all of them over ssh, trains, and stops Ray.
 #
 #   HOSTS="node2 node3" GPUS=8 recipes/cluster/ssh.sh recipes/run_qwen2_5_vl_7b_vepo.sh [overrides]
 #
-# Each host: reached by ssh without a password, the same installation and folder as here, DATA_DIR and OUT shared.
+# Each host must be reachable by ssh without a password, have the same installation and folder, and see DATA_DIR and OUT.
 set -euo pipefail
 # shellcheck source=recipes/cluster/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -15,7 +15,7 @@ if [[ "${DRY_RUN:-0}" == 1 ]]; then
     exec bash "$@"
 fi
 
-remote() { # HOST COMMAND...: in this folder and environment, which travels on stdin, where no process list shows it
+remote() { # HOST COMMAND...: run in this folder and environment, which is sent on stdin, so that no process list shows it
     local host=$1 name
     shift
     {

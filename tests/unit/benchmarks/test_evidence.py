@@ -1,4 +1,4 @@
-"""The page of evidence is what its kept metrics say."""
+"""The evidence page is computed from the kept metrics."""
 
 import json
 import lzma
@@ -58,9 +58,11 @@ def test_an_ablation_is_held_against_its_methods_default(tmp_path):
     for name, score, jsd in (("GRPO", 9.0, 9.0), ("VEPO, score D", 0.5, 0.25), ("VEPO, zero", 0.75, 0.5)):
         data = {"critic/score/mean": score, "actor/entropy": 0.5, "vepo/entropy_gap": 2.0, **TIMES}
         data["vepo/kept_missed_by_entropy"] = 0.125
-        steps = [data | {"vepo/jsd": 2 * jsd * (step > 10)} for step in range(1, 21)]  # of all steps, not the last ones
+        steps = [
+            data | {"vepo/jsd": 2 * jsd * (step > 10)} for step in range(1, 21)
+        ]  # the mean is over all steps, not the last ones
         _keep(tmp_path, "reasoning", name, steps)
-    _keep(tmp_path, "reasoning", "VEPO, score D", [data | {"vepo/jsd": 9.0}], seed=2)  # no ablation has its seed
+    _keep(tmp_path, "reasoning", "VEPO, score D", [data | {"vepo/jsd": 9.0}], seed=2)  # no ablation has this seed
     write_page(tmp_path, tmp_path / "page.md")
     section = (tmp_path / "page.md").read_text().partition("### VEPO: the perturbed image")[2]
     assert "| run | runs | pairs | reward | minus VEPO, score D (p) |" in section
@@ -80,7 +82,7 @@ def test_runs_from_other_weights_are_not_paired(tmp_path):
 
 
 def test_a_curve_is_the_baselines_and_the_difference_over_pairs():
-    """GRPO at 1 from one start and at 5 from another, a run from the second at 7: 2 above its counterpart, so 3 + 2."""
+    """GRPO is at 1 from one start and at 5 from another; a run from the second is at 7, 2 above its pair: 3 + 2."""
     run = {value: Run({}, {1: {"reward": value}}) for value in (1.0, 5.0, 7.0)}
     grpo = {("beef", 1): run[1.0], ("cafe", 1): run[5.0]}
     steps, values = level_with(grpo, {("cafe", 1): run[7.0]}, lambda run: run.series("reward"))
@@ -90,7 +92,7 @@ def test_a_curve_is_the_baselines_and_the_difference_over_pairs():
 
 
 def test_kept_runs_that_are_paired_began_alike():
-    """The same weights, prompts and random numbers: the responses of their first step have the same reward."""
+    """With equal weights, prompts and random numbers, the responses of the first step have the same reward."""
     first = defaultdict(set)
     for (task, _), runs in read_runs(command.DATA).items():
         for pairing, run in runs.items():
@@ -136,7 +138,7 @@ def test_pairs_are_of_variants_of_their_task():
 
 
 def _keep(folder, task, name, steps, seed=1, start="beef", quality=(1.0,)):
-    """What a run leaves in the folder: its facts, and its metrics by step."""
+    """Write the files that a run leaves in the folder: its facts, and its metrics by step."""
     (variant,) = (v for v in VARIANTS if v.name == name and v.task == task)
     facts = {"name": name, "task": task, "part": variant.part, "start": start, "seed": seed, "steps": len(steps)}
     facts |= {"options": [], "commit": "abc", "date": "2026-01-01", "hardware": "1 x C"}

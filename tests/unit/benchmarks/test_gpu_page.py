@@ -1,4 +1,4 @@
-"""`make gpu`: a stage that fails or hangs leaves the others, and the page says so."""
+"""`make gpu`: if a stage fails or hangs, the others still run, and the page reports it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FAKES = {
 
 @pytest.fixture
 def stages(tmp_path, monkeypatch):
-    """Stages of a line or two each, which import nothing."""
+    """Stages that yield a line or two and import nothing."""
     for name, code in FAKES.items():
         (tmp_path / f"fake_{name}.py").write_text(f"from gpu.line import Line\n{code}\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -53,10 +53,10 @@ def test_a_failing_and_a_hanging_stage_leave_the_others(stages, tmp_path, monkey
     assert "killed after 2 s, its limit; its log: hanging.log" in text
     assert "| error | 2 | < 1 | **FAIL** |" in text
     assert text.count("| first | 1 |  |  |") == 2 and "| first | cpu |  |  |" in text  # written before the end
-    found = {stage["name"]: stage for stage in json.loads((tmp_path / "page.json").read_text())["stages"]}
-    assert found["good"]["lines"][0]["raw"] == {"seconds": 3e-3} and found["good"]["failure"] == ""
-    assert found["hanging"]["seconds"] < 20
-    child = Path(f"/proc/{found['hanging']['lines'][0]['raw']['child']}/stat")
+    results = {stage["name"]: stage for stage in json.loads((tmp_path / "page.json").read_text())["stages"]}
+    assert results["good"]["lines"][0]["raw"] == {"seconds": 3e-3} and results["good"]["failure"] == ""
+    assert results["hanging"]["seconds"] < 20
+    child = Path(f"/proc/{results['hanging']['lines'][0]['raw']['child']}/stat")
     assert not child.exists() or child.read_text().split()[2] == "Z"  # killed with its parent
 
 
@@ -97,7 +97,7 @@ def test_the_page_ends_with_what_was_not_run():
 
 
 def test_the_package_still_has_what_the_stages_import():
-    """By their names alone: importing a stage imports verl."""
+    """Compared by name, because importing a stage would import verl."""
     checked = 0
     for path in (ROOT / "benchmarks" / "gpu").glob("*.py"):
         for module, name in imported_names(path):
@@ -126,7 +126,7 @@ def top_level_names(path):
 
 
 def test_verl_is_imported_without_ray():
-    """In a process where ray, datasets, pandas and pyarrow cannot be found."""
+    """In a process that cannot find ray, datasets, pandas and pyarrow."""
     code = (
         "import sys\n"
         "from importlib.abc import MetaPathFinder\n"
@@ -142,5 +142,5 @@ def test_verl_is_imported_without_ray():
         "class Two(Queue): pass\n"
         "print(one(), Two.__name__, hasattr(ray, '__file__'))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "benchmarks", capture_output=True, text=True)
-    assert done.stdout.split() == ["1", "Two", "False"], done.stderr[-2000:]
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "benchmarks", capture_output=True, text=True)
+    assert process.stdout.split() == ["1", "Two", "False"], process.stderr[-2000:]

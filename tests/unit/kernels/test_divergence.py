@@ -17,7 +17,7 @@ from verl_plugins.kernels import divergence as module
 from verl_plugins.kernels.divergence import Divergence, divergence
 
 # Relative and absolute error of each field. In torch, KL has the error of log(Z / Z'), one number for the whole
-# vocabulary; the kernel subtracts P - Q from each term, which takes it away.
+# vocabulary; the kernel removes it by subtracting P - Q from each term.
 BOUNDS = {
     "jsd": (2e-5, 0.0),
     "kl": (1e-6, 5e-7),
@@ -30,13 +30,13 @@ KERNEL_BOUNDS = {**BOUNDS, "kl": (1e-6, 1.5e-7)}
 
 @pytest.fixture(scope="module")
 def interpreted(tmp_path_factory):
-    """Results of the Triton kernel by case. Triton reads TRITON_INTERPRET when it is imported: another process."""
+    """Results of the Triton kernel by case, from another process: Triton reads TRITON_INTERPRET when it is imported."""
     pytest.importorskip("triton")
     path = tmp_path_factory.mktemp("interpreted") / "results.pt"
     environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, divergence_cases.__file__, path]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr[-2000:]
     return torch.load(path)
 
 
@@ -94,11 +94,11 @@ def test_equal_distributions_and_disjoint_ones():
 
 def test_two_tokens_by_hand():
     # P = (3/4, 1/4), Q = (1/4, 3/4), M = (1/2, 1/2)
-    found = divergence(torch.tensor([[3.0, 1.0]]).log(), torch.tensor([[1.0, 3.0]]).log())
-    assert found.kl.item() == pytest.approx(0.5 * math.log(3))  # 3/4 log 3 + 1/4 log 1/3
-    assert found.jsd.item() == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5))  # KL(P || M) = KL(Q || M)
-    assert found.entropy.item() == pytest.approx(math.log(4) - 0.75 * math.log(3))
-    assert found.log_z.item() == pytest.approx(math.log(4))  # of 3 + 1
+    result = divergence(torch.tensor([[3.0, 1.0]]).log(), torch.tensor([[1.0, 3.0]]).log())
+    assert result.kl.item() == pytest.approx(0.5 * math.log(3))  # 3/4 log 3 + 1/4 log 1/3
+    assert result.jsd.item() == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5))  # KL(P || M) = KL(Q || M)
+    assert result.entropy.item() == pytest.approx(math.log(4) - 0.75 * math.log(3))
+    assert result.log_z.item() == pytest.approx(math.log(4))  # of 3 + 1
 
 
 def test_forbidden_tokens_take_no_part():
@@ -106,16 +106,16 @@ def test_forbidden_tokens_take_no_part():
     keep = torch.rand(300, generator=torch.Generator().manual_seed(1)) > 0.5
     banned = [x.masked_fill(~keep, -math.inf) for x in (logits, perturbed)]
     kept = [x[:, keep] for x in (logits, perturbed)]
-    for got, expected in zip(divergence(*banned), divergence(*kept), strict=True):
-        torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+    for value, expected in zip(divergence(*banned), divergence(*kept), strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_chunks_do_not_change_the_numbers(monkeypatch):
     logits, perturbed = pairs(vocabulary=1000)
     whole = divergence(logits, perturbed)
     monkeypatch.setattr(module, "CHUNK", 4500)  # four rows at a time, then two
-    for got, expected in zip(divergence(logits, perturbed), whole, strict=True):
-        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-7)
+    for value, expected in zip(divergence(logits, perturbed), whole, strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-7)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The Triton kernel, compiled for three GPUs by the tools in Triton's wheel; none of the GPUs is needed."""
+"""The Triton kernel compiled for three GPUs with the tools in Triton's wheel, without any of the GPUs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ A100, H100, B200 = 80, 90, 100  # compute capability
 
 @pytest.fixture
 def compile_launch(monkeypatch, tmp_path):
-    """(compute capability, dtype, vocabulary) -> PTX, SASS and the resources of the kernel that would be launched.
+    """(compute capability, dtype, vocabulary) -> PTX, SASS, loads and resources of the kernel that would be launched.
 
-    The launch stops at the compilation: with the grid, the block, the warps and the alignments of a real one.
+    The launch has the grid, block, warps and alignments of a real one, and stops after the compilation.
     """
     from triton.backends.compiler import GPUTarget
     from triton.runtime.driver import driver
@@ -70,7 +70,7 @@ def test_registers_suffice_and_loads_are_wide(compile_launch, capability, dtype)
     assert usage["REG"] <= 128  # of 65,536 for a block's 256 threads: two blocks at a time
     # two logits, twice; eight elements a thread, in one load of bf16 or two of float32; and the scale
     assert loads == {"LDG.E.128": 4 if dtype == torch.bfloat16 else 8, "LDG.E": 1}
-    # The polynomial of the logarithm alone flushes denormal numbers; what it works on is of order 1.
+    # Only the polynomial of the logarithm flushes denormal numbers; its argument is of order 1.
     assert set(re.findall(r"\b[a-z][\w.]*\.ftz[\w.]*", ptx)) == {"fma.rn.ftz.f32"}
 
 

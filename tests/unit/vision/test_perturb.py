@@ -1,4 +1,4 @@
-"""Perturbations of real processors' output, and the layouts they rest on."""
+"""Perturbations of real processors' output, and the layouts that they use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def picture(width, height, seed=0):
 
 
 def processed(name):
-    """Two images of one sample, and their layout."""
+    """Process two images of one example; return inputs, layout and images."""
     processor = PROCESSORS[name]
     side = 2 * getattr(processor, "patch_size", None) if name != "internvl3" else 448
     images = [picture(3 * side, 2 * side), picture(side, side, seed=1)]
@@ -46,7 +46,7 @@ def test_pictures_come_back_as_they_went_in(name):
         pictures = layout.to_pictures(patches, grid)
         torch.testing.assert_close(layout.to_patches(pictures, grid), patches, rtol=1e-5, atol=1e-5)
     last = layout.to_pictures(inputs["pixel_values"][rows[-1]], grids[-1])
-    if name != "internvl3":  # its last tile is the thumbnail or the only tile of the second image
+    if name != "internvl3":  # whose last tile is the only tile of the second image, without repeated frames
         assert len(last) == 2  # a still image is two equal frames
     expected = torch.from_numpy(np.array(images[-1])).permute(2, 0, 1) / 255
     torch.testing.assert_close(last[0], expected, rtol=0, atol=1e-5)
@@ -90,7 +90,7 @@ def test_diffusion_has_the_published_strengths_and_stays_in_range():
     out = perturb(inputs, layout, "diffusion", 500.0, (0, 0, 0))["pixel_values"]
     frames = layout.to_pictures(out[layout.images(inputs)[0]], inputs["image_grid_thw"][0].tolist())
     assert frames.min() > -1e-5 and frames.max() < 1 + 1e-5
-    torch.testing.assert_close(frames[0], frames[1])  # one still image, one noise
+    torch.testing.assert_close(frames[0], frames[1])  # the same noise on both frames of a still image
 
 
 def test_patches_go_black_with_the_given_probability():

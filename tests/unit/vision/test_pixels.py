@@ -1,4 +1,4 @@
-"""Pictures through the processors and back, and the step of the attack, to the last bit."""
+"""Images through the processors and back, and the step of the attack, to the last bit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from verl_plugins.methods.saei.maths import pgd_step
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.pixels import check_invertible, to_pixel_values, to_pixels
 
-# what runs give in data.mm_processor_kwargs: limits other than the processor's own, and whole images
+# data.mm_processor_kwargs of runs: limits that differ from the processor's own, and whole images
 SETTINGS = {
     "qwen2_5_vl": {"min_pixels": 28 * 28, "max_pixels": 300 * 300},
     "qwen3_vl": {"min_pixels": 32 * 32, "max_pixels": 250 * 250},
@@ -28,20 +28,20 @@ def process(name, images, **changes):
 
 
 def through(name, image):
-    made = process(name, [image])
-    return made["pixel_values"], to_pixels(made["pixel_values"], made.get("image_grid_thw"), PROCESSORS[name])
+    inputs = process(name, [image])
+    return inputs["pixel_values"], to_pixels(inputs["pixel_values"], inputs.get("image_grid_thw"), PROCESSORS[name])
 
 
 @pytest.mark.parametrize("name", PROCESSORS)
 @pytest.mark.parametrize("size", [(28, 28), (57, 91), (224, 448), (640, 33), (1000, 700)])
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])
 def test_what_a_processor_made_leads_back_to_a_picture_that_gives_it_again(name, size, mode):
-    pixel_values, (found,) = through(name, picture(*size).convert(mode).convert("RGB"))
-    assert found.dtype == torch.uint8 and found.shape[0] == 3
-    again = to_pixel_values([found], PROCESSORS[name], SETTINGS[name])
+    pixel_values, (pixels,) = through(name, picture(*size).convert(mode).convert("RGB"))
+    assert pixels.dtype == torch.uint8 and pixels.shape[0] == 3
+    again = to_pixel_values([pixels], PROCESSORS[name], SETTINGS[name])
     assert torch.equal(again, pixel_values)
-    # as the rollout engine gets it: a PIL image through the same processor
-    image = Image.fromarray(found.permute(1, 2, 0).numpy())
+    # the rollout engine sends a PIL image through the same processor
+    image = Image.fromarray(pixels.permute(1, 2, 0).numpy())
     assert torch.equal(process(name, [image])["pixel_values"], pixel_values)
 
 
@@ -49,8 +49,8 @@ def test_what_a_processor_made_leads_back_to_a_picture_that_gives_it_again(name,
 def test_a_picture_of_the_processors_size_comes_back_as_it_was(name):
     side = {"qwen2_5_vl": 28, "qwen3_vl": 32, "internvl3": 112}[name]
     image = picture(side, side) if name == "internvl3" else picture(4 * side, 3 * side)
-    _, (found,) = through(name, image)
-    assert np.array_equal(found.permute(1, 2, 0).numpy(), np.array(image))
+    _, (recovered,) = through(name, image)
+    assert np.array_equal(recovered.permute(1, 2, 0).numpy(), np.array(image))
 
 
 @pytest.mark.parametrize("name", PROCESSORS)
@@ -61,22 +61,22 @@ def test_every_level_of_every_channel_survives(name):
     pixels.reshape(-1, 3)[: 3 * 256] = np.concatenate(
         [np.eye(3, dtype=np.uint8)[c] * levels[:, None] for c in range(3)]
     )
-    _, (found,) = through(name, Image.fromarray(pixels))
-    assert np.array_equal(found.permute(1, 2, 0).numpy(), pixels)
+    _, (recovered,) = through(name, Image.fromarray(pixels))
+    assert np.array_equal(recovered.permute(1, 2, 0).numpy(), pixels)
 
 
 def test_several_pictures_of_one_sample():
     processor = PROCESSORS["qwen2_5_vl"]
-    made = process("qwen2_5_vl", [picture(100, 60), picture(60, 140, seed=1)])
-    found = to_pixels(made["pixel_values"], made["image_grid_thw"], processor)
-    assert [tuple(image.shape) for image in found] == [(3, 56, 112), (3, 140, 56)]
-    assert torch.equal(to_pixel_values(found, processor, SETTINGS["qwen2_5_vl"]), made["pixel_values"])
+    inputs = process("qwen2_5_vl", [picture(100, 60), picture(60, 140, seed=1)])
+    images = to_pixels(inputs["pixel_values"], inputs["image_grid_thw"], processor)
+    assert [tuple(image.shape) for image in images] == [(3, 56, 112), (3, 140, 56)]
+    assert torch.equal(to_pixel_values(images, processor, SETTINGS["qwen2_5_vl"]), inputs["pixel_values"])
 
 
 def test_values_between_the_levels_and_moving_frames_are_refused():
     processor = PROCESSORS["qwen2_5_vl"]
-    made = process("qwen2_5_vl", [picture(56, 56)])
-    values, grid = made["pixel_values"], made["image_grid_thw"]
+    inputs = process("qwen2_5_vl", [picture(56, 56)])
+    values, grid = inputs["pixel_values"], inputs["image_grid_thw"]
     with pytest.raises(ValueError, match="image 0: got values that are no levels of 8-bit pixels"):
         to_pixels(values + 0.3 / 255, grid, processor)
     with pytest.raises(ValueError, match="image 0: got values that are no levels"):
