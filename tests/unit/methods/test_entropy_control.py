@@ -275,7 +275,7 @@ def test_settings_that_do_not_fit_are_refused_by_name(node, message):
 
 
 def test_a_trainer_that_remembers_nothing_is_refused():
-    with pytest.raises(ValueError, match="got adaptive, which needs a trainer that remembers"):
+    with pytest.raises(ValueError, match="got adaptive, which needs a trainer that keeps state"):
         apply(batch_of(0.3), adaptive())
 
 
