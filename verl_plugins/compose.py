@@ -1,28 +1,57 @@
-"""Composing a run's config as ``python -m verl.trainer.main_ppo`` would, without running it."""
+"""``verl-plugins compose``: the config that ``python -m verl.trainer.main_ppo`` would train with, without a run.
+
+Hydra, verl and the plugin are imported inside the functions, so that ``verl-plugins --help`` is quick.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from typing import TYPE_CHECKING
 
-from hydra import compose, initialize_config_module
-from omegaconf import DictConfig, OmegaConf
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
-import verl_plugins.register  # noqa: F401  puts the package's config groups on Hydra's search path
-from verl_plugins.preflight import check_run
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("overrides", nargs="*", help="what you would pass to verl.trainer.main_ppo")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the run's config on stdout and its problems on stderr; returns 1 if it could not start, else 0."""
+    from omegaconf import OmegaConf
+
+    try:
+        config = compose_run(arguments.overrides)
+    except Exception as error:  # Hydra has many
+        print(f"verl-plugins: these overrides cannot be composed: {error}", file=sys.stderr)
+        return 1
+    print(OmegaConf.to_yaml(config, resolve=True), end="")
+    problems = problems_of(config)
+    if problems:
+        print("verl-plugins: this run cannot start:", *(f"  {line}" for line in problems), sep="\n", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def compose_run(overrides: Sequence[str]) -> DictConfig:
-    """verl's ``ppo_trainer`` config with ``overrides``, as ``python -m verl.trainer.main_ppo`` would compose it."""
+    """Compose verl's ``ppo_trainer`` config with ``overrides``, as ``python -m verl.trainer.main_ppo`` does."""
+    from hydra import compose, initialize_config_module
+
+    import verl_plugins.register  # noqa: F401  puts the package's config groups on Hydra's search path
+
     with initialize_config_module(config_module="verl.trainer.config", version_base=None):
         return compose("ppo_trainer", overrides=list(overrides))
 
 
 def problems_of(config: DictConfig) -> list[str]:
-    """What the preflight, and then verl's own check, find wrong with a composed run; a line each."""
+    """List the problems that the preflight, and then verl's own validation, find in a composed run; one line each."""
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
+
+    from verl_plugins.preflight import check_run
 
     problems = check_run(config)
     try:
@@ -31,17 +60,3 @@ def problems_of(config: DictConfig) -> list[str]:
     except Exception as error:  # verl asserts, raises, or fails in a constructor
         problems.append(f"verl: {' '.join(str(error).split())}")
     return problems
-
-
-def print_run(overrides: Sequence[str]) -> int:
-    """``verl-plugins compose``: the run's config on stdout, its problems on stderr; 1 if it could not start, else 0."""
-    try:
-        config = compose_run(overrides)
-    except Exception as error:  # of Hydra, which has many
-        print(f"verl-plugins: these overrides cannot be composed: {error}", file=sys.stderr)
-        return 1
-    print(OmegaConf.to_yaml(config, resolve=True), end="")
-    problems = problems_of(config)
-    if problems:
-        print("verl-plugins: this run cannot start:", *(f"  {line}" for line in problems), sep="\n", file=sys.stderr)
-    return 1 if problems else 0

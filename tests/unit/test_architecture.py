@@ -37,7 +37,7 @@ LAYERS = ("vision", "kernels"), ("components",), ("methods",), ("training",)
 NAMES_METHODS = {
     "health/checks.py": "the metrics that its alarms watch",
     "demo/demo_command.py": "the default of --method, and its help",
-    "cli.py": "the default of --method, and its help",
+    "doctor/run_doctor.py": "an example in its help",
     "report/adversarial_images.py": "the module that writes its input",
     "report/tokens.py": "the module that writes its input",
     "__init__.py": "the package's docstring",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 
+from data_prep.atomic import write_atomically
 from verl_plugins.vision.layout import PixelLayout
 
 PICTURES = 8
@@ -38,9 +38,7 @@ class Recorder:
         """Write a step's file, whole or not at all."""
         path = Path(self.folder) / kind / f"{step}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-        temporary.replace(path)
+        write_atomically(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
 def picture(inputs: Mapping[str, Any], layout: PixelLayout) -> str | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from data_prep.atomic import write_atomically
 from verl_plugins.compose import compose_run
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import Task
@@ -132,19 +133,20 @@ def _is_finished(run_dir: Path, steps: int) -> bool:
 
 
 def _merge(attempts: Path, metrics: Path) -> None:
-    """One line a step from all attempts: verl starts its metrics file afresh each time it resumes."""
+    """Merge the metrics of all attempts to one line per step: verl starts its file afresh each time it resumes."""
     lines = b"".join(path.read_bytes() for path in sorted(attempts.glob("*.jsonl")))
     if not lines.strip():
         return
-    temporary = metrics.with_suffix(".tmp")
-    temporary.write_bytes(lines)
+    joined = metrics.with_suffix(".tmp")
+    joined.write_bytes(lines)
     try:
-        steps = load_metrics(temporary).steps
+        steps = load_metrics(joined).steps
     except ValueError:  # the first line is still being written
         return
+    finally:
+        joined.unlink()
     rows = [{"step": row.pop("step"), "data": row} for row in steps]
-    temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    temporary.replace(metrics)
+    write_atomically(metrics, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""Runs a training command so that it always ends, and ends whole.
+"""Watchdog: runs a training command so that it always ends, and leaves no process behind.
 
-A worker that dies while verl waits for it can leave the driver waiting for ever, and a killed driver leaves Ray and
-vLLM processes behind. A watched command gets a time limit and a limit on silence, and every process that it started,
-however far removed, is found by a mark in its environment and ended by its id.
+A worker that dies while verl waits for it can leave the driver waiting forever, and a killed driver leaves Ray and vLLM
+processes behind. A watched command has a time limit and a limit on silence. Every process that it started, at whatever
+depth, carries a mark in its environment, by which it is found and ended.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import psutil
 
 MARK = "VERL_PLUGINS_RUN"
 
@@ -93,15 +95,13 @@ def end_processes(mark: str, grace_s: float = 5.0) -> None:
 
 
 def marked_processes(mark: str) -> list[int]:
-    """Ids of the running processes started under ``mark``, also by a watched command inside a watched command."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            with contextlib.suppress(OSError):  # the process is gone; a zombie has no environment left
-                variables = (entry / "environ").read_bytes().split(b"\0")
-                if any(v.startswith(f"{MARK}=".encode()) and mark.encode() in v for v in variables):
-                    found.append(int(entry.name))
-    return found
+    """Return the ids of the running processes started under ``mark``, those of nested watched commands included."""
+    marked = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):  # it has ended, belongs to another user, or is a zombie
+            if process.pid != os.getpid() and mark in process.environ().get(MARK, ""):
+                marked.append(process.pid)
+    return marked
 
 
 def _signal(pids: list[int], number: int) -> None:

@@ -1,0 +1,1 @@
+"""The command ``verl-plugins doctor``: checks of the installation, of a run and of its data."""

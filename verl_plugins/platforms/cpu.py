@@ -12,6 +12,7 @@ import types
 from contextlib import contextmanager
 from importlib.util import find_spec
 
+import psutil
 import torch
 from verl.plugin.platform.platform_base import PlatformBase
 from verl.plugin.platform.platform_manager import PlatformRegistry, set_platform
@@ -41,10 +42,8 @@ def missing_requirements() -> list[tuple[str, str, str, str]]:
 
 
 def available_memory_gib() -> float:
-    """Memory that new processes can use, in GiB (``MemAvailable`` of Linux)."""
-    with open("/proc/meminfo", encoding="ascii") as lines:
-        kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    return kib / 2**20
+    """Memory that new processes can use, in GiB."""
+    return psutil.virtual_memory().available / 2**30
 
 
 def activate() -> None:
@@ -65,8 +64,7 @@ class _CpuDeviceModule(types.ModuleType):
     @staticmethod
     def memory_allocated(device=None) -> int:
         """Resident memory of this process in bytes: there is no separate device memory."""
-        with open("/proc/self/statm", encoding="ascii") as statm:
-            return int(statm.read().split()[1]) * resource.getpagesize()
+        return psutil.Process().memory_info().rss
 
     @staticmethod
     def max_memory_allocated(device=None) -> int:

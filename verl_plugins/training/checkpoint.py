@@ -7,10 +7,11 @@ latest, so a run never resumes from a checkpoint without it.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
+
+from data_prep.atomic import write_atomically
 
 NAME = "verl_plugins.json"
 
@@ -46,9 +47,7 @@ def write_state(folder: str | Path, state: Mapping[str, Any]) -> None:
     """Write ``state`` into a checkpoint's folder, whole or not at all. Floats are restored with all their bits."""
     path = Path(folder) / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{NAME}.{os.getpid()}")
-    temporary.write_text(json.dumps(state), encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, json.dumps(state))
 
 
 def read_state(folder: str | Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from data_prep.synthetic.shapes import make_row
 from verl_plugins.compose import compose_run
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
-from verl_plugins.doctor import run_doctor as doctor
+from verl_plugins.doctor.overrides import check_overrides
 from verl_plugins.doctor.sampled_rows import Reader
 from verl_plugins.preflight.installation import WITHOUT_FLASH_ATTN
 
@@ -77,11 +77,11 @@ def test_the_doctor_prints_it(model, tmp_path):
     rows = good_rows(3)
     rows[2]["prompt"][0]["content"] += " red" * 300
     path = write(tmp_path / "rows.parquet", rows)
-    lines = [doctor.format_check(check) for check in doctor.check_overrides(run_on(model, path))]
+    lines = [str(check) for check in check_overrides(run_on(model, path))]
     assert any(line.startswith(f"ok    data.train_files {path}: 3 of 3 rows: prompts of") for line in lines), lines
     bad = f"FAIL  data.train_files {path}: got 1 rows, the first row 2: longer than data.max_prompt_length=200"
     assert any(line.startswith(bad) for line in lines)
-    lines = [doctor.format_check(c) for c in doctor.check_overrides(run_on(model, path, "data.image_patch_size=16"))]
+    lines = [str(c) for c in check_overrides(run_on(model, path, "data.image_patch_size=16"))]
     assert "FAIL  patch size: got 16, expected 14, the processor's; set data.image_patch_size" in lines
-    lines = [doctor.format_check(check) for check in doctor.check_overrides(run_on(tmp_path / "none", path))]
+    lines = [str(check) for check in check_overrides(run_on(tmp_path / "none", path))]
     assert any(line.startswith("FAIL  model: got") for line in lines)
