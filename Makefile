@@ -43,8 +43,8 @@ benchmark: $(INSTALLED)
 evidence: $(INSTALLED)
 	$(BENCHMARK) evidence $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only $(ONLY))
 
-# On one CUDA device, with any Python that has torch and triton (PYTHON, else the first of .venv's and python3 that has
-# them); docs/gpu.md. STAGES="kernel hooks" runs some; DEVICE=cpu rehearses it without a GPU.
+# Runs on one CUDA device (docs/gpu.md) with any Python that has torch and triton: PYTHON, or else the first of .venv's and
+# python3 that has them. STAGES="kernel hooks" runs only these stages; DEVICE=cpu rehearses without a GPU.
 DEVICE ?= cuda
 HAS_TORCH := -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
 FIRST_WITH_TORCH = for python in $(BIN)/python python3; do $$python $(HAS_TORCH) 2>/dev/null && echo $$python && break; done
@@ -57,13 +57,13 @@ gpu: $(if $(wildcard .wheels/*.whl),.site/.installed)
 	$(TORCH_PYTHON) -m pip install --quiet --no-index --no-deps --no-compile --target .site $^
 	touch $@
 
-# For a machine that reaches no package index: what `make gpu` needs there beside torch, for its Python, 28 MiB.
+# For a machine without a package index: wheels that `make gpu` needs there besides torch, for its Python, 28 MiB.
 TARGET_PYTHON ?= 3.11
 WHEELS := benchmarks/gpu/wheels.txt
 LINUX := $(foreach glibc,2_28 2_17 2_12,--platform manylinux_$(glibc)_x86_64)
 gpu-wheels:
 	rm -rf .wheels
-	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir .wheels $$(grep antlr4 $(WHEELS)) # PyPI has its source alone
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir .wheels $$(grep antlr4 $(WHEELS)) # PyPI has only its source
 	$(PYTHON) -m pip download --quiet --no-deps --only-binary=:all: --find-links .wheels --dest .wheels \
 		--python-version $(TARGET_PYTHON) $(LINUX) --requirement $(WHEELS)
 

@@ -23,7 +23,7 @@ def attempt(
     Args:
         command: the command.
         run_dir: folder for its log, metrics and marks of its processes.
-        number: of the attempt; names the log and the file of metrics.
+        number: number of the attempt, part of the names of the log and the file of metrics.
         on_poll: called while the command runs.
 
     Returns:

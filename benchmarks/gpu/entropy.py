@@ -37,7 +37,7 @@ def micro_batches(name: str, entropy: Callable[..., Any], device: str, is_recipe
     """Run forward and backward of three micro-batches: compilations after each, and the cost of the last.
 
     Args:
-        name: of the line.
+        name: name of the line.
         entropy: (tokens, vocabulary) logits -> (tokens,) entropies.
         device: "cuda" or "cpu".
         is_recipes: whether this is the recipes' setting, which has limits.
