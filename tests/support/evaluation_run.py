@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from verl_plugins.evaluate.evaluation import Job, run_evaluation
+from verl_plugins.evaluate.evaluation import EvaluationJob, run_evaluation
 from verl_plugins.evaluate.responder import Response
 from verl_plugins.evaluate.settings import Settings
 
@@ -71,7 +71,7 @@ def job(tmp_path, data, out="out", reward=None, **settings):
     reward = {"grounding": {"box_space": "pixels"}} if reward is None else reward
     data = data if isinstance(data, tuple) else (data,)
     settings = Settings(reward=reward, **settings)
-    return Job(model(tmp_path), data, tmp_path / out, settings)
+    return EvaluationJob(model(tmp_path), data, tmp_path / out, settings)
 
 
 def evaluate(a_job, answer):

@@ -60,7 +60,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from verl_plugins.evaluate.device import default_dtype
-    from verl_plugins.evaluate.evaluation import Job, run_evaluation
+    from verl_plugins.evaluate.evaluation import EvaluationJob, run_evaluation
     from verl_plugins.evaluate.judge import Judge
     from verl_plugins.evaluate.settings import Settings
 
@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
         reward=parse_settings(arguments.reward),
         processor=parse_values("--processor", arguments.processor),
     )
-    job = Job(
+    job = EvaluationJob(
         arguments.model,
         tuple(arguments.data),
         arguments.out,

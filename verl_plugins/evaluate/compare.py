@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from verl_plugins.evaluate import intervals
-from verl_plugins.evaluate.data_rows import DataFile, file_sha256
-from verl_plugins.evaluate.recognise import FORMATS
-from verl_plugins.evaluate.results_page import chosen, head, pictures, rows_of, texts, told
+from verl_plugins.evaluate.comparison_page import comparison_page
 from verl_plugins.evaluate.scoring import REJECTED, Line
-from verl_plugins.evaluate.store import key_of, read_facts, read_lines, write_whole
+from verl_plugins.evaluate.store import read_facts, read_lines, write_whole
 from verl_plugins.evaluate.summary import Table, plain
-from verl_plugins.report.page import page
 
 Pair = tuple[Line, Line]
 
@@ -42,7 +38,7 @@ def compare_runs(first: Path, second: Path, out: Path | None) -> int:
         result = {"a": facts[0], "b": facts[1], "rows": len(pairs), "rows_in_one_alone": alone, "groups": compared}
         write_whole(out / "comparison.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         shown = {"A": facts[0]["model"]["path"], "B": facts[1]["model"]["path"], "Rows in both": f"{len(pairs):,}"}
-        write_whole(out / "comparison.html", _page(shown, tables, pairs, facts[0]))
+        write_whole(out / "comparison.html", comparison_page(shown, tables, pairs, facts[0]["data"]))
         print(f"\npage        {out / 'comparison.html'}\nnumbers     {out / 'comparison.json'}")
     return 0
 
@@ -113,36 +109,6 @@ def _iou(pairs: Sequence[Pair]) -> dict[str, Any]:
         "difference": intervals.mean(differences).as_json(),
         "p": intervals.sign_flips(differences),
     }
-
-
-def _page(shown: dict[str, str], tables: dict[str, Table], pairs: Sequence[Pair], facts: dict[str, Any]) -> str:
-    changed = {
-        "Only B right": [pair for pair in pairs if pair[1]["accuracy"] > pair[0]["accuracy"]],
-        "Only A right": [pair for pair in pairs if pair[0]["accuracy"] > pair[1]["accuracy"]],
-    }
-    data = [_data_file(each) for each in facts["data"]]
-    sections = head(shown, tables)
-    for title, part in changed.items():
-        second = {key_of(a): b for a, b in part}
-        firsts = chosen([a for a, _ in part])
-        rows = rows_of(data, [key_of(line) for line in firsts])
-        sections += [f"<h2>{title}</h2>", f"<p>{len(firsts)} of {len(part):,}.</p>", '<div class="cards">']
-        for number, a in enumerate(firsts):
-            b, row = second[key_of(a)], rows.get(key_of(a))
-            name = f"{title[5:6]}{number}"
-            sections += [f'<article class="card"><h3>{escape(a["question"])}</h3>', *pictures(row, [a, b], name)]
-            sections += [f'<p class="rank">{escape(f"A: {told(a)} B: {told(b)}")}</p>']
-            sections += [*texts(row, {"A": a["response"], "B": b["response"]}), "</article>"]
-        sections.append("</div>")
-    return page("Two evaluations side by side", sections)
-
-
-def _data_file(facts: dict[str, Any]) -> DataFile | None:
-    """The file that was evaluated; None if it is gone or has changed since."""
-    path = Path(facts["path"])
-    if not path.is_file() or file_sha256(path) != facts["sha256"]:
-        return None
-    return DataFile(path, FORMATS[facts["format"]], facts["sha256"], (), ())
 
 
 def _cell(numbers: dict[str, Any]) -> str:

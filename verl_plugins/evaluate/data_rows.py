@@ -12,7 +12,7 @@ from typing import Any
 
 from data_prep.reading import rows_at
 from data_prep.schema import Row
-from verl_plugins.evaluate.format import Format, Reject
+from verl_plugins.evaluate.format import DataFormat, UnusableRow
 from verl_plugins.evaluate.recognise import OWN, format_of
 
 _SPLIT = re.compile(r"(?:^|[-_.])(train|validation|val|testA|testB|testmini|test|non_image|image)(?=$|[-_.])")
@@ -31,7 +31,7 @@ class DataFile:
     """
 
     path: Path
-    form: Format
+    form: DataFormat
     sha256: str
     chosen: tuple[int, ...]
     sources: tuple[str, ...]
@@ -87,7 +87,7 @@ def choose_rows(total: int, sample: int | None, limit: int | None, seed: int) ->
     return tuple(numbers[:limit])
 
 
-def read_rows(file: DataFile, numbers: Sequence[int]) -> Iterator[Row | Reject]:
+def read_rows(file: DataFile, numbers: Sequence[int]) -> Iterator[Row | UnusableRow]:
     """The rows with these ascending numbers, in their order, read as the file's format says."""
     import pyarrow.parquet as pq
 

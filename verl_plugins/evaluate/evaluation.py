@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import sys
@@ -15,9 +14,10 @@ from typing import Any
 
 from data_prep.schema import Row
 from reward_fns import auto
+from verl_plugins.evaluate.code_hash import code_sha256
 from verl_plugins.evaluate.data_rows import DataFile, open_data, read_rows
 from verl_plugins.evaluate.device import prepare_environment
-from verl_plugins.evaluate.format import Reject
+from verl_plugins.evaluate.format import UnusableRow
 from verl_plugins.evaluate.judge import Judge, judge_lines
 from verl_plugins.evaluate.model_folder import box_settings, model_folder, model_sha256
 from verl_plugins.evaluate.responder import Responder, VllmResponder
@@ -32,7 +32,7 @@ THREADS = 8  # that compute rewards, as verl's reward worker does
 
 
 @dataclass(frozen=True)
-class Job:
+class EvaluationJob:
     """What the command line asks for.
 
     Args:
@@ -54,7 +54,7 @@ class Job:
     judge: Judge | None = None
 
 
-def run_evaluation(job: Job, start: Callable[[Path, Settings, int], Responder] = VllmResponder) -> int:
+def run_evaluation(job: EvaluationJob, start: Callable[[Path, Settings, int], Responder] = VllmResponder) -> int:
     """Evaluate, or go on where an earlier call stopped; returns the exit code.
 
     Args:
@@ -72,7 +72,7 @@ def run_evaluation(job: Job, start: Callable[[Path, Settings, int], Responder] =
         "data": [file.facts() for file in data],
         "settings": asdict(settings),
         "versions": _versions(),
-        "code": _code_sha256(),
+        "code": code_sha256(Path(__file__).parents[2]),
     }
     with Store(job.out, facts) as store:
         done = store.resume(keys, settings.batch_size)
@@ -107,20 +107,24 @@ def _ask(
     remaining = iter(_rows(data, keys[done:]))
     with tqdm(total=len(keys), initial=done, unit="row") as bar, ThreadPoolExecutor(THREADS) as threads:
         while batch := list(islice(remaining, settings.batch_size)):
-            asked = [(key, row) for key, row in batch if not isinstance(row, Reject)]
+            asked = [(key, row) for key, row in batch if not isinstance(row, UnusableRow)]
             rows = [row for _, row in asked]
             answers = responder(rows, [f"{data[number].sha256}/{row}" for (number, row), _ in asked])
             forms = [data[number].form for (number, _), _ in asked]
             scored = threads.map(result_line, rows, answers, forms, repeat(settings.reward))
             lines = [
-                {"file": number, "row": row_number, **(rejected_line(row) if isinstance(row, Reject) else next(scored))}
+                {
+                    "file": number,
+                    "row": row_number,
+                    **(rejected_line(row) if isinstance(row, UnusableRow) else next(scored)),
+                }
                 for (number, row_number), row in batch
             ]
             store.append(lines)
             bar.update(len(batch))
 
 
-def _rows(data: Sequence[DataFile], keys: Sequence[Key]) -> Iterator[tuple[Key, Row | Reject]]:
+def _rows(data: Sequence[DataFile], keys: Sequence[Key]) -> Iterator[tuple[Key, Row | UnusableRow]]:
     for number, file in enumerate(data):
         wanted = [row for place, row in keys if place == number]
         for row_number, row in zip(wanted, read_rows(file, wanted), strict=True):
@@ -152,17 +156,6 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _code_sha256() -> str:
-    """A hash of the code that asks and scores: the answers of two versions of it are not mixed."""
-    here = Path(__file__).parent
-    files = [*Path(auto.__file__).parent.glob("*.py"), *(here / "benchmarks").glob("*.py")]
-    files += [here / name for name in ("responder.py", "prompt_builder.py", "scoring.py")]
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()
 
 
 def _where_it_stands(store: Store, total: int) -> str:

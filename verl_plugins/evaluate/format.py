@@ -11,7 +11,7 @@ from data_prep.schema import Row
 Raw = dict[str, Any]
 
 
-class Reject(NamedTuple):
+class UnusableRow(NamedTuple):
     """Why a raw row is not asked: it is counted by `reason`, and `detail` says what was found."""
 
     reason: str
@@ -19,7 +19,7 @@ class Reject(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Format:
+class DataFormat:
     """One form of data.
 
     Args:
@@ -32,5 +32,5 @@ class Format:
 
     name: str
     columns: frozenset[str]
-    read: Callable[[Raw, int, str], Row | Reject]
+    read: Callable[[Raw, int, str], Row | UnusableRow]
     score: Callable[[str, Row], dict] | None = None

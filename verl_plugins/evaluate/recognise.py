@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from data_prep.schema import Row
 from verl_plugins.evaluate.benchmarks import BENCHMARKS
-from verl_plugins.evaluate.format import Format, Raw, Reject
+from verl_plugins.evaluate.format import DataFormat, Raw, UnusableRow
 
 
-def read_own(raw: Raw, number: int, split: str) -> Row | Reject:
+def read_own(raw: Raw, number: int, split: str) -> Row | UnusableRow:
     """A row that `data_prep` wrote, as it is."""
     if not raw["prompt"] or not isinstance(raw["reward_model"], dict):
-        return Reject("row_malformed", f"prompt {raw['prompt']!r}, reward_model {raw['reward_model']!r}"[:200])
+        return UnusableRow("row_malformed", f"prompt {raw['prompt']!r}, reward_model {raw['reward_model']!r}"[:200])
     return {**raw, "images": raw.get("images") or [], "extra_info": raw.get("extra_info") or {}}
 
 
-OWN = Format("own", frozenset({"data_source", "prompt", "reward_model"}), read_own)
+OWN = DataFormat("own", frozenset({"data_source", "prompt", "reward_model"}), read_own)
 FORMATS = {form.name: form for form in (OWN, *BENCHMARKS)}
 
 
-def format_of(columns: set[str], named: str | None, path: str) -> Format:
+def format_of(columns: set[str], named: str | None, path: str) -> DataFormat:
     """The format named, or the only one whose columns are there; of two, the one that has the other's and more.
 
     Raises:

@@ -8,14 +8,14 @@ from typing import Any
 from data_prep.schema import Row
 from reward_fns import auto, grounding
 from reward_fns.plain_answers import answer_type
-from verl_plugins.evaluate.format import Format, Reject
+from verl_plugins.evaluate.format import DataFormat, UnusableRow
 from verl_plugins.evaluate.responder import Response
 
 REJECTED = "rejected"  # the status of rows that are not asked and count nowhere; all others count
 Line = dict[str, Any]
 
 
-def result_line(row: Row, response: Response, form: Format, reward: Mapping[str, Any]) -> Line:
+def result_line(row: Row, response: Response, form: DataFormat, reward: Mapping[str, Any]) -> Line:
     """The line of a row that was to be asked.
 
     `kind` is "grounding" or "answer"; `boxes`, of grounding alone, are the predicted ones in original pixels, or None.
@@ -51,6 +51,6 @@ def result_line(row: Row, response: Response, form: Format, reward: Mapping[str,
     return line
 
 
-def rejected_line(reject: Reject) -> Line:
+def rejected_line(reject: UnusableRow) -> Line:
     """The line of a raw row that its reader rejected."""
     return {"status": REJECTED, "reason": reject.reason, "detail": reject.detail}

@@ -87,3 +87,9 @@ def _span(points: list[tuple[int, float]]) -> str:
     if len(steps) > 1 and steps[-1] - steps[0] == len(steps) - 1:
         return f"{steps[0]}–{steps[-1]}"
     return ", ".join(map(str, steps))
+
+
+def step_list(steps: list[int]) -> str:
+    """At most ten steps as text: "1, 2, … (12 steps)"; empty if there are none."""
+    first = ", ".join(map(str, steps[:10]))
+    return first if len(steps) <= 10 else f"{first}, … ({len(steps)} steps)"

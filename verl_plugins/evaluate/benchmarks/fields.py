@@ -12,19 +12,19 @@ from data_prep.sample import Reject as Unusable
 from data_prep.schema import Row
 from data_prep.texts import without_tags
 from reward_fns import math
-from verl_plugins.evaluate.format import Reject
+from verl_plugins.evaluate.format import UnusableRow
 
 _TAG = re.compile(r"<image[ _]?\d{0,3}>")
 _LETTERS = "ABCDEFGHIJ"
 
 
-def image_of(value: Any) -> Picture | Reject:
+def image_of(value: Any) -> Picture | UnusableRow:
     """The picture in an image column's value."""
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, bytes):
-        return Reject("image_missing", f"got {str(value)[:80]}, expected the bytes of an image")
+        return UnusableRow("image_missing", f"got {str(value)[:80]}, expected the bytes of an image")
     picture = decode(data)
-    return Reject(picture.reason, picture.detail) if isinstance(picture, Unusable) else picture
+    return UnusableRow(picture.reason, picture.detail) if isinstance(picture, Unusable) else picture
 
 
 def with_choices(question: str, choices: Sequence[str]) -> str:
@@ -33,13 +33,13 @@ def with_choices(question: str, choices: Sequence[str]) -> str:
     return "\n".join([question, "Choices:", *lines]) if lines else question
 
 
-def letter_of(answer: str, choices: Sequence[str]) -> str | Reject:
+def letter_of(answer: str, choices: Sequence[str]) -> str | UnusableRow:
     """The letter of the choice that is the answer, which may be given as either."""
     if answer in choices:
         return _LETTERS[choices.index(answer)]
     if len(answer) == 1 and answer.upper() in _LETTERS[: len(choices)]:
         return answer.upper()
-    return Reject("answer_is_no_choice", f"got {answer[:80]!r} and the choices {list(choices)}"[:200])
+    return UnusableRow("answer_is_no_choice", f"got {answer[:80]!r} and the choices {list(choices)}"[:200])
 
 
 def make_row(

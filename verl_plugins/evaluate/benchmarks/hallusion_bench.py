@@ -15,7 +15,7 @@ from data_prep.schema import Row
 from data_prep.texts import text_of
 from reward_fns.forms import last_of_any
 from verl_plugins.evaluate.benchmarks.fields import image_of, make_row, result
-from verl_plugins.evaluate.format import Format, Raw, Reject
+from verl_plugins.evaluate.format import DataFormat, Raw, UnusableRow
 
 NAME = "hallusion_bench"
 PLACE = ("category", "subcategory", "set_id", "figure_id", "question_id")
@@ -23,14 +23,14 @@ PLACE = ("category", "subcategory", "set_id", "figure_id", "question_id")
 _WORDS = re.compile(r"\b(yes|no)\b")
 
 
-def read(raw: Raw, number: int, split: str) -> Row | Reject:
+def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
     """`visual_input` 0 is a question without an image."""
     if text_of(raw["gt_answer"]) not in ("0", "1"):
-        return Reject("answer_not_0_or_1", f"got {raw['gt_answer']!r}")
+        return UnusableRow("answer_not_0_or_1", f"got {raw['gt_answer']!r}")
     images = []
     if text_of(raw["visual_input"]) != "0":
         image = image_of(raw.get("image"))
-        if isinstance(image, Reject):
+        if isinstance(image, UnusableRow):
             return image
         images = [image]
     place = {key: text_of(raw[key]) for key in PLACE}
@@ -68,4 +68,4 @@ def consistent(results: Iterable[Mapping[str, Any]]) -> dict[str, list[bool]]:
     return {"qAcc": [all(each) for each in questions.values()], "fAcc": [all(each) for each in figures.values()]}
 
 
-FORMAT = Format(NAME, frozenset({*PLACE, "visual_input", "question", "gt_answer"}), read, score)
+FORMAT = DataFormat(NAME, frozenset({*PLACE, "visual_input", "question", "gt_answer"}), read, score)

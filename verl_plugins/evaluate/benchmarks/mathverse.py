@@ -10,23 +10,23 @@ import re
 from data_prep.schema import Row
 from data_prep.texts import text_of
 from verl_plugins.evaluate.benchmarks.fields import image_of, make_row, score_answer
-from verl_plugins.evaluate.format import Format, Raw, Reject
+from verl_plugins.evaluate.format import DataFormat, Raw, UnusableRow
 
 _CHOICE = re.compile(r"^\s*([A-J])\s*[:.]\s*(.+?)\s*$", re.MULTILINE)
 
 
-def read(raw: Raw, number: int, split: str) -> Row | Reject:
+def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
     """The authors' own query, which is whole where the question stands in the image alone; choices from the full text.
 
     `type` is the problem's version, for the table.
     """
     gold = text_of(raw["answer"])
     if not gold:
-        return Reject("answer_empty")
+        return UnusableRow("answer_empty")
     images = []
     if text_of(raw["problem_version"]).lower() != "text only":
         image = image_of(raw["image"])
-        if isinstance(image, Reject):
+        if isinstance(image, UnusableRow):
             return image
         images = [image]
     _, found, listed = text_of(raw["question_for_eval"]).partition("Choices:")
@@ -37,7 +37,7 @@ def read(raw: Raw, number: int, split: str) -> Row | Reject:
     return make_row("mathverse", number, split, text_of(raw["query_cot"]), images, gold, **fields)
 
 
-FORMAT = Format(
+FORMAT = DataFormat(
     "mathverse",
     frozenset({"sample_index", "problem_version", "image", "answer", "query_cot", "question_for_eval"}),
     read,

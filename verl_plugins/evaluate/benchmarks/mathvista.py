@@ -16,23 +16,23 @@ from data_prep.texts import text_of
 from reward_fns.forms import last_of_any
 from reward_fns.latex_text import clean
 from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, result, score_answer
-from verl_plugins.evaluate.format import Format, Raw, Reject
+from verl_plugins.evaluate.format import DataFormat, Raw, UnusableRow
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?")
 _LONGEST = 200  # characters of an answer that is one number
 
 
-def read(raw: Raw, number: int, split: str) -> Row | Reject:
+def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
     """The authors' own query, with its hint and choices, and the first image."""
     image = image_of(raw["decoded_image"])
-    if isinstance(image, Reject):
+    if isinstance(image, UnusableRow):
         return image
     gold, choices = text_of(raw["answer"]), [text_of(choice) for choice in raw["choices"] or []]
     if not gold:
-        return Reject("answer_empty")
+        return UnusableRow("answer_empty")
     if choices:
         letter = letter_of(gold, choices)
-        if isinstance(letter, Reject):
+        if isinstance(letter, UnusableRow):
             return letter
         gold = letter
     metadata = raw.get("metadata") or {}
@@ -77,7 +77,7 @@ def _numbers(text: str, answer_type: str) -> list[float] | None:
     return [float(found[0])] if len(found) == 1 and abs(float(found[0])) < 1e15 else None
 
 
-FORMAT = Format(
+FORMAT = DataFormat(
     "mathvista",
     frozenset({"pid", "question", "decoded_image", "choices", "answer", "question_type", "answer_type", "query"}),
     read,
