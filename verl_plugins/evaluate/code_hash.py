@@ -39,8 +39,9 @@ def _source_files(root: Path) -> set[Path]:
     files: set[Path] = set()
     for module in ENTRY_MODULES:
         if _file_of(module, root) is None:
-            raise FileNotFoundError(f"{root}: got no module {module}, expected the folder that holds {PACKAGES}")
-    pending, seen = list(ENTRY_MODULES), set()
+            raise FileNotFoundError(f"{root}: got no module {module}, expected the folder of {', '.join(PACKAGES)}")
+    pending: list[str] = list(ENTRY_MODULES)
+    seen: set[str] = set()
     while pending:
         module = pending.pop()
         if module in seen or module.partition(".")[0] not in PACKAGES:

@@ -1,4 +1,4 @@
-"""A form of data that can be evaluated."""
+"""Formats of data that can be evaluated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Raw = dict[str, Any]
 
 
 class UnusableRow(NamedTuple):
-    """Why a raw row is not asked: it is counted by `reason`, and `detail` says what was found."""
+    """A raw row that cannot be evaluated. It is counted by `reason`; `detail` says what the row has instead."""
 
     reason: str
     detail: str = ""
@@ -20,14 +20,14 @@ class UnusableRow(NamedTuple):
 
 @dataclass(frozen=True)
 class DataFormat:
-    """One form of data.
+    """One format of data.
 
     Args:
-        name: for `--format`.
-        columns: that its parquet has, among others.
-        read: (raw row, its number, split of its file) to a row with the fields of `data_prep.schema`; `extra_info` may
-            have more: `subject`, `type`, `choices`, and what `score` reads.
-        score: (response, row) to a dict with the keys of a reward; None for the reward of training.
+        name: name for `--format`.
+        columns: columns that every parquet file of this format has; it may have others.
+        read: maps (raw row, its number, split of its file) to a row with the fields of `data_prep.schema`; its
+            `extra_info` may also have `subject`, `type`, `choices`, and what `score` reads.
+        score: maps (response, row) to a dict with the keys of a reward; None to use the reward of training.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""From a response to a line of results: the reward of training, or the rule of a benchmark."""
+"""Lines of results: responses scored by the reward of training or by the rule of a benchmark."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from reward_fns.plain_answers import answer_type
 from verl_plugins.evaluate.format import DataFormat, UnusableRow
 from verl_plugins.evaluate.responder import Response
 
-REJECTED = "rejected"  # the status of rows that are not asked and count nowhere; all others count
+REJECTED = "rejected"  # status of rows that are not asked and not counted; rows of every other status count
 Line = dict[str, Any]
 
 
 def result_line(row: Row, response: Response, form: DataFormat, reward: Mapping[str, Any]) -> Line:
-    """The line of a row that was to be asked.
+    """Score a response and return its line of results.
 
-    `kind` is "grounding" or "answer"; `boxes`, of grounding alone, are the predicted ones in original pixels, or None.
+    `kind` is "grounding" or "answer". Lines of grounding also have `boxes`: the predicted boxes in pixels of the
+    original image, or None if the response has none.
     """
     info, gold = row["extra_info"], row["reward_model"].get("ground_truth")
     source = str(row["data_source"])
@@ -52,5 +53,5 @@ def result_line(row: Row, response: Response, form: DataFormat, reward: Mapping[
 
 
 def rejected_line(reject: UnusableRow) -> Line:
-    """The line of a raw row that its reader rejected."""
+    """Return the line of a raw row that cannot be evaluated."""
     return {"status": REJECTED, "reason": reject.reason, "detail": reject.detail}

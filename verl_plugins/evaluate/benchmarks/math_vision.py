@@ -1,4 +1,4 @@
-"""MATH-Vision (MathLLMs/MathVision, test 3,040, testmini 304): problems of competitions in 16 subjects and 5 levels.
+"""MATH-Vision (MathLLMs/MathVision, test 3,040, testmini 304): competition problems in 16 subjects and 5 levels.
 
 Rule: the letter of a choice or its value, else equality of expressions.
 """
@@ -12,7 +12,7 @@ from verl_plugins.evaluate.format import DataFormat, Raw, UnusableRow
 
 
 def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
-    """Options that are nothing but their own letters stand in the image: they are answered by letter alone."""
+    """Read a row; options that are only their own letters are shown in the image, and are answered by letter alone."""
     image = image_of(raw["decoded_image"])
     if isinstance(image, UnusableRow):
         return image

@@ -16,9 +16,9 @@ _CHOICE = re.compile(r"^\s*([A-J])\s*[:.]\s*(.+?)\s*$", re.MULTILINE)
 
 
 def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
-    """The authors' own query, which is whole where the question stands in the image alone; choices from the full text.
+    """Read a row with the authors' own query, which is complete even if the question is only in the image.
 
-    `type` is the problem's version, for the table.
+    The choices come from the full text of the question. `type` is the version of the problem, for the table.
     """
     gold = text_of(raw["answer"])
     if not gold:
@@ -29,8 +29,8 @@ def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
         if isinstance(image, UnusableRow):
             return image
         images = [image]
-    _, found, listed = text_of(raw["question_for_eval"]).partition("Choices:")
-    choices = [value for _, value in _CHOICE.findall(listed)] if found else []
+    _, heading, listed = text_of(raw["question_for_eval"]).partition("Choices:")
+    choices = [value for _, value in _CHOICE.findall(listed)] if heading else []
     metadata = raw.get("metadata") or {}
     fields = {"id": text_of(raw["sample_index"]), "choices": choices, "subject": text_of(metadata.get("subject"))}
     fields |= {"type": text_of(raw["problem_version"])}

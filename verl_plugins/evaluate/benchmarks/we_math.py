@@ -1,4 +1,4 @@
-"""We-Math (We-Math/We-Math, testmini 1,740): multiple choice; composite problems and the steps they consist of.
+"""We-Math (We-Math/We-Math, testmini 1,740): multiple choice, on composite problems and their steps.
 
 Rule: the letter of a choice or its value. The paper's four-way diagnosis of a composite problem is not computed.
 """
@@ -16,7 +16,7 @@ _OPTION = re.compile(r"(?:^|[;\n])\s*([A-J])\s*[.:)]\s*")
 
 
 def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
-    """`option` is one text, "A. 3; B. 5; ..."; `type` is the problem's `key`, where there is one."""
+    """Read a row: `option` is one text, "A. 3; B. 5; ..."; `type` is the problem's `key`, if it has one."""
     image = image_of(raw["image_path"])
     if isinstance(image, UnusableRow):
         return image
