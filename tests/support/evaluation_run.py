@@ -1,4 +1,4 @@
-"""What the tests of the evaluation share: rows, a model's folder without a model, and answers without vLLM."""
+"""Helpers of the evaluation's tests: rows, a model folder without a model, and responses without vLLM."""
 
 import io
 import json
@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from verl_plugins.evaluate.evaluation import Job, run_evaluation
+from verl_plugins.evaluate.evaluation import EvaluationJob, run_evaluation
 from verl_plugins.evaluate.responder import Response
 from verl_plugins.evaluate.settings import Settings
 
@@ -55,7 +55,7 @@ def model(tmp_path, model_type="qwen3_vl"):
 
 
 class Answers:
-    """A responder that answers a row by a function of its number, and remembers which it was asked."""
+    """A responder that answers a row with a function of its number, and records the rows it was asked."""
 
     def __init__(self, answer):
         self.answer, self.batches, self.keys = answer, [], []
@@ -71,11 +71,11 @@ def job(tmp_path, data, out="out", reward=None, **settings):
     reward = {"grounding": {"box_space": "pixels"}} if reward is None else reward
     data = data if isinstance(data, tuple) else (data,)
     settings = Settings(reward=reward, **settings)
-    return Job(model(tmp_path), data, tmp_path / out, settings)
+    return EvaluationJob(model(tmp_path), data, tmp_path / out, settings)
 
 
 def evaluate(a_job, answer):
-    """Run it; returns (exit code, responder, lines, summary)."""
+    """Run an evaluation and return (exit code, responder, lines, summary)."""
     responder = answer if isinstance(answer, Answers) else Answers(answer)
     code = run_evaluation(a_job, start=lambda *_: responder)
     lines = [json.loads(line) for line in (a_job.out / "results.jsonl").read_text().splitlines()]

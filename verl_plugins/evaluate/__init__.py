@@ -1,7 +1,7 @@
-"""Evaluation without a judge: answers from vLLM, scored by the rewards of training, with confidence intervals.
+"""Evaluation: responses from vLLM, scored by the rewards of training, with confidence intervals.
 
     python -m verl_plugins.evaluate --model PATH --data FILE [FILE ...] --out DIR
     python -m verl_plugins.evaluate compare DIR_A DIR_B [--out DIR]
 
-Nothing heavy is imported before it is needed, so that `--help` and a refused command answer at once.
+Heavy modules are imported only when needed, so that `--help` and a refused command answer at once.
 """

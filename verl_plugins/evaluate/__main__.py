@@ -6,5 +6,5 @@ import sys
 from verl_plugins.evaluate.command_line import main
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an evaluation which is ended still cleans up
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # run the clean-up code
     sys.exit(main(sys.argv[1:]))

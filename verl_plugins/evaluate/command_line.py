@@ -1,4 +1,4 @@
-"""The command line of the evaluation; imports nothing heavy."""
+"""The command line of the evaluation, without heavy imports."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from verl_plugins.evaluate.device import default_dtype
-    from verl_plugins.evaluate.evaluation import Job, run_evaluation
+    from verl_plugins.evaluate.evaluation import EvaluationJob, run_evaluation
     from verl_plugins.evaluate.judge import Judge
     from verl_plugins.evaluate.settings import Settings
 
@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
         reward=parse_settings(arguments.reward),
         processor=parse_values("--processor", arguments.processor),
     )
-    job = Job(
+    job = EvaluationJob(
         arguments.model,
         tuple(arguments.data),
         arguments.out,
@@ -92,10 +92,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def parse_settings(assignments: list[str]) -> dict[str, Any]:
-    """`grounding.form=answer` to {"grounding": {"form": "answer"}}.
+    """Parse `grounding.form=answer` to {"grounding": {"form": "answer"}}.
 
     Raises:
-        SystemExit: no assignment.
+        SystemExit: an assignment is not of the form REWARD.SETTING=VALUE.
     """
     settings: dict[str, Any] = {}
     for name, value in parse_values("--reward", assignments).items():
@@ -107,10 +107,10 @@ def parse_settings(assignments: list[str]) -> dict[str, Any]:
 
 
 def parse_values(option: str, assignments: list[str]) -> dict[str, Any]:
-    """`max_pixels=1000000` to {"max_pixels": 1000000}; values are YAML, as on a verl command line.
+    """Parse `max_pixels=1000000` to {"max_pixels": 1000000}; values are YAML, as on a verl command line.
 
     Raises:
-        SystemExit: no assignment.
+        SystemExit: an assignment is not of the form NAME=VALUE.
     """
     import yaml
 
@@ -124,7 +124,7 @@ def parse_values(option: str, assignments: list[str]) -> dict[str, Any]:
 
 
 def main(argv: list[str]) -> int:
-    """`python -m verl_plugins.evaluate`; returns the exit code."""
+    """Run `python -m verl_plugins.evaluate` and return the exit code."""
     if argv[:1] == ["compare"]:
         return _compare(argv[1:])
     parser = argparse.ArgumentParser(prog="python -m verl_plugins.evaluate", description=DESCRIPTION)

@@ -1,35 +1,35 @@
-"""Two evaluations side by side, row by row: differences with intervals, exact and permutation tests, what changed."""
+"""Comparison of two evaluations row by row: differences with intervals, and paired exact and permutation tests."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from verl_plugins.evaluate import intervals
-from verl_plugins.evaluate.data_rows import DataFile, file_sha256
-from verl_plugins.evaluate.recognise import FORMATS
-from verl_plugins.evaluate.results_page import chosen, head, pictures, rows_of, texts, told
+from verl_plugins.evaluate.comparison_page import comparison_page
 from verl_plugins.evaluate.scoring import REJECTED, Line
-from verl_plugins.evaluate.store import key_of, read_facts, read_lines, write_whole
+from verl_plugins.evaluate.store import read_facts, read_lines, write_whole
 from verl_plugins.evaluate.summary import Table, plain
-from verl_plugins.report.page import page
 
 Pair = tuple[Line, Line]
 
 
 def compare_runs(first: Path, second: Path, out: Path | None) -> int:
-    """Print the comparison and, with `out`, write `comparison.json` and `comparison.html` there; the exit code."""
+    """Print the comparison and return the exit code; with `out`, write `comparison.json` and `comparison.html` there.
+
+    Raises:
+        SystemExit: a folder holds no evaluation, or the two have no row in common.
+    """
     facts = read_facts(first), read_facts(second)
     pairs, alone = pair_lines(first, second)
     if not pairs:
         raise SystemExit(
             f"{first}, {second}: got no row that both evaluated, expected evaluations of the same data files"
         )
-    compared = comparison(pairs)
-    tables = comparison_tables(compared)
+    groups = comparison(pairs)
+    tables = comparison_tables(groups)
     print(f"A: {facts[0]['model']['path']}\nB: {facts[1]['model']['path']}")
     print(f"{len(pairs):,} rows in both" + (f", {alone:,} in one alone, left out" if alone else ""))
     differing = [name for name in facts[0]["settings"] if facts[0]["settings"][name] != facts[1]["settings"].get(name)]
@@ -39,46 +39,50 @@ def compare_runs(first: Path, second: Path, out: Path | None) -> int:
         print(f"\n{title}\n{plain(rows)}")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        result = {"a": facts[0], "b": facts[1], "rows": len(pairs), "rows_in_one_alone": alone, "groups": compared}
+        result = {"a": facts[0], "b": facts[1], "rows": len(pairs), "rows_in_one_alone": alone, "groups": groups}
         write_whole(out / "comparison.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-        shown = {"A": facts[0]["model"]["path"], "B": facts[1]["model"]["path"], "Rows in both": f"{len(pairs):,}"}
-        write_whole(out / "comparison.html", _page(shown, tables, pairs, facts[0]))
+        compared = {"A": facts[0]["model"]["path"], "B": facts[1]["model"]["path"], "Rows in both": f"{len(pairs):,}"}
+        write_whole(out / "comparison.html", comparison_page(compared, tables, pairs, facts[0]["data"]))
         print(f"\npage        {out / 'comparison.html'}\nnumbers     {out / 'comparison.json'}")
     return 0
 
 
 def pair_lines(first: Path, second: Path) -> tuple[list[Pair], int]:
-    """The lines of two results folders about the same row of the same file, and how many rows only one has."""
-    found = []
+    """Pair the lines of two results folders that are about the same row, and count the rows that only one has."""
+    line_of_row = []
     for folder in (first, second):
         data = read_facts(folder)["data"]
         lines = (line for line in read_lines(folder / "results.jsonl") if line["status"] != REJECTED)
-        found.append({(data[line["file"]]["sha256"], line["row"]): line for line in lines})
-    shared = [key for key in found[0] if key in found[1]]
-    return [(found[0][key], found[1][key]) for key in shared], len(found[0]) + len(found[1]) - 2 * len(shared)
+        line_of_row.append({(data[line["file"]]["sha256"], line["row"]): line for line in lines})
+    a, b = line_of_row
+    shared = [row for row in a if row in b]
+    return [(a[row], b[row]) for row in shared], len(a) + len(b) - 2 * len(shared)
 
 
 def comparison(pairs: Sequence[Pair]) -> dict[str, Any]:
-    """By data source, `all` where there are several: accuracies, and boxes' IoU, of both with their difference."""
+    """Return the accuracy, and the IoU of boxes, of both evaluations and their difference, by data source.
+
+    A group `all` is added if there are several data sources.
+    """
     groups: dict[str, list[Pair]] = {}
     for pair in pairs:
         groups.setdefault(pair[0]["data_source"], []).append(pair)
     if len(groups) > 1:
         groups["all"] = list(pairs)
-    found = {}
+    numbers = {}
     for name, group in groups.items():
-        found[name] = {"accuracy": _accuracy(group)}
+        numbers[name] = {"accuracy": _accuracy(group)}
         boxes = [pair for pair in group if pair[0]["kind"] == "grounding"]
         if boxes:
-            found[name]["iou"] = _iou(boxes)
-    return found
+            numbers[name]["iou"] = _iou(boxes)
+    return numbers
 
 
-def comparison_tables(compared: dict[str, Any]) -> dict[str, Table]:
-    """The comparison as tables by title."""
+def comparison_tables(groups: dict[str, Any]) -> dict[str, Table]:
+    """Format the result of `comparison` as tables by title."""
     accuracy = [["data", "n", "A", "B", "B - A", "only B right", "only A right", "p (McNemar, exact)"]]
     iou = [["data", "n", "A", "B", "B - A", "p (paired permutation)"]]
-    for name, group in compared.items():
+    for name, group in groups.items():
         numbers = group["accuracy"]
         cells = [f"{numbers['n']:,}", f"{numbers['a']:.4f}", f"{numbers['b']:.4f}", _cell(numbers["difference"])]
         accuracy.append([name, *cells, f"{numbers['gained']:,}", f"{numbers['lost']:,}", f"{numbers['p']:.3g}"])
@@ -86,8 +90,8 @@ def comparison_tables(compared: dict[str, Any]) -> dict[str, Table]:
             numbers = group["iou"]
             cells = [f"{numbers['n']:,}", f"{numbers['a']:.4f}", f"{numbers['b']:.4f}", _cell(numbers["difference"])]
             iou.append([name, *cells, f"{numbers['p']:.3g}"])
-    found = {"Accuracy (boxes: IoU > 0.5)": accuracy, "Mean IoU": iou}
-    return {title: rows for title, rows in found.items() if len(rows) > 1}
+    tables = {"Accuracy (boxes: IoU > 0.5)": accuracy, "Mean IoU": iou}
+    return {title: rows for title, rows in tables.items() if len(rows) > 1}
 
 
 def _accuracy(pairs: Sequence[Pair]) -> dict[str, Any]:
@@ -113,36 +117,6 @@ def _iou(pairs: Sequence[Pair]) -> dict[str, Any]:
         "difference": intervals.mean(differences).as_json(),
         "p": intervals.sign_flips(differences),
     }
-
-
-def _page(shown: dict[str, str], tables: dict[str, Table], pairs: Sequence[Pair], facts: dict[str, Any]) -> str:
-    changed = {
-        "Only B right": [pair for pair in pairs if pair[1]["accuracy"] > pair[0]["accuracy"]],
-        "Only A right": [pair for pair in pairs if pair[0]["accuracy"] > pair[1]["accuracy"]],
-    }
-    data = [_data_file(each) for each in facts["data"]]
-    sections = head(shown, tables)
-    for title, part in changed.items():
-        second = {key_of(a): b for a, b in part}
-        firsts = chosen([a for a, _ in part])
-        rows = rows_of(data, [key_of(line) for line in firsts])
-        sections += [f"<h2>{title}</h2>", f"<p>{len(firsts)} of {len(part):,}.</p>", '<div class="cards">']
-        for number, a in enumerate(firsts):
-            b, row = second[key_of(a)], rows.get(key_of(a))
-            name = f"{title[5:6]}{number}"
-            sections += [f'<article class="card"><h3>{escape(a["question"])}</h3>', *pictures(row, [a, b], name)]
-            sections += [f'<p class="rank">{escape(f"A: {told(a)} B: {told(b)}")}</p>']
-            sections += [*texts(row, {"A": a["response"], "B": b["response"]}), "</article>"]
-        sections.append("</div>")
-    return page("Two evaluations side by side", sections)
-
-
-def _data_file(facts: dict[str, Any]) -> DataFile | None:
-    """The file that was evaluated; None if it is gone or has changed since."""
-    path = Path(facts["path"])
-    if not path.is_file() or file_sha256(path) != facts["sha256"]:
-        return None
-    return DataFile(path, FORMATS[facts["format"]], facts["sha256"], (), ())
 
 
 def _cell(numbers: dict[str, Any]) -> str:

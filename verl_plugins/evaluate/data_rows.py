@@ -1,4 +1,4 @@
-"""The rows to evaluate: which of each file, and reading them without holding a file in memory."""
+"""The rows to evaluate: selection from each file, and reading without holding a whole file in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from data_prep.look.reading import rows_at
 from data_prep.types import Row
-from verl_plugins.evaluate.format import Format, Reject
+from verl_plugins.evaluate.format import DataFormat, UnusableRow
 from verl_plugins.evaluate.recognise import OWN, format_of
 
 _SPLIT = re.compile(r"(?:^|[-_.])(train|validation|val|testA|testB|testmini|test|non_image|image)(?=$|[-_.])")
@@ -23,21 +23,21 @@ class DataFile:
     """A parquet file and the rows of it that are evaluated.
 
     Args:
-        path: of the file.
-        form: what its rows are.
-        sha256: of its content.
-        chosen: numbers of the rows, ascending.
-        sources: the values of `data_source` among all its rows; empty for a benchmark.
+        path: the file.
+        form: format of its rows.
+        sha256: hash of its content.
+        chosen: numbers of the rows to evaluate, ascending.
+        sources: values of `data_source` in all its rows; empty for a benchmark.
     """
 
     path: Path
-    form: Format
+    form: DataFormat
     sha256: str
     chosen: tuple[int, ...]
     sources: tuple[str, ...]
 
     def facts(self) -> dict[str, Any]:
-        """What a results folder remembers of it."""
+        """Return what `evaluation.json` records of the file."""
         return {
             "path": str(self.path),
             "sha256": self.sha256,
@@ -47,17 +47,17 @@ class DataFile:
 
 
 def open_data(path: Path, named: str | None, sample: int | None, limit: int | None, seed: int) -> DataFile:
-    """A file whose columns are known, with the rows that were asked for.
+    """Open a data file and select the rows to evaluate.
 
     Args:
-        path: of a parquet file.
-        named: its format; None to recognise it.
-        sample: rows to draw, as VLM-R1 draws them: shuffle with the seed, take the first.
-        limit: rows to take from the beginning, of the sample if there is one.
-        seed: of the sample.
+        path: a parquet file.
+        named: name of its format; None to recognise it.
+        sample: number of rows to draw, as VLM-R1 draws them: shuffle with the seed, take the first.
+        limit: number of rows to take from the beginning, of the sample if there is one.
+        seed: seed of the sample.
 
     Raises:
-        SystemExit: no file, no parquet, unknown columns, no rows.
+        SystemExit: the file does not exist, is no parquet, has unknown columns, or has no rows.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -79,7 +79,7 @@ def open_data(path: Path, named: str | None, sample: int | None, limit: int | No
 
 
 def choose_rows(total: int, sample: int | None, limit: int | None, seed: int) -> tuple[int, ...]:
-    """Numbers of rows out of `total`, ascending; `sample` and `limit` as in `open_data`."""
+    """Select row numbers below `total`, ascending; for `sample` and `limit` see `open_data`."""
     numbers = list(range(total))
     if sample is not None:
         Random(seed).shuffle(numbers)
@@ -87,8 +87,8 @@ def choose_rows(total: int, sample: int | None, limit: int | None, seed: int) ->
     return tuple(numbers[:limit])
 
 
-def read_rows(file: DataFile, numbers: Sequence[int]) -> Iterator[Row | Reject]:
-    """The rows with these ascending numbers, in their order, read as the file's format says."""
+def read_rows(file: DataFile, numbers: Sequence[int]) -> Iterator[Row | UnusableRow]:
+    """Yield the rows with these ascending numbers, in that order, as the file's format reads them."""
     import pyarrow.parquet as pq
 
     split = split_of(file.path)
@@ -97,7 +97,7 @@ def read_rows(file: DataFile, numbers: Sequence[int]) -> Iterator[Row | Reject]:
 
 
 def file_sha256(path: Path) -> str:
-    """The hash of a file's content."""
+    """Hash the content of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as content:
         while block := content.read(1 << 22):
@@ -106,6 +106,6 @@ def file_sha256(path: Path) -> str:
 
 
 def split_of(path: Path) -> str:
-    """The split in a file's name, "testmini-00000-of-00001.parquet", else the name without its ending."""
+    """Return the split in a file's name ("testmini-00000-of-00001.parquet"), else the name without its suffix."""
     match = _SPLIT.search(path.stem)
     return match[1] if match else path.stem

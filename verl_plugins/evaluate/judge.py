@@ -1,7 +1,7 @@
-"""A second opinion from a language model behind any OpenAI-compatible endpoint, beside the rules and never mixed in.
+"""Verdicts of a language model behind an OpenAI-compatible endpoint, beside the rules' results and never mixed in.
 
-Only answers in words or formulas are judged, boxes never. Verdicts are kept in `judged.jsonl`, their own numbers in
-`summary.json` under `judge`. A request that fails is asked again the next time the same command is run.
+Only answers in words or formulas are judged, never boxes. Verdicts are kept in `judged.jsonl`, and their numbers in
+`summary.json` under `judge`. A request that fails is sent again the next time the same command is run.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from verl_plugins.evaluate.store import key_of, read_lines, write_whole
 from verl_plugins.evaluate.summary import by_group
 
 KEY_VARIABLE = "JUDGE_API_KEY"
-AT_ONCE = 8  # requests
+CONCURRENT = 8  # requests
 TIMEOUT_S = 120.0
-_LONGEST = 4000  # characters of a response, its end: the answer is there
+_LONGEST = 4000  # characters of a response that are sent, from its end, where the answer is
 _PROMPT = """\
 Question:
 {question}
@@ -41,19 +41,26 @@ _VERDICT = re.compile(r"\b(INCORRECT|CORRECT)\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Judge:
-    """An endpoint: `url` up to and without `/chat/completions`, the model's name there, data sources (all if none)."""
+    """A judge.
+
+    Args:
+        url: address of the endpoint, without `/chat/completions`.
+        model: name of the model there.
+        sources: data sources to judge; all if empty.
+    """
 
     url: str
     model: str
     sources: tuple[str, ...] = ()
 
     def wants(self, line: Line) -> bool:
+        """Tell whether a line of results is to be judged."""
         if line["status"] == REJECTED or line["kind"] != "answer" or not line["gold"]:
             return False
         return not self.sources or line["data_source"] in self.sources
 
     def ask(self, line: Line) -> dict[str, Any] | str:
-        """The verdict on an answer, `correct` or `incorrect` with the reply, or why there is none, as a sentence."""
+        """Return the verdict on an answer (`correct` or `incorrect`) and the reply, or why there is none, as text."""
         prompt = _PROMPT.format(question=line["question"], gold=line["gold"], response=line["response"][-_LONGEST:])
         body = {"model": self.model, "messages": [{"role": "user", "content": prompt}], "temperature": 0}
         headers = {"Content-Type": "application/json"}
@@ -67,17 +74,17 @@ class Judge:
                 reply = json.loads(answer.read())["choices"][0]["message"]["content"]
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
             return f"{type(error).__name__}: {error}"
-        said = _VERDICT.findall(reply or "")
-        if not said:
+        verdicts = _VERDICT.findall(reply or "")
+        if not verdicts:
             return f"got the reply {str(reply)[:80]!r}, expected CORRECT or INCORRECT"
-        return {"verdict": said[-1].lower(), "reply": reply}
+        return {"verdict": verdicts[-1].lower(), "reply": reply}
 
 
 def judge_lines(judge: Judge, folder: Path, lines: Sequence[Line]) -> dict[str, Any]:
-    """Judge the lines that are wanted and not judged yet; the judge's numbers by data source, with the rule's beside.
+    """Judge the lines that have no verdict yet, and return the judge's and the rule's numbers by data source.
 
     Raises:
-        SystemExit: the folder has verdicts of another judge.
+        SystemExit: the folder holds verdicts of another judge.
     """
     header, kept = folder / "judge.json", folder / "judged.jsonl"
     facts = {"url": judge.url, "model": judge.model}
@@ -89,10 +96,10 @@ def judge_lines(judge: Judge, folder: Path, lines: Sequence[Line]) -> dict[str, 
     write_whole(header, json.dumps(facts) + "\n")
     known = {key_of(verdict): verdict for verdict in read_lines(kept)}
     write_whole(kept, "".join(json.dumps(verdict, ensure_ascii=False) + "\n" for verdict in known.values()))
-    wanted = [line for line in lines if judge.wants(line)]
-    open_lines = [line for line in wanted if key_of(line) not in known]
+    judged_lines = [line for line in lines if judge.wants(line)]
+    open_lines = [line for line in judged_lines if key_of(line) not in known]
     failures: list[str] = []
-    with ThreadPoolExecutor(AT_ONCE) as threads, kept.open("a", encoding="utf-8") as file:
+    with ThreadPoolExecutor(CONCURRENT) as threads, kept.open("a", encoding="utf-8") as file:
         for line, answer in zip(open_lines, threads.map(judge.ask, open_lines), strict=True):
             if isinstance(answer, str):
                 failures.append(answer)
@@ -101,19 +108,24 @@ def judge_lines(judge: Judge, folder: Path, lines: Sequence[Line]) -> dict[str, 
             file.write(json.dumps(known[key_of(line)], ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
-    return {**facts, "groups": _numbers(wanted, known), "failed": len(failures), "first_failure": (failures or [""])[0]}
+    return {
+        **facts,
+        "groups": _numbers(judged_lines, known),
+        "failed": len(failures),
+        "first_failure": (failures or [""])[0],
+    }
 
 
 def _numbers(lines: Sequence[Line], verdicts: dict[Any, Line]) -> dict[str, Any]:
-    found = {}
+    numbers = {}
     for name, group in by_group(lines, lambda line: line["data_source"]).items():
         judged = [line for line in group if key_of(line) in verdicts]
         by_judge = [verdicts[key_of(line)]["verdict"] == "correct" for line in judged]
         by_rule = [line["accuracy"] == 1.0 for line in judged]
-        found[name] = {
+        numbers[name] = {
             "n": len(judged),
             "judge": intervals.proportion(by_judge).as_json(),
             "rule": intervals.proportion(by_rule).as_json(),
             "agree": sum(a == b for a, b in zip(by_judge, by_rule, strict=True)),
         }
-    return found
+    return numbers

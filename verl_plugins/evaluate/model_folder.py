@@ -1,4 +1,4 @@
-"""The model's folder: which of a checkpoint's is meant, what it is known by, and the box space of its family."""
+"""The model's folder: how it is found in a checkpoint, its hash, and the box space of its family."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from reward_fns.boxes import SPACE_OF_MODEL
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
-_SAMPLES, _SAMPLE = 64, 4096  # places in a weights file that are read for its fingerprint, and bytes at each
+_SAMPLES, _SAMPLE = 64, 4096  # number of samples of a weights file that are hashed, and bytes of each
 
 
 def model_folder(path: Path) -> Path:
-    """The folder with config.json and weights: the given one, or the `huggingface` folder of an actor's checkpoint.
+    """Find the folder with config.json and weights: the given one, or `huggingface` in an actor's checkpoint.
 
     Raises:
-        SystemExit: there is none.
+        SystemExit: there is no such folder.
     """
     candidates = (path, path / "huggingface", path / "actor" / "huggingface")
     for folder in candidates:
@@ -40,19 +40,19 @@ def model_folder(path: Path) -> Path:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files of weights, in order of name."""
+    """Return the files of weights, in order of name."""
     return sorted(file for pattern in _WEIGHTS for file in folder.glob(pattern))
 
 
 def model_config(folder: Path) -> dict[str, Any]:
-    """The content of config.json."""
+    """Read config.json."""
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
 
 def model_sha256(folder: Path) -> str:
-    """A hash of every text file of the folder, and of the size and evenly spaced samples of its weights.
+    """Hash every text file of the folder, and the size and evenly spaced samples of every file of weights.
 
-    Training changes weights everywhere, so samples tell two checkpoints apart without reading all of them.
+    Training changes weights everywhere, so samples suffice to tell two checkpoints apart.
     """
     digest = hashlib.sha256()
     for file in sorted(file for file in folder.iterdir() if file.suffix in (".json", ".jinja", ".txt", ".model")):
@@ -68,14 +68,14 @@ def model_sha256(folder: Path) -> str:
 
 
 def box_settings(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The grounding reward's settings for the space that the model's family was trained to speak.
+    """Return the grounding reward's settings for the box space that the model's family was trained on.
 
     Args:
-        folder: of the model.
-        given: what the processor is called with instead of what it was saved with.
+        folder: folder of the model.
+        given: settings that the processor is called with, which override the saved ones.
 
     Raises:
-        SystemExit: the family is not known, or its processor's settings cannot be found.
+        SystemExit: the box space of the family is not known, or its processor's settings cannot be found.
     """
     model_type = model_config(folder).get("model_type")
     space = SPACE_OF_MODEL.get(str(model_type))

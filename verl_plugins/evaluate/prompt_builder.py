@@ -1,4 +1,4 @@
-"""A row's prompt as verl's vLLM server is sent it, so that the model sees the tokens that it sees in training."""
+"""Prompts as verl sends them to its vLLM server, so that the model sees the same tokens as in training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from verl_plugins.evaluate.model_folder import model_config
 
 
 class Prompt(NamedTuple):
-    """What vLLM is given: token ids with one token an image, the images, and how long it is with all of theirs."""
+    """Input of vLLM for one row.
+
+    token_ids: ids with one token per image.
+    images: images of the row; None for a model without a processor.
+    length: number of tokens with all tokens of the images.
+    """
 
     token_ids: list[int]
     images: list[Any] | None
@@ -25,7 +30,7 @@ class Prompt(NamedTuple):
 
 
 class PromptBuilder:
-    """Makes prompts of rows for the model in a folder; `processor_settings` as in `Settings.processor`."""
+    """Builder of prompts for the model in a folder; for `processor_settings` see `Settings.processor`."""
 
     def __init__(self, folder: Path, processor_settings: Mapping[str, Any]):
         self.folder = folder
@@ -41,25 +46,25 @@ class PromptBuilder:
         self._maker = PromptMaker(self.tokenizer, self.processor, model_type, data)
 
     def banned_tokens(self) -> list[int]:
-        """Tokens that are never sampled in training: placeholders of images and videos."""
+        """Return the tokens that are never sampled in training: placeholders of images and videos."""
         if self._is_internvl:
             return [self.processor.image_token_id]
         return get_vision_placeholder_token_ids(self.processor) if self.processor is not None else []
 
     def build(self, row: Row) -> Prompt:
-        """The prompt of a row.
+        """Build the prompt of a row.
 
         Raises:
-            SystemExit: the row has images and the model no processor.
-            Exception: whatever verl raises on a row that it cannot use, e.g. a broken image, or tags without images.
+            SystemExit: the row has images and the model has no processor.
+            Exception: any error of verl on a row that it cannot use, such as a broken image or tags without images.
         """
         if self.processor is None and row["images"]:
             raise SystemExit(
                 f"--model {self.folder}: got a model without a processor that verl knows, and a row with an image, "
                 "expected a vision-language model with its processor saved beside the weights"
             )
-        made = self._maker.make(row)
+        prompt = self._maker.make(row)
         if self.processor is None:
-            return Prompt(made.token_ids, None, len(made.token_ids))
+            return Prompt(prompt.token_ids, None, len(prompt.token_ids))
         fold = internvl.collapse_images if self._is_internvl else qwen2_5_vl_dedup_image_tokens
-        return Prompt(fold(made.token_ids, self.processor), made.images, len(made.token_ids))
+        return Prompt(fold(prompt.token_ids, self.processor), prompt.images, len(prompt.token_ids))

@@ -1,4 +1,4 @@
-"""Answers from vLLM, offline, with the sampling of verl's validation."""
+"""Responses from vLLM's offline engine, with the sampling of verl's validation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ BANNED = -100.0  # logit bias; vLLM accepts no less
 
 
 class Response(NamedTuple):
-    """What came back for a row: its text, tokens and why it ended (stop, length), or why it was not asked.
+    """The response to one row, or the reason why it was not asked.
 
-    `problem` is "" or a status: `prompt_too_long`, or `prompt_error` with the reason in `text`.
+    text: the response.
+    tokens: length of the response in tokens.
+    finish: vLLM's finish reason, such as "stop" or "length".
+    problem: "" or a status: `prompt_too_long`, or `prompt_error`; `text` then gives the reason.
     """
 
     text: str
@@ -28,11 +31,11 @@ class Response(NamedTuple):
 
 
 Responder = Callable[[Sequence[Row], Sequence[str]], list[Response]]
-"""(rows, a key for each that its seed hangs on) to a response for each."""
+"""Maps rows, and one key per row that decides its seed, to one response per row."""
 
 
 class VllmResponder:
-    """Builds prompts as verl does and lets vLLM answer; vLLM starts with the first prompt that can be asked."""
+    """Responder that builds prompts as verl does and sends them to vLLM, which starts at the first usable prompt."""
 
     def __init__(self, folder: Path, settings: Settings, tensor_parallel_size: int):
         from verl_plugins.evaluate.prompt_builder import PromptBuilder
@@ -42,12 +45,11 @@ class VllmResponder:
         self._llm: Any = None
         config = model_config(folder)
         config = {**config, **(config.get("text_config") or {})}
-        wanted = settings.max_prompt_length + settings.max_response_length
-        self._max_model_len = min(wanted, config.get("max_position_embeddings") or wanted)
-        beyond = range(
-            len(self.prompts.tokenizer), config.get("vocab_size") or 0
-        )  # rows of the embedding without a token
-        self._bias = dict.fromkeys([*self.prompts.banned_tokens(), *beyond], BANNED) or None
+        length = settings.max_prompt_length + settings.max_response_length
+        self._max_model_len = min(length, config.get("max_position_embeddings") or length)
+        # rows of the embedding that have no token
+        unused = range(len(self.prompts.tokenizer), config.get("vocab_size") or 0)
+        self._bias = dict.fromkeys([*self.prompts.banned_tokens(), *unused], BANNED) or None
 
     def __call__(self, rows: Sequence[Row], keys: Sequence[str]) -> list[Response]:
         responses: list[Response | None] = []
@@ -55,7 +57,7 @@ class VllmResponder:
         for row, key in zip(rows, keys, strict=True):
             try:
                 prompt = self.prompts.build(row)
-            except Exception as error:  # verl's code raises whatever a row makes it stumble over
+            except Exception as error:  # a defective row can raise anything in verl's code
                 responses.append(Response(f"{type(error).__name__}: {error}"[:500], 0, "", "prompt_error"))
                 continue
             if prompt.length > min(self.settings.max_prompt_length, self._max_model_len - 1):
@@ -74,12 +76,12 @@ class VllmResponder:
             return []
         self._llm = self._llm or self._start()
         outputs = self._llm.generate(requests, parameters, use_tqdm=False)
-        found = []
+        responses = []
         for output in outputs:
             token_ids = list(output.outputs[0].token_ids)
             text = self.prompts.tokenizer.decode(token_ids, skip_special_tokens=True)
-            found.append(Response(text, len(token_ids), str(output.outputs[0].finish_reason)))
-        return found
+            responses.append(Response(text, len(token_ids), str(output.outputs[0].finish_reason)))
+        return responses
 
     def _sampling(self, prompt_length: int, key: str) -> Any:
         from vllm import SamplingParams
@@ -102,6 +104,6 @@ class VllmResponder:
             max_model_len=self._max_model_len,
             tensor_parallel_size=self.tensor_parallel_size,
             enforce_eager=is_cpu_build(),
-            enable_prefix_caching=False,  # else an answer's rounding hangs on which rows were asked before
+            enable_prefix_caching=False,  # else a response's rounding would depend on the rows asked before it
             seed=0,
         )

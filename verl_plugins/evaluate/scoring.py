@@ -1,4 +1,4 @@
-"""From a response to a line of results: the reward of training, or the rule of a benchmark."""
+"""Lines of results: responses scored by the reward of training or by the rule of a benchmark."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Any
 from data_prep.types import Row
 from reward_fns import auto, grounding
 from reward_fns.plain_answers import answer_type
-from verl_plugins.evaluate.format import Format, Reject
+from verl_plugins.evaluate.format import DataFormat, UnusableRow
 from verl_plugins.evaluate.responder import Response
 
-REJECTED = "rejected"  # the status of rows that are not asked and count nowhere; all others count
+REJECTED = "rejected"  # status of rows that are not asked and not counted; rows of every other status count
 Line = dict[str, Any]
 
 
-def result_line(row: Row, response: Response, form: Format, reward: Mapping[str, Any]) -> Line:
-    """The line of a row that was to be asked.
+def result_line(row: Row, response: Response, form: DataFormat, reward: Mapping[str, Any]) -> Line:
+    """Score a response and return its line of results.
 
-    `kind` is "grounding" or "answer"; `boxes`, of grounding alone, are the predicted ones in original pixels, or None.
+    `kind` is "grounding" or "answer". Lines of grounding also have `boxes`: the predicted boxes in pixels of the
+    original image, or None if the response has none.
     """
     info, gold = row["extra_info"], row["reward_model"].get("ground_truth")
     source = str(row["data_source"])
@@ -51,6 +52,6 @@ def result_line(row: Row, response: Response, form: Format, reward: Mapping[str,
     return line
 
 
-def rejected_line(reject: Reject) -> Line:
-    """The line of a raw row that its reader rejected."""
+def rejected_line(reject: UnusableRow) -> Line:
+    """Return the line of a raw row that cannot be evaluated."""
     return {"status": REJECTED, "reason": reject.reason, "detail": reject.detail}

@@ -1,4 +1,4 @@
-"""What an evaluation depends on besides its model and its data."""
+"""Settings of an evaluation."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of an evaluation; together with the model and the data they decide every number.
+    """Everything besides the model and the data that the numbers of an evaluation depend on.
 
     Args:
-        sample: rows of each file to draw; None for all.
-        limit: rows of each file at most; None for all.
-        seed: of the sample, and of the answers where the temperature is above 0.
-        temperature: of sampling; 0 takes the likeliest token, as verl's validation does.
-        max_prompt_length: tokens; a longer prompt is not asked, and counts as wrong.
-        max_response_length: tokens.
-        batch_size: rows that are asked, scored and written at a time.
-        dtype: of the model in vLLM.
+        sample: number of rows to draw from each file; None for all.
+        limit: maximum number of rows of each file; None for all.
+        seed: seed of the sample, and of the responses if the temperature is above 0.
+        temperature: sampling temperature; 0 takes the likeliest token, as verl's validation does.
+        max_prompt_length: in tokens; a longer prompt is not asked, and counts as wrong.
+        max_response_length: in tokens.
+        batch_size: number of rows that are asked, scored and written at a time.
+        dtype: data type of the model in vLLM.
         reward: `reward_kwargs` of `reward_fns.auto`.
-        processor: verl's `data.mm_processor_kwargs`: what the image processor is called with.
+        processor: keyword arguments of the image processor, verl's `data.mm_processor_kwargs`.
+
+    Raises:
+        SystemExit: a value is out of range, or only one of min_pixels and max_pixels is given.
     """
 
     sample: int | None = None

@@ -1,8 +1,8 @@
-"""The results folder: what the results are of, and the results, so that a stop at any moment loses one batch at most.
+"""The results folder, in which a stop at any moment loses one batch at most.
 
 `evaluation.json` names the model, the data, the settings and the versions; another evaluation is refused. The lines of
-`results.jsonl` come in the order of the rows and are appended a batch at a time, on disk before the next batch begins.
-What a stop left of an unfinished batch is cut off and asked again, in the same company, so a run that was stopped ends
+`results.jsonl` are in the order of the rows and are appended batch by batch; a batch is on disk before the next one
+begins. After a stop, the unfinished batch is cut off and asked again as a whole, so that a run that was stopped ends
 with the same file as one that was not.
 """
 
@@ -21,10 +21,14 @@ Key = tuple[int, int]  # number of the file among the data, number of the row in
 
 
 class Store:
-    """A results folder that this process alone writes to; use it in a `with`."""
+    """A results folder that only this process writes to; use it as a context manager.
+
+    Args:
+        folder: the results folder; created if missing.
+        facts: everything that the results depend on, as JSON; only values of keys that end in `path` may change.
+    """
 
     def __init__(self, folder: Path, facts: dict[str, Any]):
-        """`facts` are what the results depend on; JSON, `path`s in it may change."""
         self.folder, self.facts = folder, facts
         self.results = folder / "results.jsonl"
 
@@ -37,14 +41,14 @@ class Store:
             except BlockingIOError:
                 raise SystemExit(f"--out {self.folder}: another evaluation writes there; wait, or give --out") from None
             self._claim()
-            self._open = opened.pop_all()  # the lock is ours until the end of the `with`
+            self._open = opened.pop_all()  # hold the lock until `__exit__`
         return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
     def resume(self, keys: Sequence[Key], batch_size: int) -> int:
-        """Cut off what is not a whole batch; returns how many of the rows `keys` are done, from the first."""
+        """Cut off an unfinished batch, and return how many of the rows `keys` are done, counted from the first."""
         if not self.results.exists():
             return 0
         done, end, batches_end = 0, 0, 0
@@ -63,7 +67,7 @@ class Store:
         """Write a batch to disk.
 
         Raises:
-            SystemExit: the disk does not take it.
+            SystemExit: it could not be written, for example because the disk is full.
         """
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         try:
@@ -89,18 +93,20 @@ class Store:
         old, new = _flat(before), _flat(self.facts)
         names = [name for name in {**old, **new} if old.get(name) != new.get(name) and not name.endswith("path")]
         if names:
-            told = "; ".join(f"{name}: got {new.get(name)!r}, there it is {old.get(name)!r}" for name in names[:4])
+            differences = "; ".join(
+                f"{name}: got {new.get(name)!r}, there it is {old.get(name)!r}" for name in names[:4]
+            )
             raise SystemExit(
-                f"--out {self.folder}: holds the results of another evaluation ({told}); give another --out, or the "
-                "model, data and settings it was started with"
+                f"--out {self.folder}: holds the results of another evaluation ({differences}); give another --out, or "
+                "the model, data and settings it was started with"
             )
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What the results of a folder are of.
+    """Read `evaluation.json` of a results folder.
 
     Raises:
-        SystemExit: it holds none.
+        SystemExit: the folder has none.
     """
     header = folder / "evaluation.json"
     if not header.is_file():
@@ -109,7 +115,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> list[Line]:
-    """The whole lines of a JSON-lines file; a torn last one is left out."""
+    """Read the complete lines of a JSON-lines file; a truncated last line is left out."""
     if not path.is_file():
         return []
     with path.open("rb") as file:
@@ -117,12 +123,12 @@ def read_lines(path: Path) -> list[Line]:
 
 
 def key_of(line: Line) -> Key:
-    """Which row a line is of."""
+    """Return the row that a line is about."""
     return line["file"], line["row"]
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody sees half of it."""
+    """Write a file whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8", errors="replace")
     temporary.replace(path)
@@ -136,11 +142,11 @@ def _key_of(text: bytes) -> Key | None:
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    """Leaves of nested dicts and lists by their dotted names."""
+    """Return the leaves of nested dicts and lists by their dotted names."""
     if not isinstance(value, dict | list):
         return {name: value}
     items = value.items() if isinstance(value, dict) else enumerate(value)
-    found: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for key, inner in items:
-        found |= _flat(inner, f"{name}.{key}" if name else str(key))
-    return found
+        leaves |= _flat(inner, f"{name}.{key}" if name else str(key))
+    return leaves

@@ -1,4 +1,4 @@
-"""The numbers of an evaluation: accuracies, overlaps and failures by data set, subject and type, with intervals."""
+"""Numbers of an evaluation: accuracy, IoU and failures by data set, subject and type, with intervals."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Table = list[list[str]]  # the first row is the headings
 
 
 def summarise(lines: Sequence[Line]) -> dict[str, Any]:
-    """Everything that is counted, as JSON: `grounding` and `answers` by group, `rejected` by reason.
+    """Summarise the lines of results as JSON: `grounding` and `answers` by group, `rejected` by reason.
 
-    A group is a data source with its split, `all` where there are several; answers are also grouped by subject and by
-    type within each. Rejected rows count nowhere else.
+    A group is a data source with its split; a group `all` is added if there are several. Within each group, answers are
+    also grouped by subject and by type. Rejected rows are counted only in `rejected`.
     """
     kept = [line for line in lines if line["status"] != REJECTED]
     rejected = Counter(line["reason"] for line in lines if line["status"] == REJECTED)
@@ -32,7 +32,11 @@ def summarise(lines: Sequence[Line]) -> dict[str, Any]:
 
 
 def grounding_numbers(lines: Sequence[Line]) -> dict[str, Any]:
-    """Of one group: `accuracy` is IoU > 0.5, `accuracy_in_form` that and the form kept, `unread` no boxes found."""
+    """Return the numbers of one group of boxes.
+
+    `accuracy` is the share with IoU > 0.5, `accuracy_in_form` the share that also kept the form of the answer, and
+    `unread` the share in which no boxes were found.
+    """
     return {
         "n": len(lines),
         "accuracy": intervals.proportion([line["accuracy"] == 1.0 for line in lines]).as_json(),
@@ -47,7 +51,7 @@ def grounding_numbers(lines: Sequence[Line]) -> dict[str, Any]:
 
 
 def answer_numbers(lines: Sequence[Line]) -> dict[str, Any]:
-    """Of one group of answers."""
+    """Return the numbers of one group of answers."""
     return {
         "n": len(lines),
         "accuracy": intervals.proportion([line["accuracy"] == 1.0 for line in lines]).as_json(),
@@ -57,7 +61,7 @@ def answer_numbers(lines: Sequence[Line]) -> dict[str, Any]:
 
 
 def tables(summary: dict[str, Any]) -> dict[str, Table]:
-    """The summary as tables by their titles; an empty one is left out."""
+    """Format the summary as tables by title; empty tables are left out."""
     headings = ["data", "n", "IoU > 0.5", "and form kept", "mean IoU", "no boxes found", "statuses"]
     boxes = [headings]
     for name, numbers in summary["grounding"].items():
@@ -71,16 +75,16 @@ def tables(summary: dict[str, Any]) -> dict[str, Table]:
                 answers.append([f"{name}, {key}", f"{group[key]['n']:,}", _cell(group[key]), ""])
         for kind in ("subject", "type"):
             answers += [[f"{name}, {kind} {each}", *_answer_cells(group[kind][each])] for each in group[kind]]
-    found = {"Boxes": boxes, "Answers": answers}
+    by_title = {"Boxes": boxes, "Answers": answers}
     if summary["rejected"]:
-        found["Rows that could not be asked, counted nowhere"] = [["reason", "n"]] + [
+        by_title["Rows that could not be asked, counted nowhere"] = [["reason", "n"]] + [
             [reason, f"{count:,}"] for reason, count in summary["rejected"].items()
         ]
-    return {title: table for title, table in found.items() if len(table) > 1}
+    return {title: table for title, table in by_title.items() if len(table) > 1}
 
 
 def plain(table: Table) -> str:
-    """A table as aligned text."""
+    """Format a table as aligned text."""
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
@@ -88,7 +92,7 @@ def plain(table: Table) -> str:
 
 
 def by_group(lines: Iterable[Line], name_of: Callable[[Line], str]) -> dict[str, list[Line]]:
-    """Lines by what a function calls them, in order of name."""
+    """Group lines by the name that a function gives them, in order of name."""
     groups = defaultdict(list)
     for line in lines:
         groups[name_of(line)].append(line)
@@ -101,13 +105,15 @@ def _by_source(lines: Sequence[Line]) -> dict[str, list[Line]]:
 
 
 def _answer_groups(lines: Sequence[Line]) -> dict[str, Any]:
-    found = answer_numbers(lines)
+    numbers = answer_numbers(lines)
     for kind in ("subject", "type"):
         groups = by_group((line for line in lines if line[kind]), lambda line, kind=kind: line[kind])
-        found[kind] = {name: answer_numbers(group) for name, group in groups.items()}
+        numbers[kind] = {name: answer_numbers(group) for name, group in groups.items()}
     if {line["data_source"] for line in lines} == {hallusion_bench.NAME}:
-        found |= {key: intervals.proportion(each).as_json() for key, each in hallusion_bench.consistent(lines).items()}
-    return found
+        numbers |= {
+            key: intervals.proportion(each).as_json() for key, each in hallusion_bench.consistent(lines).items()
+        }
+    return numbers
 
 
 def _answer_cells(numbers: dict[str, Any]) -> list[str]:

@@ -1,1 +1,1 @@
-"""What a run did, read from its files: metrics, a summary table, and one HTML report. Needs neither torch nor verl."""
+"""The report of a run, read from its files: metrics, a summary table and an HTML page. Needs neither torch nor verl."""

@@ -1,6 +1,6 @@
 """Read the scalars that verl's "tensorboard" logger writes, as records like those of its "file" logger.
 
-Needs the package `tensorboard`, which verl itself depends on. Values come back with the 32 bits that TensorBoard keeps.
+Needs the package `tensorboard`, which verl itself depends on. Values have the 32 bits that TensorBoard stores.
 """
 
 from pathlib import Path
@@ -9,10 +9,10 @@ PATTERN = "events.out.tfevents.*"
 
 
 def event_folder(run_dir: Path) -> Path | None:
-    """The one folder with event files, `run_dir` or below it; None if there is none.
+    """Find the one folder with event files, `run_dir` or one below it; None if there is none.
 
     Raises:
-        ValueError: several folders hold some: these are several runs.
+        ValueError: several folders hold event files, which are several runs.
     """
     folders = sorted({path.parent for path in run_dir.rglob(PATTERN)})
     if len(folders) > 1:
@@ -24,23 +24,23 @@ def event_folder(run_dir: Path) -> Path | None:
 
 
 def read_events(folder: Path) -> list[dict]:
-    """`{"step": int, "data": {name: value}}` for each step that was logged, in the order of logging.
+    """Return `{"step": int, "data": {name: value}}` for each logged step, in the order of logging.
 
-    Each start of a run writes a file of its own, named by the time; a torn end, as of a run that is still writing, is
-    left out.
+    Each start of a run writes its own file, named by the time. A truncated end, such as that of a run that is still
+    writing, is left out.
     """
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     records: list[dict] = []
     for path in sorted(folder.glob(PATTERN)):
-        first = True  # a resume may log the step again with which the file before ended
+        is_first = True  # a resume may log the last step of the previous file again
         for event in EventFileLoader(str(path)).Load():
             for value in event.summary.value if event.HasField("summary") else ():
                 if value.metadata.plugin_data.plugin_name not in ("", "scalars"):
                     continue
-                if first or records[-1]["step"] != event.step:
+                if is_first or records[-1]["step"] != event.step:
                     records.append({"step": int(event.step), "data": {}})
-                    first = False
+                    is_first = False
                 records[-1]["data"][value.tag] = _number(value)
     return records
 

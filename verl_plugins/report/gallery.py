@@ -1,8 +1,8 @@
-"""Choose validation images to show before and after training, and find each one's picture.
+"""Select validation rows to show before and after training, and load their images.
 
-verl's validation dumps hold text only, and their `uid` is drawn anew in every validation. A row is therefore followed
-from dump to dump by its prompt and ground truth, and matched to the validation file by its ground truth and question.
-Where that does not point to exactly one row of the file, the row is left out and counted.
+verl's validation dumps hold text only, and every validation draws new values of `uid`. A row is therefore identified
+across dumps by its prompt and ground truth, and matched to the validation file by its ground truth and question.
+A row that does not match exactly one row of the file is left out and counted.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ CARDS = 8
 
 @dataclass(frozen=True)
 class Prediction:
-    """One response: its text, the box in it if any, the true box, and the reward's `iou` and `status`.
+    """One response: its text, its box if it has one, the true box, and the reward's `iou` and `status`.
 
     Boxes are xyxy in pixels of the original image.
     """
@@ -40,8 +40,8 @@ class Prediction:
 class Card:
     """One validation image. `rank` counts from 1, the best change in IoU.
 
-    `image` is an encoded picture, perhaps a reduced one; `size` is the original's width and height in pixels, None
-    where the row does not say.
+    `image` is an encoded image, possibly a reduced copy. `size` is the width and height of the original in pixels,
+    None if the row does not have them.
     """
 
     question: str
@@ -54,12 +54,13 @@ class Card:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The chosen cards and what they were chosen from.
+    """The selected cards, and the rows they were selected from.
 
     before_step, after_step: the steps of the two dumps.
-    before_iou, after_iou: mean IoU over all `rows` rows that occur in both dumps.
-    matched: how many of these fit exactly one row of the validation file; the cards' ranks run from 1 to `matched`.
-    unreadable_lines: lines of the two dumps that are no JSON object.
+    before_iou, after_iou: mean IoU over the rows that occur in both dumps.
+    rows: number of these rows.
+    matched: number of these that match exactly one row of the validation file; the ranks run from 1 to `matched`.
+    unreadable_lines: number of lines in the two dumps that are no JSON object.
     """
 
     cards: list[Card]
@@ -91,16 +92,16 @@ class _Row(NamedTuple):
 
 
 def load_gallery(run_dir: Path, val_file: Path, last_step: int, settings: Mapping[str, Any] = {}) -> Gallery | str:
-    """The gallery of a run, or the reason why there is none, as a sentence.
+    """Return the gallery of a run, or a sentence that says why there is none.
 
     Args:
-        run_dir: with the dumps in `validation`.
-        val_file: the run's validation file.
-        last_step: the last step in the metrics. Dumps after it were left by work that a resume threw away: not read.
-        settings: of the run's grounding reward, which say how boxes stand in a response, and in which space.
+        run_dir: directory of the run, with the dumps in `validation`.
+        val_file: validation file of the run.
+        last_step: last step in the metrics. Later dumps are not read: a resume threw away the work that wrote them.
+        settings: settings of the run's grounding reward, which say how a response writes boxes, and in which space.
 
     Raises:
-        FileNotFoundError: the validation file is missing where there are dumps to match with it.
+        FileNotFoundError: there are dumps to match, and the validation file is missing.
     """
     dumps = sorted((int(path.stem), path) for path in (run_dir / "validation").glob("*.jsonl") if path.stem.isdecimal())
     dumps = [(step, path) for step, path in dumps if step <= last_step]
@@ -138,15 +139,15 @@ def load_gallery(run_dir: Path, val_file: Path, last_step: int, settings: Mappin
     )
 
 
-def spread(total: int, wanted: int) -> list[int]:
-    """At most `wanted` indices, evenly spaced from 0 to total − 1, both ends included: 16, 4 → 0, 5, 10, 15."""
-    if total <= wanted:
+def spread(total: int, count: int) -> list[int]:
+    """Return at most `count` evenly spaced indices from 0 to total − 1, both included: 16, 4 → 0, 5, 10, 15."""
+    if total <= count:
         return list(range(total))
-    return [round(i * (total - 1) / (wanted - 1)) for i in range(wanted)]
+    return [round(i * (total - 1) / (count - 1)) for i in range(count)]
 
 
 def _responses(path: Path) -> tuple[dict[tuple[str, str], _Response], int]:
-    """The first response to each (prompt, ground truth) with one box and an IoU, and the number of unreadable lines."""
+    """Return the first response with one box and an IoU by (prompt, ground truth), and the number of bad lines."""
     rows, unreadable = read_json_lines(path)
     first: dict[tuple[str, str], _Response] = {}
     for row in rows:
@@ -163,7 +164,7 @@ def _responses(path: Path) -> tuple[dict[tuple[str, str], _Response], int]:
 def _prediction(response: _Response, extra_info: Mapping[str, Any], settings: Mapping[str, Any]) -> Prediction:
     try:
         boxes = grounding.find_boxes(response.text, extra_info, **settings)
-    except ValueError:  # what the reward told, once, and counted: the card shows the status
+    except ValueError:  # the reward reported and counted it; the card shows the status
         boxes = None
     return Prediction(response.text, _only(boxes), response.true_box, response.iou, response.status)
 
@@ -173,29 +174,29 @@ def _only(boxes: list[Box] | None) -> Box | None:
 
 
 def _match(keys: list[tuple[str, str]], val_file: Path) -> dict[tuple[str, str], int]:
-    """The row number in the validation file for every key that fits exactly one row."""
+    """Return the row number in the validation file of every key that matches exactly one row."""
     table = pq.read_table(val_file, columns=["reward_model", "extra_info"])
     questions = defaultdict(list)
     for index, row in enumerate(table.to_pylist()):
         question = row["extra_info"].get("question")
         if question:
             questions[row["reward_model"]["ground_truth"]].append((index, question))
-    found = {}
+    index_of = {}
     for prompt, gold in keys:
-        fits = [index for index, question in questions[gold] if question in prompt]
-        if len(fits) == 1:
-            found[prompt, gold] = fits[0]
-    return found
+        matches = [index for index, question in questions[gold] if question in prompt]
+        if len(matches) == 1:
+            index_of[prompt, gold] = matches[0]
+    return index_of
 
 
-def _rows(val_file: Path, wanted: set[int]) -> dict[int, _Row]:
-    """The wanted rows that have an image, in the file or by a path that leads to one."""
-    found = {}
-    for index, row in rows_at(pq.ParquetFile(val_file), wanted, columns=["images", "extra_info"]):
+def _rows(val_file: Path, indices: set[int]) -> dict[int, _Row]:
+    """Read the rows with these indices that have an image, either in the file or at a path."""
+    rows = {}
+    for index, row in rows_at(pq.ParquetFile(val_file), indices, columns=["images", "extra_info"]):
         image = _image(row["images"][0]) if row["images"] else None
         if image:
-            found[index] = _Row(row["extra_info"]["question"], image, row["extra_info"])
-    return found
+            rows[index] = _Row(row["extra_info"]["question"], image, row["extra_info"])
+    return rows
 
 
 def _image(cell: Mapping[str, Any]) -> bytes | None:

@@ -1,9 +1,9 @@
 """Read the metrics that verl's "file" logger writes: one `{"step": int, "data": {name: value}}` a line.
 
 A run that resumes logs its checkpoint step a second time, with validation values only, and repeats the steps that came
-after the checkpoint. Records of one step are therefore merged key by key, the later value wins; and where the step
+after the checkpoint. Records of one step are therefore merged key by key, and the later value wins. Where the step
 number goes back, the steps after it belong to work that the resume threw away, so they are dropped and reported.
-A value that is not a number any more (NaN) is logged as null.
+verl logs NaN as null.
 """
 
 import json
@@ -14,12 +14,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class MetricLog:
-    """The metrics of one run and what was wrong with the file.
+    """The metrics of one run, and the defects of its file.
 
-    steps: one dict a step, `step` (int) and the logged values, in order of step, never empty.
-    unreadable_lines: lines that are no record; one is usual where the run was killed while writing.
+    steps: one dict per step with `step` (int) and the logged values, in order of step, never empty.
+    unreadable_lines: lines that are no record; one is usual if the run was killed while writing.
     repeated: steps logged more than once.
-    abandoned: steps logged before a resume from an earlier checkpoint, and not reached again since.
+    abandoned: steps logged before a resume from an earlier checkpoint and not reached again.
     """
 
     steps: list[dict]
@@ -28,18 +28,13 @@ class MetricLog:
     abandoned: list[int]
 
 
-def read_metrics(path: str | Path) -> list[dict]:
-    """One dict a step: `step` (int) and the values logged in it, each step once, in order of step.
+def load_metrics(path: str | Path) -> MetricLog:
+    """Read the metrics file of one run.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file holds no readable record.
     """
-    return load_metrics(path).steps
-
-
-def load_metrics(path: str | Path) -> MetricLog:
-    """Like `read_metrics`, with the defects of the file. Raises the same errors."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
@@ -51,10 +46,10 @@ def load_metrics(path: str | Path) -> MetricLog:
 
 
 def merge_records(records: list[dict], unreadable: int, path: Path) -> MetricLog:
-    """The records of one run in the order of logging, merged as the module's docstring says.
+    """Merge the records of one run, given in the order of logging, as the docstring of this module describes.
 
     Raises:
-        ValueError: there is none; `path` is where they were looked for.
+        ValueError: there are no records; the message names `path`.
     """
     if not records:
         raise ValueError(f"{path}: got no metrics record and {unreadable} unreadable lines, expected at least one step")
@@ -73,7 +68,7 @@ def merge_records(records: list[dict], unreadable: int, path: Path) -> MetricLog
 
 
 def read_json_lines(path: Path) -> tuple[list[dict], int]:
-    """The JSON objects of a file, one a line, and the number of other lines; blank lines count as neither."""
+    """Return the JSON objects of a file, one per line, and the number of other lines. Blank lines are skipped."""
     rows, unreadable = [], 0
     for line in path.read_bytes().splitlines():
         if not line.strip():
@@ -90,19 +85,19 @@ def read_json_lines(path: Path) -> tuple[list[dict], int]:
 
 
 def first_and_last_step(folder: Path, last_step: int) -> list[tuple[int, Path]]:
-    """The files `{step}.jsonl` of the first and the last step in a folder, up to `last_step`; one, or none."""
+    """Return (step, file) of the first and the last `{step}.jsonl` up to `last_step`; fewer if there are fewer."""
     files = sorted((int(path.stem), path) for path in folder.glob("*.jsonl") if path.stem.isdecimal())
     files = [(step, path) for step, path in files if step <= last_step]
     return files if len(files) < 2 else [files[0], files[-1]]
 
 
 def series(steps: list[dict], key: str) -> list[tuple[int, float]]:
-    """The (step, value) points of one metric; steps without it, or where it is not a finite number, are left out."""
+    """Return the (step, value) points of one metric, without the steps where it is missing or no finite number."""
     return [(row["step"], float(row[key])) for row in steps if is_number(row.get(key))]
 
 
 def is_number(value: object) -> bool:
-    """Whether a value read from JSON is a finite number (true and false are not)."""
+    """Tell whether a value read from JSON is a finite number (true and false are not)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

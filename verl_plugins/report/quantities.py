@@ -1,9 +1,9 @@
-"""Which logged metrics a report shows, under which name, in which unit and section."""
+"""The quantities that a report shows: their metrics, labels, units and sections."""
 
 import re
 from dataclasses import dataclass
 
-# What verl's own metrics start with, and those that belong to no method; any other prefix is a method's.
+# Prefixes of verl's own metrics and of those that belong to no method; any other prefix is that of a method.
 NO_METHODS = {
     "actor", "critic", "data", "fully_async", "gdpo", "global_seqlen", "num_turns", "perf", "prompt_length",
     "ref", "response", "response_length", "response_length_non_aborted", "reward", "rollout", "rollout_corr",
@@ -14,11 +14,13 @@ NO_METHODS = {
 
 @dataclass(frozen=True)
 class Quantity:
-    """One thing to show.
+    """One quantity to show.
 
-    pattern: regular expression for the whole metric name; a group `source` in it names the data set.
+    section: heading of its chart.
+    label: its name in the report.
+    pattern: regular expression that matches the whole metric name; its group `source` names the data set.
     unit: label of the value axis.
-    is_chart, is_summary: whether it has a chart, and a row in the summary table.
+    is_chart, is_summary: whether it has a chart, and whether it has a row in the summary table.
     """
 
     section: str
@@ -60,12 +62,12 @@ QUANTITIES = (
 
 
 def metric_keys(steps: list[dict]) -> list[str]:
-    """Every metric name that occurs in any step, sorted."""
+    """Return every metric name that occurs in any step, sorted."""
     return sorted({key for row in steps for key in row} - {"step"})
 
 
 def find(quantity: Quantity, keys: list[str]) -> list[tuple[str, str]]:
-    """The (label, metric name) pairs of a quantity; the label names the data set where several log it."""
+    """Return the (label, metric name) pairs of a quantity; labels name the data set if there are several metrics."""
     matches = [match for match in (re.fullmatch(quantity.pattern, key) for key in keys) if match]
     if len(matches) == 1:
         return [(quantity.label, matches[0].string)]
@@ -73,7 +75,7 @@ def find(quantity: Quantity, keys: list[str]) -> list[tuple[str, str]]:
 
 
 def method_keys(keys: list[str]) -> dict[str, list[str]]:
-    """Metric names that methods log and no entry of `QUANTITIES` shows, by method."""
+    """Return, by method, the metrics that it logs and that no entry of `QUANTITIES` shows."""
     shown = {key for quantity in QUANTITIES for _, key in find(quantity, keys)}
     groups: dict[str, list[str]] = {}
     for key in keys:

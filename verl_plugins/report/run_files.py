@@ -1,4 +1,4 @@
-"""Which files of a run directory hold what: its metrics, by whichever of verl's loggers wrote them, and its data."""
+"""Find the files of a run: its metrics, from whichever of verl's loggers wrote them, its config and its data."""
 
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ from verl_plugins.report.metrics import MetricLog, load_metrics, merge_records, 
 
 
 def load_run(run_dir: Path) -> MetricLog:
-    """The metrics of a run, while it runs or after.
+    """Load the metrics of a running or finished run.
 
-    Read are ``metrics.jsonl``; else the one other file of verl's "file" logger; else TensorBoard's event files in the
-    directory or below it.
+    They are read from ``metrics.jsonl`` if it exists, else from the only other file of verl's "file" logger, else from
+    TensorBoard's event files in the directory or below it.
 
     Raises:
-        FileNotFoundError: there are none.
-        ValueError: there are several candidates, or no step was logged yet.
+        FileNotFoundError: there are no metrics.
+        ValueError: there are the metrics of several runs, or no step was logged yet.
     """
     if not run_dir.is_dir():
         raise FileNotFoundError(f"{run_dir}: got no such directory, expected that of a run")
@@ -35,7 +35,7 @@ def load_run(run_dir: Path) -> MetricLog:
 
 
 def validation_file(run_dir: Path) -> Path | None:
-    """The validation parquet that Hydra's copy of the run's config names, if there are both."""
+    """Return the validation parquet named by Hydra's copy of the run's config; None if either does not exist."""
     files = (_config(run_dir).get("data") or {}).get("val_files")
     files = [files] if isinstance(files, str) else files or []
     path = Path(files[0]).expanduser() if len(files) == 1 else None
@@ -43,19 +43,19 @@ def validation_file(run_dir: Path) -> Path | None:
 
 
 def grounding_settings(run_dir: Path) -> dict[str, Any]:
-    """The settings of this package's grounding reward in Hydra's copy of the run's config; {} where it has none."""
+    """Return the settings of this package's grounding reward in Hydra's copy of the run's config; {} if it has none."""
     custom = (_config(run_dir).get("reward") or {}).get("custom_reward_function") or {}
     settings = custom.get("reward_kwargs") or {}
-    path = str(custom.get("path")).removesuffix(".py")  # of a file, or pkg://reward_fns.auto
+    path = str(custom.get("path")).removesuffix(".py")  # a file, or pkg://reward_fns.auto
     if path.endswith(("reward_fns/auto", "reward_fns.auto")):
         return settings.get("grounding") or {}
     return settings if path.endswith(("reward_fns/grounding", "reward_fns.grounding")) else {}
 
 
 def _config(run_dir: Path) -> dict[str, Any]:
-    """Hydra's copy of the run's config, from the directory or one in it."""
-    found = sorted([*run_dir.glob(".hydra/config.yaml"), *run_dir.glob("*/.hydra/config.yaml")])
-    return yaml.safe_load(found[0].read_text(encoding="utf-8")) if found else {}
+    """Read Hydra's copy of the run's config, from the directory or a direct subdirectory; {} if there is none."""
+    files = sorted([*run_dir.glob(".hydra/config.yaml"), *run_dir.glob("*/.hydra/config.yaml")])
+    return yaml.safe_load(files[0].read_text(encoding="utf-8")) if files else {}
 
 
 def _json_lines(run_dir: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""How a run began and how it ended: means over its first and its last values."""
+"""Summary of a run: means over its first and its last values."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +8,15 @@ from verl_plugins.report.metrics import series
 from verl_plugins.report.quantities import QUANTITIES, find, metric_keys
 from verl_plugins.report.run_files import load_run
 
-WINDOW = 5  # values
+WINDOW = 5  # values in a mean
 
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One quantity: its means over `first_steps` and over `last_steps`; None where it was not logged.
+    """One quantity: its means over `first_steps` and over `last_steps`, None if it was not logged.
 
-    The windows hold five values each, fewer for a quantity logged less than ten times, so that they never overlap.
+    Each mean is over five values, or over fewer if the quantity was logged less than ten times, so that the two never
+    overlap.
     """
 
     label: str
@@ -25,7 +26,7 @@ class SummaryRow:
     last_steps: str
 
     def cells(self) -> list[str]:
-        """The row as text: label, first, last, change, steps."""
+        """Format the row as text: label, first, last, change, steps."""
         if self.first is None:
             return [self.label, "–", "–", "–", "not logged"]
         if self.last is None:
@@ -38,10 +39,10 @@ HEADINGS = ["Quantity", "First", "Last", "Change", "Steps"]
 
 
 def summary_table(run_dir: str | Path) -> str:
-    """The first-5 against last-5 table of a run's metrics as aligned plain text, no trailing newline.
+    """Format the table of first and last means of a run as aligned plain text, without a trailing newline.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_run`.
+        FileNotFoundError, ValueError: see `load_run`.
     """
     lines = [HEADINGS, *(row.cells() for row in summary_rows(load_run(Path(run_dir)).steps))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
@@ -56,18 +57,21 @@ def summary_table(run_dir: str | Path) -> str:
 
 
 def summary_rows(steps: list[dict]) -> list[SummaryRow]:
-    """One row for every summary quantity, several for one logged under several names."""
+    """Return one row for every summary quantity, or several if it was logged under several names."""
     keys = metric_keys(steps)
     rows = []
     for quantity in QUANTITIES:
         if quantity.is_summary:
-            found = find(quantity, keys) or [(quantity.label, "")]
-            rows += [_row(label, series(steps, key)) for label, key in found]
+            matches = find(quantity, keys) or [(quantity.label, "")]
+            rows += [_row(label, series(steps, key)) for label, key in matches]
     return rows
 
 
 def number(value: float) -> str:
-    """Four significant digits, whole numbers from a thousand to a million: 0.1234, 12.34, 123,456, 1.235e+06."""
+    """Format a number with four significant digits, or without decimals from a thousand to a million.
+
+    Examples: 0.1234, 12.34, 123,456, 1.235e+06.
+    """
     return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
@@ -82,8 +86,14 @@ def _row(label: str, points: list[tuple[int, float]]) -> SummaryRow:
 
 
 def _span(points: list[tuple[int, float]]) -> str:
-    """Steps of the points: "1–5" where they follow each other, else "0, 5, 10"."""
+    """Format the steps of the points: "1–5" if they are consecutive, else "0, 5, 10"."""
     steps = [step for step, _ in points]
     if len(steps) > 1 and steps[-1] - steps[0] == len(steps) - 1:
         return f"{steps[0]}–{steps[-1]}"
     return ", ".join(map(str, steps))
+
+
+def step_list(steps: list[int]) -> str:
+    """Format at most ten steps as text: "1, 2, … (12 steps)"; empty if there are none."""
+    first = ", ".join(map(str, steps[:10]))
+    return first if len(steps) <= 10 else f"{first}, … ({len(steps)} steps)"

@@ -61,8 +61,8 @@ def test_both_numbers_are_told_and_none_is_mixed_in(tmp_path, server, monkeypatc
     found = summary["judge"]["groups"]["mmk12"]
     assert (found["n"], found["judge"]["value"], found["rule"]["value"], found["agree"]) == (4, 0.5, 0.25, 3)
     assert "verdict" not in lines[0]
-    told = capsys.readouterr().out
-    assert "Judged by big, beside the rule" in told
+    printed = capsys.readouterr().out
+    assert "Judged by big, beside the rule" in printed
     path, key, body = server.asked[0]
     assert (path, key, body["model"], body["temperature"]) == ("/v1/chat/completions", "Bearer s3cret", "big", 0)
     assert len(server.asked) == 4  # boxes are not judged

@@ -100,8 +100,8 @@ def test_two_evaluations_side_by_side(tmp_path, capsys):
     evaluate(job(tmp_path, data, "b", sample=12), lambda number: BOXES[second[number]])
     capsys.readouterr()
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "c")]) == 0
-    told = capsys.readouterr().out
-    assert "12 rows in both" in told and "different settings: sample" in told
+    printed = capsys.readouterr().out
+    assert "12 rows in both" in printed and "different settings: sample" in printed
     found = json.loads((tmp_path / "c" / "comparison.json").read_text())["groups"]["refcoco"]
     accuracy, iou = found["accuracy"], found["iou"]
     assert (accuracy["a"], accuracy["b"]) == (3 / 12, 6 / 12)

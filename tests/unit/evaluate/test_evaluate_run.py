@@ -144,12 +144,12 @@ def test_killed_or_interrupted_it_goes_on(tmp_path, how):
     while not (results.exists() and results.read_bytes().count(b"\n") >= 6) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(process.pid, how)
-    _, said = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     kept = results.read_bytes().count(b"\n")
     assert 6 <= kept < 40
     if how == signal.SIGINT:
         assert process.returncode == 130
-        assert f"stopped: {kept} of 40 rows" in said and "start the same command again" in said
+        assert f"stopped: {kept} of 40 rows" in stderr and "start the same command again" in stderr
     evaluate(job(tmp_path, data, batch_size=2), four_kinds)
     evaluate(job(tmp_path, data, "undisturbed", batch_size=2), four_kinds)
     assert results.read_bytes() == (tmp_path / "undisturbed" / "results.jsonl").read_bytes()
@@ -161,10 +161,10 @@ def test_another_evaluation_is_not_mixed_in(tmp_path):
     evaluate(job(tmp_path, data), four_kinds)
 
     def refused(a_job):
-        with pytest.raises(SystemExit) as told:
+        with pytest.raises(SystemExit) as refusal:
             run_evaluation(a_job, start=lambda *_: Answers(four_kinds))
-        assert "holds the results of another evaluation" in str(told.value)
-        return str(told.value)
+        assert "holds the results of another evaluation" in str(refusal.value)
+        return str(refusal.value)
 
     assert "settings.temperature: got 1.0, there it is 0.0" in refused(job(tmp_path, data, temperature=1.0))
     assert "format_weight" in refused(

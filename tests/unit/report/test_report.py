@@ -15,7 +15,7 @@ from PIL import Image
 
 from verl_plugins.report.chart import line_chart
 from verl_plugins.report.gallery import load_gallery, spread
-from verl_plugins.report.metrics import load_metrics, read_metrics, series
+from verl_plugins.report.metrics import load_metrics, series
 from verl_plugins.report.quantities import method_keys, metric_keys
 from verl_plugins.report.run_files import grounding_settings
 from verl_plugins.report.run_summary import number
@@ -107,8 +107,8 @@ def report_html(run_dir):
 # -- metrics -----------------------------------------------------------------------------------------------------------
 
 
-def test_read_metrics_is_flat_and_in_order(run):
-    steps = read_metrics(run / "metrics.jsonl")
+def test_metrics_are_flat_and_in_order(run):
+    steps = load_metrics(run / "metrics.jsonl").steps
     assert [row["step"] for row in steps] == list(range(13))
     assert steps[6] == {
         "step": 6,

@@ -1,4 +1,4 @@
-"""The benchmarks that papers report out of domain, read as they come from the Hub; a file each."""
+"""Benchmarks that papers report as out of domain, read as the Hub publishes them; one file per benchmark."""
 
 from verl_plugins.evaluate.benchmarks import hallusion_bench, math_vision, mathverse, mathvista, we_math
 

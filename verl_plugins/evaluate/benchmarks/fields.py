@@ -1,4 +1,4 @@
-"""What the readers share: texts, choices and images of raw rows, the row they become, and the rule for an answer."""
+"""Helpers of the benchmarks' readers: images and choices of raw rows, evaluation rows, and the rule for answers."""
 
 from __future__ import annotations
 
@@ -12,53 +12,54 @@ from data_prep.row.texts import without_tags
 from data_prep.types import Rejection as Unusable
 from data_prep.types import Row
 from reward_fns import math
-from verl_plugins.evaluate.format import Reject
+from verl_plugins.evaluate.format import UnusableRow
 
 _TAG = re.compile(r"<image[ _]?\d{0,3}>")
 _LETTERS = "ABCDEFGHIJ"
 
 
-def image_of(value: Any) -> EncodedImage | Reject:
-    """The picture in an image column's value."""
+def image_of(value: Any) -> EncodedImage | UnusableRow:
+    """Return the image in the value of an image column."""
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, bytes):
-        return Reject("image_missing", f"got {str(value)[:80]}, expected the bytes of an image")
+        return UnusableRow("image_missing", f"got {str(value)[:80]}, expected the bytes of an image")
     picture = decode(data)
-    return Reject(picture.reason, picture.detail) if isinstance(picture, Unusable) else picture
+    return UnusableRow(picture.reason, picture.detail) if isinstance(picture, Unusable) else picture
 
 
 def with_choices(question: str, choices: Sequence[str]) -> str:
-    """The question with its choices below it, one a line: "(A) 3"."""
+    """Append the choices to a question, one per line: "(A) 3"."""
     lines = [f"({letter}) {choice}" for letter, choice in zip(_LETTERS, choices, strict=False)]
     return "\n".join([question, "Choices:", *lines]) if lines else question
 
 
-def letter_of(answer: str, choices: Sequence[str]) -> str | Reject:
-    """The letter of the choice that is the answer, which may be given as either."""
+def letter_of(answer: str, choices: Sequence[str]) -> str | UnusableRow:
+    """Return the letter of the choice that is the answer, which is given as a letter or as a value."""
     if answer in choices:
         return _LETTERS[choices.index(answer)]
     if len(answer) == 1 and answer.upper() in _LETTERS[: len(choices)]:
         return answer.upper()
-    return Reject("answer_is_no_choice", f"got {answer[:80]!r} and the choices {list(choices)}"[:200])
+    return UnusableRow("answer_is_no_choice", f"got {answer[:80]!r} and the choices {list(choices)}"[:200])
 
 
 def make_row(
     name: str, number: int, split: str, question: str, images: Sequence[EncodedImage], gold: str, **extra_info: Any
 ) -> Row:
-    """An evaluation row: `question` in the prompt that asks for a boxed answer, its images where its tags are.
+    """Make an evaluation row: the question in the prompt that asks for a boxed answer, with its images at their tags.
 
     Args:
-        name: the benchmark's, its `data_source`.
-        number, split: of the row in its file.
-        question: may mention images as `<image>` or `<image1>`; without a mention they come first.
-        images: its pictures.
-        gold: the right answer.
-        **extra_info: `id`, `subject`, `type`, `choices`, and what the benchmark's rule reads.
+        name: name of the benchmark, the row's `data_source`.
+        number: number of the row in its file.
+        split: split of the file.
+        question: the question, with tags `<image>` or `<image1>` for its images; images without a tag come first.
+        images: the images.
+        gold: the correct answer.
+        **extra_info: `id`, `subject`, `type`, `choices`, and whatever the benchmark's rule reads.
     """
-    asked = fill(template_text("boxed", "math"), _place_tags(question, len(images)))
+    prompt = fill(template_text("boxed", "math"), _place_tags(question, len(images)))
     return {
         "data_source": name,
-        "prompt": [{"role": "user", "content": asked}],
+        "prompt": [{"role": "user", "content": prompt}],
         "images": [{"bytes": image.data, "path": None} for image in images],
         "ability": "math",
         "reward_model": {"style": "rule", "ground_truth": gold},
@@ -76,7 +77,7 @@ def make_row(
 
 
 def score_answer(response: str, row: Row) -> dict:
-    """A letter, a value or an expression, wherever it stands: `reward_fns.forms`, form `free`."""
+    """Score a letter, a value or an expression anywhere in the response (form `free` of `reward_fns.forms`)."""
     return math.compute_score(
         row["data_source"],
         response,
@@ -89,12 +90,15 @@ def score_answer(response: str, row: Row) -> dict:
 
 
 def result(status: str, is_right: bool = False) -> dict:
-    """The keys of a reward, for a rule that gives nothing for the form."""
+    """Return the keys of a reward, for a rule that does not score the form."""
     return {"score": float(is_right), "accuracy": float(is_right), "format": 1.0, "status": status}
 
 
 def _place_tags(text: str, images: int) -> str:
-    """The text with exactly `images` tags: the first mentions stand, missing ones go first, verl's other tags break."""
+    """Return the text with exactly `images` tags `<image>`.
+
+    The first tags of the text are kept, missing ones are put in front, and verl's tags of other media are broken up.
+    """
     parts = [without_tags(part) for part in _TAG.split(text)]
     kept = min(images, len(parts) - 1)
     head = "<image>" * (images - kept)

@@ -1,7 +1,8 @@
-"""HallusionBench (lmms-lab/HallusionBench, image 951, non_image 178): yes or no, asked of a figure and of its variants.
+"""HallusionBench (lmms-lab/HallusionBench, image 951, non_image 178): yes-or-no questions on figures and variants.
 
-Three accuracies, after the authors' `utils.py`: aAcc over all questions; qAcc over questions whose every figure was
-answered right; fAcc over figures whose every question was (category VS without a figure left out).
+Three accuracies, as in the authors' `utils.py`: aAcc is the share of correct answers; qAcc the share of questions that
+were answered correctly on every figure; fAcc the share of figures on which every question was answered correctly
+(without the questions of category VS that have no figure).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from data_prep.row.texts import text_of
 from data_prep.types import Row
 from reward_fns.forms import last_of_any
 from verl_plugins.evaluate.benchmarks.fields import image_of, make_row, result
-from verl_plugins.evaluate.format import Format, Raw, Reject
+from verl_plugins.evaluate.format import DataFormat, Raw, UnusableRow
 
 NAME = "hallusion_bench"
 PLACE = ("category", "subcategory", "set_id", "figure_id", "question_id")
@@ -23,14 +24,14 @@ PLACE = ("category", "subcategory", "set_id", "figure_id", "question_id")
 _WORDS = re.compile(r"\b(yes|no)\b")
 
 
-def read(raw: Raw, number: int, split: str) -> Row | Reject:
-    """`visual_input` 0 is a question without an image."""
+def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
+    """Read a row; one with `visual_input` 0 has no image."""
     if text_of(raw["gt_answer"]) not in ("0", "1"):
-        return Reject("answer_not_0_or_1", f"got {raw['gt_answer']!r}")
+        return UnusableRow("answer_not_0_or_1", f"got {raw['gt_answer']!r}")
     images = []
     if text_of(raw["visual_input"]) != "0":
         image = image_of(raw.get("image"))
-        if isinstance(image, Reject):
+        if isinstance(image, UnusableRow):
             return image
         images = [image]
     place = {key: text_of(raw[key]) for key in PLACE}
@@ -41,22 +42,22 @@ def read(raw: Raw, number: int, split: str) -> Row | Reject:
 
 
 def score(response: str, row: Row) -> dict:
-    """The only one of yes and no in the answer, or the one that the answer begins with."""
+    """Score the word yes or no in the answer; of both, the one that the answer begins with."""
     answer = (last_of_any(response) or "").strip().lower()
-    said = _WORDS.findall(answer)
-    if not said:
+    words = _WORDS.findall(answer)
+    if not words:
         return result("no_answer")
-    begins = _WORDS.match(answer)
-    if len(set(said)) > 1 and not begins:
+    begins_with_word = _WORDS.match(answer)
+    if len(set(words)) > 1 and not begins_with_word:
         return result("bad_format")
-    return result("ok", said[0] == row["reward_model"]["ground_truth"])
+    return result("ok", words[0] == row["reward_model"]["ground_truth"])
 
 
 def consistent(results: Iterable[Mapping[str, Any]]) -> dict[str, list[bool]]:
-    """Whether each question (`qAcc`) and each figure (`fAcc`) was answered right throughout.
+    """Tell for each question (`qAcc`) and each figure (`fAcc`) whether all its answers were correct.
 
     Args:
-        results: with `accuracy`, and `id` as `read` makes it.
+        results: lines with `accuracy`, and with `id` as `read` makes it.
     """
     questions, figures = defaultdict(list), defaultdict(list)
     for line in results:
@@ -68,4 +69,4 @@ def consistent(results: Iterable[Mapping[str, Any]]) -> dict[str, list[bool]]:
     return {"qAcc": [all(each) for each in questions.values()], "fAcc": [all(each) for each in figures.values()]}
 
 
-FORMAT = Format(NAME, frozenset({*PLACE, "visual_input", "question", "gt_answer"}), read, score)
+FORMAT = DataFormat(NAME, frozenset({*PLACE, "visual_input", "question", "gt_answer"}), read, score)

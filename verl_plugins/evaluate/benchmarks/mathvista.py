@@ -1,8 +1,9 @@
-"""MathVista (AI4Math/MathVista, testmini 1,000): choices and free answers, numbers to a precision of their own.
+"""MathVista (AI4Math/MathVista, testmini 1,000): choices and free answers, numbers with a precision per row.
 
-Rule, after the authors' `calculate_score.py`: a choice by its letter or value; an integer without its decimals; a float
-rounded to the row's `precision`; a list number by number; text as text. Theirs lets a language model extract the answer
-and takes the choice nearest in spelling; here the answer is where the prompt asks for it, and a choice is named or not.
+Rule, as in the authors' `calculate_score.py`: a choice by its letter or value; an integer without its decimals; a float
+rounded to the row's `precision`; a list number by number; text as text. Deviation: the authors let a language model
+extract the answer and take the choice nearest in spelling; here the answer is read where the prompt asks for it, and a
+choice must match exactly.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ from data_prep.types import Row
 from reward_fns.forms import last_of_any
 from reward_fns.latex_text import clean
 from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, result, score_answer
-from verl_plugins.evaluate.format import Format, Raw, Reject
+from verl_plugins.evaluate.format import DataFormat, Raw, UnusableRow
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?")
 _LONGEST = 200  # characters of an answer that is one number
 
 
-def read(raw: Raw, number: int, split: str) -> Row | Reject:
-    """The authors' own query, with its hint and choices, and the first image."""
+def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
+    """Read a row with the authors' own query, which has a hint and the choices, and the first image."""
     image = image_of(raw["decoded_image"])
-    if isinstance(image, Reject):
+    if isinstance(image, UnusableRow):
         return image
     gold, choices = text_of(raw["answer"]), [text_of(choice) for choice in raw["choices"] or []]
     if not gold:
-        return Reject("answer_empty")
+        return UnusableRow("answer_empty")
     if choices:
         letter = letter_of(gold, choices)
-        if isinstance(letter, Reject):
+        if isinstance(letter, UnusableRow):
             return letter
         gold = letter
     metadata = raw.get("metadata") or {}
@@ -43,7 +44,7 @@ def read(raw: Raw, number: int, split: str) -> Row | Reject:
 
 
 def score(response: str, row: Row) -> dict:
-    """By the answer's type."""
+    """Score a response by the type of the answer."""
     info, gold = row["extra_info"], row["reward_model"]["ground_truth"]
     if info["choices"] or info["answer_type"] not in ("integer", "float", "list"):
         return score_answer(response, row)
@@ -66,18 +67,18 @@ def score(response: str, row: Row) -> dict:
 
 
 def _numbers(text: str, answer_type: str) -> list[float] | None:
-    """The one number of a text, or the numbers of a list; None if it is neither."""
+    """Return the only number of a text, or the numbers of a list; None if it is neither."""
     if answer_type == "list":
         try:
             value = json.loads(text.strip())
             return [float(item) for item in value]
         except (ValueError, TypeError, RecursionError):
             return None
-    found = _NUMBER.findall(clean(text)) if len(text) <= _LONGEST else []
-    return [float(found[0])] if len(found) == 1 and abs(float(found[0])) < 1e15 else None
+    numbers = _NUMBER.findall(clean(text)) if len(text) <= _LONGEST else []
+    return [float(numbers[0])] if len(numbers) == 1 and abs(float(numbers[0])) < 1e15 else None
 
 
-FORMAT = Format(
+FORMAT = DataFormat(
     "mathvista",
     frozenset({"pid", "question", "decoded_image", "choices", "answer", "question_type", "answer_type", "query"}),
     read,
