@@ -96,8 +96,8 @@ def judge_lines(judge: Judge, folder: Path, lines: Sequence[Line]) -> dict[str, 
     write_whole(header, json.dumps(facts) + "\n")
     known = {key_of(verdict): verdict for verdict in read_lines(kept)}
     write_whole(kept, "".join(json.dumps(verdict, ensure_ascii=False) + "\n" for verdict in known.values()))
-    judged_lines = [line for line in lines if judge.wants(line)]
-    open_lines = [line for line in judged_lines if key_of(line) not in known]
+    lines_to_judge = [line for line in lines if judge.wants(line)]
+    open_lines = [line for line in lines_to_judge if key_of(line) not in known]
     failures: list[str] = []
     with ThreadPoolExecutor(CONCURRENT) as threads, kept.open("a", encoding="utf-8") as file:
         for line, answer in zip(open_lines, threads.map(judge.ask, open_lines), strict=True):
@@ -110,7 +110,7 @@ def judge_lines(judge: Judge, folder: Path, lines: Sequence[Line]) -> dict[str, 
             os.fsync(file.fileno())
     return {
         **facts,
-        "groups": _numbers(judged_lines, known),
+        "groups": _numbers(lines_to_judge, known),
         "failed": len(failures),
         "first_failure": (failures or [""])[0],
     }

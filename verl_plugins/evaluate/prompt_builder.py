@@ -20,7 +20,7 @@ class Prompt(NamedTuple):
     """Input of vLLM for one row.
 
     token_ids: ids with one token per image.
-    images: images of the row; None for a model without a processor.
+    images: images of the row, or None.
     length: number of tokens with all tokens of the images.
     """
 
