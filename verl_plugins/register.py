@@ -19,7 +19,7 @@ def register() -> None:
     from hydra.core.plugins import Plugins
 
     from verl_plugins.hydra_plugin import VerlPluginsSearchPath
-    from verl_plugins.methods import METHODS, load_installed_methods  # a broken method fails here, not in a first step
+    from verl_plugins.methods import load_installed_methods  # a broken method fails here, not in a first step
     from verl_plugins.platforms import cpu_bridges
 
     load_installed_methods()
@@ -27,9 +27,7 @@ def register() -> None:
     wrapt.register_post_import_hook(_register_estimators, "verl.trainer.ppo.core_algos")
     _register_with("verl.trainer.ppo.v1", "verl_plugins.training.trainer", _register_trainer)
     _register_with("verl.workers.engine_workers", "verl_plugins.training.frozen_vision", _register_engines)
-    loops = [path.partition(":")[0] for method in METHODS.values() for path in method.agent_loops.values()]
-    for module in dict.fromkeys(["verl_plugins.components.agent_loops", *loops]):
-        _register_with("verl.experimental.agent_loop", module, _register_agent_loops)
+    wrapt.register_post_import_hook(_register_agent_loops, "verl.experimental.agent_loop")
     if cpu_bridges.is_selected():
         from verl_plugins.platforms import cpu
 
@@ -40,7 +38,8 @@ def _register_with(verl_module: str, own_module: str, add: Callable[[ModuleType]
     """Import ``own_module`` once verl imports ``verl_module``, and call ``add`` with it when it is complete.
 
     Two hooks, because ``own_module`` may be imported first: it imports ``verl_module``, whose hook must not need a
-    class of the half-imported ``own_module``.
+    class of the half-imported ``own_module``. Importing ``verl_plugins.training`` imports verl, so both hooks are set
+    by then.
     """
     import wrapt
 
@@ -76,10 +75,8 @@ def _register_engines(frozen_vision: ModuleType) -> None:
             EngineRegistry.register(model_type=name, backend=["fsdp", "fsdp2"], device=["cuda", "npu"])(engine)
 
 
-def _register_agent_loops(module: ModuleType) -> None:
-    """Register the agent loops that ``module`` defines: this package's own, and those that methods declare."""
-    from verl.experimental.agent_loop.agent_loop import register as register_loop
-
+def _register_agent_loops(package: ModuleType) -> None:
+    """Register the agent loops by their paths, as verl's decorator does; verl imports one when a run selects it."""
     from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP
     from verl_plugins.methods import METHODS
 
@@ -88,9 +85,7 @@ def _register_agent_loops(module: ModuleType) -> None:
     for method in METHODS.values():
         loops |= method.agent_loops
     for name, path in loops.items():
-        source, _, class_name = path.partition(":")
-        if source == module.__name__:
-            register_loop(name)(getattr(module, class_name))
+        package.agent_loop._agent_loop_registry[name] = {"_target_": path.replace(":", ".")}
 
 
 try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from verl_plugins.methods import METHODS
+from verl_plugins.methods.method import Driver, imported
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "verl_plugins"
@@ -121,10 +122,17 @@ def test_no_module_imports_itself_by_way_of_others():
     "module",
     ["training.trainer", "training.frozen_vision", "methods.saei.adversarial_loops"],
 )
-def test_a_module_can_be_imported_first(module):
-    code = f"import verl_plugins.{module}"
+def test_a_module_can_be_imported_first_and_the_plugin_is_registered(module):
+    code = f"import verl_plugins.{module}; from verl_plugins.doctor import registered_names as n; n.registered_names()"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0 and "not loaded" not in done.stderr, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_a_method_names_by_path_is_there(name):
+    method = METHODS[name]
+    assert issubclass(imported(method.driver), Driver)
+    assert all(callable(imported(path)) for path in method.agent_loops.values())
 
 
 def test_file_names_are_unique_but_for_the_roles():

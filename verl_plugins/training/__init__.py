@@ -1,7 +1,9 @@
 """The parts that verl runs: trainer, worker and engine. They call the methods' hooks and name no method.
 
-Imported in verl's processes only; the names below are known everywhere.
+Imported in verl's processes only.
 """
+
+import verl  # noqa: F401  first, so that the plugin is registered before a module of this package is half imported
 
 ENGINE = "entropy_language_model"
 """verl's model type under which ``engine.EntropyEngine`` is registered."""
