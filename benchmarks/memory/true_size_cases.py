@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from verl_plugins.plan import memory
-from verl_plugins.plan.shape import Shape
+from verl_plugins.plan.shape import ModelShape
 from verl_plugins.plan.workload import Workload
 
 TOKENS = 12288  # of a micro-batch: the recipes' MAX_TOKENS
@@ -59,7 +59,7 @@ class Peak:
     peak: int
 
 
-def predicted(shape: Shape, case: Case) -> Peak:
+def predicted(shape: ModelShape, case: Case) -> Peak:
     """The planner's bytes for a case, without what FSDP2 adds: gathered weights, and gradients once more in float32."""
     load = Workload(
         gpus=1,

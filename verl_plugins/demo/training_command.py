@@ -1,4 +1,4 @@
-"""The command line of the demo: an ordinary run of ``verl.trainer.main_ppo``, sized for a tiny model."""
+"""The demo's training command: an ordinary run of ``verl.trainer.main_ppo`` for a tiny model."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def training_command(
     steps: int,
     overrides: Sequence[str] = (),
 ) -> list[str]:
-    """Program and arguments of a run of ``steps`` steps, 8 prompts x 8 responses each; ``overrides`` come last.
+    """Build program and arguments of a run of ``steps`` steps with 8 prompts x 8 responses; ``overrides`` come last.
 
-    Validation samples at temperature 1 as training does, so that its images show the policy that is trained.
+    Validation samples at temperature 1, as training does, so that its images show the policy that is trained.
     """
     data = [
         f"data.train_files={data_dir / 'train.parquet'}",

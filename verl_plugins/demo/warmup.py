@@ -1,14 +1,14 @@
 """Supervised warm-up of the tiny VLM on shapes, in three stages, cut short on purpose.
 
-1. The vision tower learns, through a linear head that is then thrown away, to say for each image token which colour
-   and kind of shape it shows and where that shape's corners are. Such dense labels teach it in about a hundred steps.
-2. With the tower frozen and each image embedded once, the language model learns to list every shape: three shapes a
-   text teach it to look them up.
-3. Then it learns to answer questions, in prompts that the model's own chat template renders; the task's answers make
-   it hesitate.
+1. The vision tower learns, through a linear head that is discarded afterwards, to predict for each image token the
+   colour and kind of its shape and the corners of that shape. With such dense labels about a hundred steps suffice.
+2. With the tower frozen and each image embedded once, the language model learns to list every shape. Three shapes per
+   text teach it to read them from the image.
+3. Then it learns to answer questions, in prompts rendered by the model's own chat template. The noise in the task's
+   answers keeps it uncertain.
 
-Greedy answers are then clearly better than sampled ones, and that is what reinforcement learning can gain, besides the
-twins that "train" and "val" ask about and "warmup" does not show.
+Greedy answers are then clearly better than sampled ones. That gap is what reinforcement learning can close, besides the
+scenes with twins, which "train" and "val" contain and "warmup" does not.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CLASSES = (1 + len(COLOURS), 1 + len(KINDS), *[1 + CELLS] * 4)  # colour, kind (
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Sizes of the warm-up; the defaults suit `build_tiny_vlm`. `answer_steps`: None for those of the task."""
+    """Sizes of the warm-up; the defaults suit `build_tiny_vlm`. `answer_steps`: None for the task's own."""
 
     seed: int = 0
     batch: int = 32
@@ -68,7 +68,7 @@ def warm_up(
 ) -> Scores:
     """Train the model that `build_tiny_vlm` wrote to `model_dir`, write it to `out_dir`, and print its scores.
 
-    The same seed gives the same weights on the same machine; torch's global random state is left as it was.
+    The same seed gives the same weights on the same machine. Torch's global random state is not changed.
     """
     processor = AutoProcessor.from_pretrained(model_dir)
     model = AutoModelForImageTextToText.from_pretrained(model_dir)
@@ -86,7 +86,7 @@ def warm_up(
 
 @torch.no_grad()
 def evaluate(model, processor, task: Task, rows: list[Row], samples: int = 8) -> Scores:
-    """Answer `rows` once greedily and `samples` times at temperature 1; scores are those of the task's reward."""
+    """Answer `rows` once greedily and `samples` times at temperature 1, and score them with the task's reward."""
     inputs = processor(
         images=_images(rows),
         text=[render(processor, row["extra_info"]["question"]) for row in rows],
@@ -130,14 +130,14 @@ def evaluate(model, processor, task: Task, rows: list[Row], samples: int = 8) ->
 
 
 def render(processor, question: str) -> str:
-    """The prompt of one image and `question`, up to where the assistant's answer begins; the image is one token."""
+    """Render the prompt of one image and `question` up to the assistant's answer; the image is one token."""
     content = [{"type": "image"}, {"type": "text", "text": question}]
     messages = [{"role": "user", "content": content}]
     return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
 def cell_labels(shapes: list[ColouredShape]) -> Tensor:
-    """What each cell of the picture shows; a cell is one image token, and the tokens run row by row.
+    """Label each cell of the image; a cell is one image token, in row-major order.
 
     Returns:
         (tokens, 6) class numbers: colour, kind, x1, y1, x2, y2; the corners of the background are IGNORE.
@@ -171,7 +171,7 @@ def _teach_vision(model, processor, settings: WarmUp) -> None:
 
 
 def _teach_language(model, processor, task: Task, settings: WarmUp) -> None:
-    """Stages 2 and 3; both see the same images, embedded once."""
+    """Run stages 2 and 3, on the same images, embedded once."""
     rows = [task.make_row(index, "warmup", settings.seed) for index in range(settings.text_rows)]
     image_tokens = torch.cat([_embed(model, processor, chunk) for chunk in _chunks(rows, 512)])
     rng = Random(settings.seed)
@@ -188,21 +188,22 @@ def _teach_language(model, processor, task: Task, settings: WarmUp) -> None:
 def _teach_texts(
     model, processor, texts: list[tuple[str, str]], image_tokens: Tensor, steps: int, settings: WarmUp, title: str
 ) -> None:
-    """Next-token training on what the assistant says.
+    """Train on the next token of the assistant's answers.
 
     Args:
-        texts: prompts, and what is said after them.
-        image_tokens: (texts, tokens, hidden) embedding of each text's one image.
+        texts: (prompt, answer) pairs.
+        image_tokens: (texts, tokens, hidden), embedding of each text's image.
     """
     pad, grid = processor.image_token, torch.tensor([[1, 2 * CELLS, 2 * CELLS]])
-    expanded = [prompt.replace(pad, pad * image_tokens.shape[1]) + said for prompt, said in texts]
+    expanded = [prompt.replace(pad, pad * image_tokens.shape[1]) + answer for prompt, answer in texts]
     batch = processor.tokenizer(expanded, padding=True, padding_side="left", return_tensors="pt")
     ids, mask = batch["input_ids"], batch["attention_mask"]
     is_image = ids == processor.image_token_id
     positions, _ = model.model.get_rope_index(ids, is_image.int(), grid.expand(len(texts), 3), attention_mask=mask)
-    said = torch.tensor([len(tokens) for tokens in processor.tokenizer([said for _, said in texts])["input_ids"]])
-    longest = int(said.max())
-    labels = ids[:, -longest:].masked_fill(torch.arange(longest) < longest - said.unsqueeze(1), IGNORE)
+    answer_ids = processor.tokenizer([answer for _, answer in texts])["input_ids"]
+    lengths = torch.tensor([len(tokens) for tokens in answer_ids])
+    longest = int(lengths.max())
+    labels = ids[:, -longest:].masked_fill(torch.arange(longest) < longest - lengths.unsqueeze(1), IGNORE)
 
     def loss(rows_of_batch: Tensor) -> Tensor:
         ids_of_batch = ids[rows_of_batch]
@@ -223,7 +224,7 @@ def _teach_texts(
 
 
 def _train(loss_of, parameters: list[Tensor], rows: int, steps: int, settings: WarmUp, title: str) -> None:
-    """AdamW with a one-cycle rate on random batches; `loss_of` maps row numbers (batch,) to a scalar."""
+    """Train with AdamW and a one-cycle rate on random batches; `loss_of` maps row numbers (batch,) to a loss."""
     optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.95))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps, pct_start=0.1)
     progress = tqdm(range(steps), desc=title)
@@ -246,7 +247,7 @@ def _embed(model, processor, rows: list[Row]) -> Tensor:
 
 
 def _pixels(processor, rows: list[Row]) -> tuple[Tensor, Tensor]:
-    """Patches (rows, patches, values) and grids (rows, 3) of images that all have the same size."""
+    """Process images of one size to patches (rows, patches, values) and grids (rows, 3)."""
     batch = processor.image_processor(images=_images(rows), return_tensors="pt")
     return batch["pixel_values"].view(len(rows), -1, batch["pixel_values"].shape[-1]), batch["image_grid_thw"]
 

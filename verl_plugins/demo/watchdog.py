@@ -22,7 +22,7 @@ MARK = "VERL_PLUGINS_RUN"
 
 
 class RunFailed(RuntimeError):
-    """The command did not end well; the message says how it ended and quotes the last lines of its log."""
+    """The command failed; the message says how, and quotes the last lines of its log."""
 
 
 def run_watched(
@@ -43,7 +43,8 @@ def run_watched(
         env: variables to add to this process's environment.
         limit_s: wall-clock limit in seconds.
         silence_s: the run counts as hung after so many seconds without a new line in the log.
-        mark_file: where to write the mark of the run's processes, for ``end_processes`` should this process be killed.
+        mark_file: file for the mark of the run's processes, with which ``end_processes`` can end them if this process
+            is killed.
         on_poll: called about twice a second while the command runs.
 
     Raises:
@@ -54,8 +55,8 @@ def run_watched(
         mark_file.write_text(mark)
     started = time.monotonic()
     with log.open("ab") as output:
-        os.utime(log)  # an earlier run's last words are not this one's silence, nor its own
-        begin = log.stat().st_size
+        os.utime(log)  # the age of an earlier run's last line does not count as silence
+        log_start = log.stat().st_size
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -79,7 +80,7 @@ def run_watched(
     if verdict is None and process.returncode != 0:
         verdict = f"ended with exit code {process.returncode}"
     if verdict is not None:
-        lines = log.read_bytes()[begin:].decode(errors="replace").splitlines()[-25:]
+        lines = log.read_bytes()[log_start:].decode(errors="replace").splitlines()[-25:]
         raise RunFailed(f"{' '.join(command[:4])} ... {verdict}; full log: {log}\n" + "\n".join(lines))
 
 

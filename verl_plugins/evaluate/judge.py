@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_prep.atomic import write_atomically
 from verl_plugins.evaluate import intervals
 from verl_plugins.evaluate.scoring import REJECTED, Line
-from verl_plugins.evaluate.store import key_of, read_lines, write_whole
+from verl_plugins.evaluate.store import key_of, read_lines
 from verl_plugins.evaluate.summary import by_group
 
 KEY_VARIABLE = "JUDGE_API_KEY"
@@ -93,9 +94,9 @@ def judge_lines(judge: Judge, folder: Path, lines: Sequence[Line]) -> dict[str, 
             f"--judge {judge.url} --judge-model {judge.model}: {header} names another judge; remove it and "
             "judged.jsonl, or name that one"
         )
-    write_whole(header, json.dumps(facts) + "\n")
+    write_atomically(header, json.dumps(facts) + "\n")
     known = {key_of(verdict): verdict for verdict in read_lines(kept)}
-    write_whole(kept, "".join(json.dumps(verdict, ensure_ascii=False) + "\n" for verdict in known.values()))
+    write_atomically(kept, "".join(json.dumps(verdict, ensure_ascii=False) + "\n" for verdict in known.values()))
     lines_to_judge = [line for line in lines if judge.wants(line)]
     open_lines = [line for line in lines_to_judge if key_of(line) not in known]
     failures: list[str] = []

@@ -16,6 +16,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from data_prep.atomic import write_atomically
+
 Line = dict[str, Any]
 Key = tuple[int, int]  # number of the file among the data, number of the row in it
 
@@ -87,7 +89,7 @@ class Store:
             self._refuse_another(read_facts(self.folder))
         elif self.results.exists():
             raise SystemExit(f"--out {self.folder}: got results.jsonl without evaluation.json; give another --out")
-        write_whole(header, json.dumps(self.facts, indent=1, ensure_ascii=False) + "\n")
+        write_atomically(header, json.dumps(self.facts, indent=1, ensure_ascii=False) + "\n")
 
     def _refuse_another(self, before: dict[str, Any]) -> None:
         old, new = _flat(before), _flat(self.facts)
@@ -125,13 +127,6 @@ def read_lines(path: Path) -> list[Line]:
 def key_of(line: Line) -> Key:
     """Return the row that a line is about."""
     return line["file"], line["row"]
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8", errors="replace")
-    temporary.replace(path)
 
 
 def _key_of(text: bytes) -> Key | None:

@@ -1,1 +1,1 @@
-"""Whether a run can be trusted: named alarms over each step's metrics. Pure Python: no torch, verl or ray."""
+"""Health checks: named alarms on the metrics of each step. Pure Python, without torch, verl or ray."""

@@ -1,9 +1,9 @@
-"""The alarms: which measure of a step is held against which limit.
+"""The alarms: each compares a measure of the last steps with a limit.
 
-A step's metrics are reduced to a few measures. The mean of a measure over the last ``window`` steps is held against
-its limit; an alarm is on while one of its checks is broken. A measure that is not a number breaks every check. Where a
-limit is relative, it is a multiple of the measure's mean over the run's first ``window`` steps, or of another
-measure's mean over the same steps; relative to nothing (a mean <= 0) nothing is judged.
+A step's metrics are reduced to a few measures. The mean of a measure over the last ``window`` steps is compared with
+its limit; an alarm is on while one of its checks fails. A measure that is not a number fails every check. A relative
+limit is a multiple of the measure's mean over the first ``window`` steps of the run, or of another measure's mean over
+the same steps; if that mean is <= 0, the check is skipped.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ SOURCES = {
     "beyond_entropy": ("vepo/kept_missed_by_entropy",),
     "reward_clean": ("saei/reward_clean",),
     "reward_adversarial": ("saei/reward_adversarial",),
-    # of saei's responses the adversarial half is off-policy on purpose
+    # the adversarial half of saei's responses is off-policy on purpose
     "mismatch": ("saei/log_prob_mismatch_clean", "training/rollout_probs_diff_mean"),
 }
-"""The metrics that a measure is, the first that a step has."""
+"""Measure to metrics; the first metric that a step has is taken."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One measure against one limit.
+    """Comparison of one measure with one limit.
 
     Args:
-        alarm: the alarm that it rings, and its key below ``trainer.health``.
-        limit: the limit's key below that.
-        default: the limit.
-        side: "below" or "above": where the measure must not be.
-        measure: see ``measures``.
-        relative_to: "start" for the mean of the first steps, a measure, or "" where the limit is the value itself.
-        what: the measure in words, with its unit.
+        alarm: the alarm that the check raises, and its key below ``trainer.health``.
+        limit: key of the limit below the alarm's.
+        default: default of the limit.
+        side: "below" or "above", the side of the limit on which the check fails.
+        measure: name of the measure, see ``measures``.
+        relative_to: "start" for the mean of the first steps, the name of a measure, or "" for an absolute limit.
+        what: description of the measure, with its unit.
     """
 
     alarm: str
@@ -88,33 +88,33 @@ ALARMS = tuple(dict.fromkeys(check.alarm for check in CHECKS))
 
 
 def measures(metrics: Mapping[str, Any], responses: int) -> dict[str, float]:
-    """What the checks look at, of one step; a measure that its metrics do not give is left out.
+    """Reduce the metrics of a step to the measures; a measure without its metric is left out.
 
     Args:
-        metrics: of the step, by their names.
-        responses: number of responses in the step's batch, fillers left out.
+        metrics: metrics of the step by name.
+        responses: number of responses in the step's batch, without padding rows.
     """
-    found = {}
+    values = {}
     for measure, names in SOURCES.items():
         name = next((name for name in names if name in metrics), None)
         if name is not None:
-            found[measure] = float(metrics[name])
-    if "jsd" not in found:  # vepo's entropy-only baseline selects by entropy on purpose
-        found.pop("beyond_entropy", None)
+            values[measure] = float(metrics[name])
+    if "jsd" not in values:  # vepo's entropy-only baseline selects by entropy on purpose
+        values.pop("beyond_entropy", None)
     statuses = [(match[1], metrics[name]) for name in metrics if (match := REWARD_STATUS.fullmatch(name))]
     if statuses and responses:
-        found["unread"] = sum(count for status, count in statuses if status in UNREAD) / responses
-        found["faults"] = sum(count for status, count in statuses if status in FAULTS) / responses
-    return found
+        values["unread"] = sum(count for status, count in statuses if status in UNREAD) / responses
+        values["faults"] = sum(count for status, count in statuses if status in FAULTS) / responses
+    return values
 
 
 @dataclass(frozen=True)
 class History:
-    """What the checks remember of a run.
+    """State of the checks over a run.
 
     Args:
-        start: the first ``window`` values of each measure that a limit is relative to the start of.
-        recent: the last ``window`` values of each measure, oldest first.
+        start: first ``window`` values of each measure with a limit relative to the start.
+        recent: last ``window`` values of each measure, oldest first.
         on: alarms that are on, with the reason.
     """
 
@@ -127,12 +127,13 @@ NO_HISTORY = History({}, {}, {})
 
 
 def look(history: History, measured: Mapping[str, float], window: int, limits: Mapping[str, float]) -> History:
-    """The history with one step more, and the alarms that are on after it.
+    """Return the history after one more step.
 
     Args:
+        history: state before the step.
         measured: the step's ``measures``.
-        window: steps in a mean.
-        limits: by ``Check.key``.
+        window: number of steps in a mean.
+        limits: limits by ``Check.key``.
     """
     recent, start = dict(history.recent), dict(history.start)
     for name, value in measured.items():
@@ -148,20 +149,20 @@ def look(history: History, measured: Mapping[str, float], window: int, limits: M
 
 
 def looks_at(alarm: str, metric: str) -> bool:
-    """Whether an alarm's checks look at a metric."""
-    found = {measure for measure, names in SOURCES.items() if metric in names}
+    """Tell whether an alarm's checks read a metric."""
+    read = {measure for measure, names in SOURCES.items() if metric in names}
     if REWARD_STATUS.fullmatch(metric):
-        found |= {"unread", "faults"}
-    return any(check.alarm == alarm and check.measure in found for check in CHECKS)
+        read |= {"unread", "faults"}
+    return any(check.alarm == alarm and check.measure in read for check in CHECKS)
 
 
 def watched(history: History) -> list[str]:
-    """The alarms that have had something to look at, in the order of ``ALARMS``."""
+    """List the alarms whose measures have occurred, in the order of ``ALARMS``."""
     return [alarm for alarm in ALARMS if any(c.measure in history.recent for c in CHECKS if c.alarm == alarm)]
 
 
 def _broken(check: Check, start: Mapping, recent: Mapping, window: int, limit: float) -> str:
-    """Why the check is broken, or ""."""
+    """Return why the check fails, or ""."""
     values = recent.get(check.measure, [])
     if len(values) < window:
         return ""

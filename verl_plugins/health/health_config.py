@@ -1,4 +1,4 @@
-"""The settings ``trainer.health``: limits of the alarms, and what becomes of a run whose alarm rings."""
+"""The settings ``trainer.health``: limits of the alarms, and the action taken when one is raised."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class HealthConfig:
     """Settings of the health checks.
 
     Args:
-        action: of every alarm without an action of its own. "log": the metric ``health/<alarm>`` alone; "warn": a line
-            in the log too, when it starts to ring; "stop": a checkpoint, and the run ends with exit code 1.
-        window: steps in the means that are held against the limits.
-        limits: by ``Check.key``, see ``CHECKS``.
-        actions: of alarms that have their own.
+        action: action of every alarm without its own. "log": the metric ``health/<alarm>`` only; "warn": also a line in
+            the log when the alarm is raised; "stop": a checkpoint, and the run ends with exit code 1.
+        window: number of steps in the means that are compared with the limits.
+        limits: limits by ``Check.key``, see ``CHECKS``.
+        actions: actions of single alarms.
     """
 
     action: str = "warn"
@@ -35,10 +35,10 @@ class HealthConfig:
 
 
 def health_from_node(node: Mapping[str, Any]) -> HealthConfig:
-    """Build the settings from the mapping under ``trainer.health``: action, window and one mapping an alarm.
+    """Build the settings from the mapping under ``trainer.health``: action, window and one mapping per alarm.
 
     Raises:
-        ValueError: what, got, expected and the key to set, of the first setting that cannot be.
+        ValueError: what, got, expected and the key to set, for the first invalid setting.
     """
     _known(KEY, node, ["action", "window", *ALARMS])
     default = HealthConfig()

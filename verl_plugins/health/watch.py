@@ -1,4 +1,4 @@
-"""The alarms of a running training: what they log, what they print, and when they end it."""
+"""The alarms of a running training: their metrics, messages, and the end of a run that must stop."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from verl_plugins.health.health_config import KEY, HealthConfig
 
 
 class RunStopped(Exception):
-    """An alarm with the action "stop" rang. ``hydra_plugin.LastMessage`` makes it the driver's one last message."""
+    """An alarm with the action "stop" was raised. ``hydra_plugin.LastMessage`` prints it as the driver's last line."""
 
 
 class Watch:
-    """Looks at each step's metrics, once, in order."""
+    """Checks the metrics of each step, once and in order."""
 
     def __init__(self, config: HealthConfig):
         self.config = config
         self.history = NO_HISTORY
         self.stopping: str | None = None
-        """Why the run is to end, once it is."""
+        """Reason why the run must end; None while it continues."""
 
     def look(self, step: int, metrics: Mapping[str, Any], responses: int) -> dict[str, float]:
-        """The metrics ``health/<alarm>``, 1 while it rings; alarms that start to ring are told as configured.
+        """Return the metrics ``health/<alarm>``, 1 while an alarm is on, and report new alarms as configured.
 
         Args:
-            step: from 1.
-            metrics: of the step.
-            responses: in the step's batch, fillers left out.
+            step: number of the step, from 1.
+            metrics: metrics of the step.
+            responses: number of responses in the step's batch, without padding rows.
         """
         before = self.history.on
         self.history = look(self.history, measures(metrics, responses), self.config.window, self.config.limits)
@@ -44,15 +44,15 @@ class Watch:
         return {f"health/{alarm}": float(alarm in rings) for alarm in watched(self.history)}
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint: numbers, texts, lists and mappings alone."""
+        """Return the state as JSON values, for a checkpoint."""
         return asdict(self.history)
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint's ``state``."""
+        """Resume from a checkpoint's ``state``."""
         self.history = History(**state)
 
     def end(self, checkpoint: str) -> RunStopped:
-        """The exception to end the run with, once ``checkpoint`` holds the step."""
+        """Return the exception that ends the run, once ``checkpoint`` holds the step."""
         return RunStopped(
             f"verl-plugins: a health check stopped the run at {self.stopping}\n"
             f"  checkpoint: {checkpoint}; to go on from it regardless, start the same command with {KEY}.action=warn "

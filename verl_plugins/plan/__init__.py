@@ -1,6 +1,7 @@
-"""What a run will need of memory, from its config alone: no GPU, no weights. Arithmetic that can be read.
+"""The memory plan of a run, from its config alone: no GPU and no weights, only arithmetic.
 
-``shape.py``: a model's sizes;  ``models.py``: those of the recipes' models;  ``workload.py``: what a run does, from
-its composed config;  ``memory.py``: the formulas for a GPU;  ``host.py``: those for a machine;  ``advice.py``: what to
-turn down;  ``command.py``: the command. ``benchmarks/memory/plan.py`` holds the formulas against measured peaks.
+``shape.py``: sizes of a model;  ``models.py``: configs of the recipes' models;  ``workload.py``: the run, read from its
+composed config;  ``memory.py``: formulas for a GPU;  ``host.py``: formulas for a machine;  ``advice.py``: settings to
+turn down;  ``plan_command.py`` and ``print_plan.py``: the command. ``benchmarks/memory/plan.py`` compares the formulas
+with measured peaks.
 """

@@ -1,34 +1,40 @@
-"""Memory of one machine beside its GPUs, by phase, in bytes: what is loaded, offloaded, and held of the images.
+"""Host memory of one machine by phase, in bytes: loading, offloaded weights, and images.
 
-The images are the most of it: verl keeps ``pixel_values`` of every response in the TransferQueue, in float32.
+Most of it is images: verl keeps ``pixel_values`` of every response in the TransferQueue, in float32.
 """
 
 from __future__ import annotations
 
-from verl_plugins.plan.shape import Shape
+from verl_plugins.plan.shape import ModelShape
 from verl_plugins.plan.workload import Workload
 
 Phase = dict[str, int]  # bytes by part
 
 
-def host_memory(shape: Shape, load: Workload, trained: int) -> dict[str, Phase]:
-    """Phases of a machine.
+def host_memory(shape: ModelShape, load: Workload, trained: int) -> dict[str, Phase]:
+    """Estimate the phases of a machine.
 
-    Loading: where embedding and projection are one, verl loads the whole model in every process; else in the first
-    alone.
+    Loading: if embedding and output projection are tied, verl loads the whole model in every process, otherwise in the
+    first only.
 
-    A step: the TransferQueue's storage is spread over the machines, and ``multi_modal_inputs`` of a response is in it
-    from its sampling until the step's end. For log-probabilities and update each worker fetches its share of the rows
-    once (``dispatch_lazy_compute_data_proto`` cuts the keys, the worker gets what its keys name, without a copy beside
-    it), so that the workers together hold them a second time. Neither the driver nor the agent loops do.
+    Step: the TransferQueue's storage is spread over the machines and holds ``multi_modal_inputs`` of a response from
+    its sampling to the end of the step. For log-probabilities and update, each worker fetches its share of the rows
+    once (``dispatch_lazy_compute_data_proto`` splits the keys, and the worker reads its rows without a further copy),
+    so the workers together hold the rows a second time. Neither the driver nor the agent loops do.
 
-    Validation: comes before the step's rows are cleared, and its own are stored like those. No worker fetches them.
+    Validation: takes place before the step's rows are cleared; its own rows are stored in the same way, and no worker
+    fetches them.
 
     vLLM: each server's engine process keeps up to ``mm_processor_cache_gb`` of processed images; its API process keeps
-    their sizes alone. For LoRA, a sleeping server also keeps its weights there (sleep level 1).
+    only their sizes. With LoRA, a sleeping server also keeps its weights in host memory (sleep level 1).
 
     Args:
-        trained: how many numbers have optimizer states.
+        shape: sizes of the model.
+        load: the run.
+        trained: number of parameters with optimizer states.
+
+    Returns:
+        Bytes by phase and part.
     """
     processes = load.gpus_of_a_node if shape.is_tied else 1
     loading = processes * shape.parameters * max(load.weight_bytes, load.reference_bytes if load.has_reference else 0)
@@ -52,6 +58,6 @@ def host_memory(shape: Shape, load: Workload, trained: int) -> dict[str, Phase]:
     }
 
 
-def pixel_bytes(shape: Shape, load: Workload) -> int:
-    """Of the largest image's ``pixel_values``: three float32 colours a pixel, for each frame that is made of it."""
+def pixel_bytes(shape: ModelShape, load: Workload) -> int:
+    """Bytes of the largest image's ``pixel_values``: three float32 colours per pixel and frame."""
     return load.image_pixels * 3 * shape.frames * 4

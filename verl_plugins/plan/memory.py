@@ -1,6 +1,6 @@
-"""Memory of one GPU by phase of a step, in bytes. Every constant that is not arithmetic is named and explained here.
+"""GPU memory by phase of a step, in bytes. Every constant that is not arithmetic is named and explained here.
 
-What the layers keep and what they work with is held against measurements at the true sizes of Qwen2.5-VL-3B and 7B
+The activations of the layers are compared with measurements at the true sizes of Qwen2.5-VL-3B and 7B
 (``benchmarks/memory``). FSDP2's gathered weights and gradients, vLLM and CUDA are arithmetic and estimates.
 """
 
@@ -9,29 +9,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from verl_plugins.plan.host import Phase, host_memory
-from verl_plugins.plan.shape import Layers, Shape
+from verl_plugins.plan.shape import Layers, ModelShape
 from verl_plugins.plan.workload import GIB, TEXT_OF_A_ROW, Workload
 
-CONTEXT = 2 * GIB  # CUDA, NCCL, and what vLLM keeps asleep, its CUDA graphs above all: an estimate
+CONTEXT = 2 * GIB  # CUDA, NCCL, and what a sleeping vLLM keeps, mainly its CUDA graphs (an estimate)
 ENTROPY_CHUNK = 2048  # tokens: verl's entropy_from_logits_chunk_size
-PROJECTED = 1 << 26  # logits that this package's forwards project at once (engine/hidden_states.py)
-BUCKET = 2 * GIB  # of weights on their way to vLLM: verl's update_weights_bucket_megabytes
-VLLM_ACTIVATIONS = 2 * GIB  # of its largest batch, and its CUDA graphs: an estimate
-KV_BLOCK = 16  # tokens that vLLM's KV cache allots at once
-ROTATION = 38  # bytes of each number of a Qwen tower's queries while they are rotated, in float32: measured
+PROJECTED = 1 << 26  # logits that this package's forwards project at once (components/hidden_states.py)
+BUCKET = 2 * GIB  # weights in transit to vLLM: verl's update_weights_bucket_megabytes
+VLLM_ACTIVATIONS = 2 * GIB  # activations of vLLM's largest batch, and its CUDA graphs (an estimate)
+KV_BLOCK = 16  # tokens in a block of vLLM's KV cache
+ROTATION = 38  # bytes per element of a Qwen tower's queries during their rotation in float32 (measured)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Bytes by phase and part, and what they leave vLLM.
+    """Estimated memory of a run, by phase and part.
 
     Args:
-        phases: of a GPU: name of a phase to its parts.
-        image_tokens: of the largest image.
-        cache: bytes that vLLM's KV cache gets on a GPU; below 0 there are none.
-        cached_token: bytes of a token there.
-        request_tokens: of the longest request that vLLM must be able to hold, in whole blocks.
-        host: phases of a machine's own memory, without Python, Ray and the data set.
+        phases: bytes on a GPU: name of a phase to its parts.
+        image_tokens: tokens of the largest image.
+        cache: bytes of vLLM's KV cache on a GPU; negative if there is no room for it.
+        cached_token: bytes of a token in the KV cache.
+        request_tokens: tokens of the longest request that vLLM must hold, in whole blocks.
+        host: bytes of host memory by phase, without Python, Ray and the data set.
     """
 
     phases: dict[str, Phase]
@@ -55,12 +55,12 @@ class Plan:
 
     @property
     def cache_lack(self) -> int:
-        """Bytes that the KV cache is short of for one request: vLLM's ``check_enough_kv_cache_memory``."""
+        """Bytes that the KV cache lacks for one request, as in vLLM's ``check_enough_kv_cache_memory``."""
         return max(0, self.request_tokens * self.cached_token - self.cache)
 
 
-def plan(shape: Shape, load: Workload, memory: int) -> Plan:
-    """The plan of a workload on GPUs with ``memory`` bytes."""
+def plan(shape: ModelShape, load: Workload, memory: int) -> Plan:
+    """Estimate the memory of a workload on GPUs with ``memory`` bytes."""
     trained = trained_parameters(shape, load)
     weights = shape.parameters * load.weight_bytes // load.gpus
     gradients = trained * load.weight_bytes // load.gpus
@@ -74,9 +74,9 @@ def plan(shape: Shape, load: Workload, memory: int) -> Plan:
     }
     if load.has_pixel_gradient:
         phases["attack"] = {**kept, **attack(shape, load)}
-    whole = {**kept, "optimizer": states, "gradients": gradients}  # verl brings offloaded states back for the update
+    whole = {**kept, "optimizer": states, "gradients": gradients}  # verl loads offloaded states for the update
     phases["update"] = {**whole, **update(shape, load)}
-    phases["optimizer step"] = {**whole, "its temporaries": gradients}  # the roots of the second moments, all at once
+    phases["optimizer step"] = {**whole, "its temporaries": gradients}  # square roots of all second moments at once
     return Plan(
         phases=phases,
         image_tokens=image_tokens(shape, load),
@@ -87,31 +87,32 @@ def plan(shape: Shape, load: Workload, memory: int) -> Plan:
     )
 
 
-def trained_parameters(shape: Shape, load: Workload) -> int:
-    """How many numbers take a gradient and have optimizer states."""
+def trained_parameters(shape: ModelShape, load: Workload) -> int:
+    """Number of parameters with gradients and optimizer states."""
     if load.lora_rank:
         return load.lora_rank * shape.adapted_sides
     return shape.parameters - (shape.vision_parameters if load.is_vision_frozen else 0)
 
 
-def image_tokens(shape: Shape, load: Workload) -> int:
-    """Of the largest image, as the language model sees it."""
+def image_tokens(shape: ModelShape, load: Workload) -> int:
+    """Number of tokens of the largest image in the language model."""
     if shape.tile_tokens:
         return load.image_pixels // (448 * 448) * shape.tile_tokens + 2
     return load.image_pixels // (shape.patch**2 * shape.patches_per_token) + 2
 
 
 def cached_token(text: Layers, load: Workload) -> int:
-    """Bytes of a token in the KV cache of one GPU: keys and values in bfloat16, at least one head of each."""
+    """Bytes of a token in the KV cache of one GPU: keys and values in bfloat16, at least one head each."""
     return 2 * 2 * text.count * text.key // min(load.vllm_gpus, text.key_heads)
 
 
-def update(shape: Shape, load: Workload) -> Phase:
-    """Forward and backward of a micro-batch, but for what stays from one to the next.
+def update(shape: ModelShape, load: Workload) -> Phase:
+    """Estimate forward and backward of a micro-batch, without what persists between micro-batches.
 
-    The last part is the largest of what comes one after the other, beside all activations: the logits; a layer of the
-    language model; one of the vision tower, when the activations of the language model are gone; and when all are gone,
-    the reduction of the gradients outside the layers (an embedding of its own is gathered for it, with its gradient).
+    The last part is the maximum over what is needed in sequence beside the activations: the logits; a layer of the
+    language model; a layer of the vision tower, once the activations of the language model are freed; and, once all are
+    freed, the reduction of the gradients outside the layers (a separate embedding is gathered for it, with its
+    gradient).
     """
     patches = _patches(shape, load, load.tokens)
     text = kept_by_language_model(shape, load) * load.tokens
@@ -130,10 +131,10 @@ def update(shape: Shape, load: Workload) -> Phase:
     }
 
 
-def attack(shape: Shape, load: Workload) -> Phase:
-    """A forward and a backward to the pixels: through the vision tower even where it is frozen.
+def attack(shape: ModelShape, load: Workload) -> Phase:
+    """Estimate a forward and a backward to the pixels, which passes the vision tower even if it is frozen.
 
-    Of the logits there is a quarter of a chunk at a time, in six float32 tensors.
+    A quarter of a chunk of the logits exists at a time, in six float32 tensors.
     """
     patches = _patches(shape, load, load.tokens)
     text = kept_by_language_model(shape, load, is_trained=False) * load.tokens
@@ -147,10 +148,11 @@ def attack(shape: Shape, load: Workload) -> Phase:
     }
 
 
-def forward(shape: Shape, load: Workload) -> Phase:
-    """A forward without gradient; with a method's second forward two, whose logits are projected by chunks.
+def forward(shape: ModelShape, load: Workload) -> Phase:
+    """Estimate a forward without gradient, or two if a method has a second forward; their logits are projected in
+    chunks.
 
-    The last part is the largest of what comes one after the other: a layer of the vision tower, a layer of the language
+    The last part is the maximum over what is needed in sequence: a layer of the vision tower, a layer of the language
     model, the projection. A tower that rotates queries and keys does so in float32, which is most of its layer.
     """
     width, tokens = load.compute_bytes, load.log_prob_tokens
@@ -160,7 +162,7 @@ def forward(shape: Shape, load: Workload) -> Phase:
     rotation = ROTATION * vision.query if vision.has_one_projection else 0
     vision_layer = max(rotation, 4 * vision.hidden + width * (2 * vision.hidden + 3 * vision.intermediate))
     projected = shape.vocabulary * tokens * width
-    if load.has_second_forward:  # a chunk of each forward's logits; the kernel that compares them keeps none beside
+    if load.has_second_forward:  # a chunk of logits of each forward; the kernel that compares them keeps nothing else
         projected = PROJECTED * 2 * width
         states *= 2
     elif not load.is_entropy_chunked:
@@ -171,13 +173,13 @@ def forward(shape: Shape, load: Workload) -> Phase:
     return {"gathered weights": gathered(shape, load), "activations": states, "logits, or a layer": work}
 
 
-def kept_by_language_model(shape: Shape, load: Workload, is_trained: bool = True) -> int:
-    """Bytes a token that the language model keeps until its backward, without logits: its layers' and the last norm."""
+def kept_by_language_model(shape: ModelShape, load: Workload, is_trained: bool = True) -> int:
+    """Bytes per token that the language model keeps for its backward, without logits: its layers and the last norm."""
     return _kept_by_layers(shape.text, load, is_trained) + _kept_by_norm(shape.text, load, is_trained)
 
 
-def kept_by_vision_tower(shape: Shape, load: Workload, is_trained: bool = True) -> int:
-    """Bytes a patch that the tower keeps until its backward: pixels, its layers', and each merger's norm and GELU."""
+def kept_by_vision_tower(shape: ModelShape, load: Workload, is_trained: bool = True) -> int:
+    """Bytes per patch that the tower keeps for its backward: pixels, its layers, and each merger's norm and GELU."""
     pixels = load.compute_bytes * 3 * shape.frames * shape.patch**2
     activation = (1 + is_trained) * load.compute_bytes * shape.vision.hidden
     merger = _kept_by_norm(shape.vision, load, is_trained) + activation
@@ -185,17 +187,17 @@ def kept_by_vision_tower(shape: Shape, load: Workload, is_trained: bool = True) 
 
 
 def _kept_by_layers(layers: Layers, load: Workload, is_trained: bool) -> int:
-    """Bytes a token: of each layer its input alone, if checkpointed."""
+    """Bytes per token kept by the layers; with checkpointing, only the input of each."""
     if load.is_checkpointed:
         return layers.count * load.compute_bytes * layers.hidden
     return layers.count * saved_by_layer(layers, load, is_trained)
 
 
 def layer_work(layers: Layers, load: Workload, is_trained: bool = True) -> int:
-    """Bytes a token that the backward of one layer needs beside what is kept: gradients, and what it computes again.
+    """Bytes per token that the backward of one layer needs beside what is kept: gradients and recomputed activations.
 
-    It is at its most in the feed-forward, where gate, activation and up meet their gradients; without a gate, the inner
-    states before the activation and the gradients before and after it.
+    The maximum is in the feed-forward, which holds gate, activation and up together with their gradients; without a
+    gate, the inner states before the activation and the gradients before and after it.
     """
     inner = load.compute_bytes * layers.intermediate * (6 if layers.is_gated else 3)
     gradients = inner - _kept_by_feed_forward(layers, load, is_trained)
@@ -203,10 +205,10 @@ def layer_work(layers: Layers, load: Workload, is_trained: bool = True) -> int:
 
 
 def saved_by_layer(layers: Layers, load: Workload, is_trained: bool = True) -> int:
-    """Bytes a token that one layer saves, in Transformers' own implementation of Qwen2, Qwen3, and their vision towers.
+    """Bytes per token that one layer saves, in Transformers' implementations of Qwen2, Qwen3 and their vision towers.
 
-    Attention saves queries, keys, values and output; the values keep the whole projection alive where it is one.
-    Weights that take no gradient save no input.
+    Attention saves queries, keys, values and output; if they come from one projection, the values keep all of it alive.
+    Frozen weights save no input.
     """
     width = load.compute_bytes
     norms = 2 * _kept_by_norm(layers, load, is_trained)
@@ -222,31 +224,32 @@ def saved_by_layer(layers: Layers, load: Workload, is_trained: bool = True) -> i
 
 
 def _kept_by_norm(layers: Layers, load: Workload, is_trained: bool) -> int:
-    """Bytes a token: the float32 input; for its weights RMSNorm's normalised input; for the next weights the output."""
+    """Bytes per token: the float32 input; for its weights the normalised input; for the next weights the output."""
     outputs = 2 if layers.is_gated else 1
     return (4 + outputs * load.compute_bytes * is_trained) * layers.hidden
 
 
 def _kept_by_feed_forward(layers: Layers, load: Workload, is_trained: bool) -> int:
-    """Bytes a token: gate, its activation and up, or the inner states before the activation; for weights, the product,
-    or the inner states after it."""
+    """Bytes per token: gate, its activation and up, or the inner states before the activation; if trained, also the
+    product, or the inner states after it."""
     return ((3 if layers.is_gated else 1) + is_trained) * load.compute_bytes * layers.intermediate
 
 
-def logits(shape: Shape, load: Workload) -> int:
-    """The logits of all tokens of a micro-batch, and their gradients.
+def logits(shape: ModelShape, load: Workload) -> int:
+    """Bytes of the logits of all tokens of a micro-batch, and of their gradients.
 
-    FlashAttention's cross-entropy writes the gradient over the logits, unless the entropy needs them, too. Then its
-    gradient and the entropy's come beside them. torch.compile makes of verl's entropy one kernel forward and one
-    backward, which keep nothing else of that size, recomputed or not. Without it, CUDA's autocast makes each step a
-    float32 tensor of its own; chunks end that in the forward, but their backward holds a gradient of the whole for each
-    of them beside all that the chunks have saved. verl compiles chunks anew for each number of tokens until torch gives
-    up and runs them so. These bytes of a logit are measured, in bfloat16.
+    FlashAttention's cross-entropy overwrites the logits with the gradient, unless the entropy needs them as well; then
+    its gradient and the entropy's are additional. torch.compile turns verl's entropy into one kernel for the forward
+    and one for the backward, which keep nothing else of that size, recomputed or not. Without torch.compile, CUDA's
+    autocast makes each step a float32 tensor of its own. Chunks avoid that in the forward, but their backward holds a
+    gradient of the whole tensor for each chunk, beside everything that the chunks have saved. verl recompiles chunks
+    for each number of tokens until torch gives up and runs them uncompiled. The bytes per logit are measured in
+    bfloat16.
     """
     number = load.tokens * shape.vocabulary
     width = load.compute_bytes
     if not load.fused_kernels:
-        return 4 * width * number  # logits; gradient through the label; through the normaliser, by row and together
+        return 4 * width * number  # logits; gradients through the label and through the normaliser, per row and summed
     if not load.has_entropy_loss:
         return width * number
     if load.is_entropy_compiled and not load.is_entropy_chunked:
@@ -257,15 +260,14 @@ def logits(shape: Shape, load: Workload) -> int:
     return chunked + (2 * number if load.is_entropy_recomputed else 0)
 
 
-def gathered(shape: Shape, load: Workload) -> int:
-    """Weights that FSDP gathers: the projection, or the embedding if it is one with it, and two layers."""
+def gathered(shape: ModelShape, load: Workload) -> int:
+    """Bytes of the weights that FSDP gathers: the projection (or the tied embedding) and two layers."""
     return load.compute_bytes * (shape.vocabulary * shape.text.hidden + 2 * shape.text.parameters)
 
 
-def gathered_gradients(shape: Shape, load: Workload) -> int:
-    """Gradients before FSDP2 reduces them: of the projection until the end, of a layer, and of the one before in fp32.
-
-    Those of a LoRA adapter are not worth counting.
+def gathered_gradients(shape: ModelShape, load: Workload) -> int:
+    """Bytes of gradients before FSDP2 reduces them: of the projection until the end, of a layer, and of the previous
+    layer in fp32. The gradients of a LoRA adapter are negligible.
     """
     if load.lora_rank:
         return 0
@@ -273,8 +275,8 @@ def gathered_gradients(shape: Shape, load: Workload) -> int:
     return load.compute_bytes * shape.vocabulary * shape.text.hidden + layer
 
 
-def _patches(shape: Shape, load: Workload, tokens: int) -> int:
-    """Vision patches in a micro-batch whose rows are all but short of text."""
+def _patches(shape: ModelShape, load: Workload, tokens: int) -> int:
+    """Number of vision patches in a micro-batch of rows with little text."""
     of_an_image = image_tokens(shape, load)
     images = max(1, tokens // (of_an_image + TEXT_OF_A_ROW))
     return images * of_an_image * shape.patches_per_token

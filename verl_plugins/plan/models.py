@@ -1,4 +1,4 @@
-"""The configs of the recipes' models, as far as their sizes go, so that a plan needs no download.
+"""Configs of the recipes' models, reduced to their sizes, so that a plan needs no download.
 
 Source: ``config.json`` of each model on the Hugging Face Hub, read from its published copies.
 """

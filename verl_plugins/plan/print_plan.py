@@ -1,4 +1,4 @@
-"""``verl-plugins plan RECIPE --gpus 8 --memory 80``: what a recipe will need, and what to turn down."""
+"""``verl-plugins plan RECIPE --gpus 8 --memory 80``: estimates the memory of a recipe, and says what to turn down."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from omegaconf import DictConfig, OmegaConf
 from verl_plugins.plan.advice import Machines, advice, fits
 from verl_plugins.plan.host import Phase, pixel_bytes
 from verl_plugins.plan.memory import Plan, plan
-from verl_plugins.plan.shape import Shape, shape_of
+from verl_plugins.plan.shape import ModelShape, shape_of
 from verl_plugins.plan.workload import GIB, Workload, workload_of
 
 
 def run_plan(
     recipe: Path, gpus: int, nodes: int, memory_gib: float, host_memory_gib: float | None, overrides: Sequence[str]
 ) -> int:
-    """Print the plan of a recipe on ``nodes`` machines of ``gpus`` GPUs; 0 if it fits, else 1."""
+    """Print the plan of a recipe on ``nodes`` machines of ``gpus`` GPUs; returns 0 if it fits, else 1."""
     try:
         config = composed_by(recipe, gpus, nodes, overrides)
         model = config.actor_rollout_ref.model.path
@@ -29,44 +29,44 @@ def run_plan(
         return 1
     load = workload_of(config)
     machines = Machines(int(memory_gib * GIB), None if host_memory_gib is None else int(host_memory_gib * GIB))
-    found = plan(shape, load, machines.gpu)
+    estimate = plan(shape, load, machines.gpu)
     print(f"{model}: {shape.parameters / 1e9:.2f} billion parameters, {load.gpus} GPUs of {memory_gib:g} GiB")
     print(f"estimated GiB of each GPU; {recipe.name} was not run for it\n")
-    print(table(found.phases))
-    print(f"\n{_limits(shape, load, found)}")
+    print(table(estimate.phases))
+    print(f"\n{_limits(shape, load, estimate)}")
     print("\nestimated GiB of a machine's own memory, beside Python, Ray and the data set\n")
-    print(table(found.host))
+    print(table(estimate.host))
     print(f"\n{_images(shape, load)}\n")
-    if fits(found, machines):
-        print(f"fits: {_largest(found, machines)}")
+    if fits(estimate, machines):
+        print(f"fits: {_largest(estimate, machines)}")
         return 0
     overrides, after = advice(shape, load, machines)
-    print(f"does not fit: {_largest(found, machines)}")
-    if found.cache_lack:
-        needed = found.request_tokens * found.cached_token
+    print(f"does not fit: {_largest(estimate, machines)}")
+    if estimate.cache_lack:
+        needed = estimate.request_tokens * estimate.cached_token
         print(f"vLLM would not start: it needs {needed / GIB:.1f} GiB of KV cache for its longest request")
     verdict = "it fits" if fits(after, machines) else f"it still does not; {_last_resort(after, machines)}"
     print(f"turn down, and {verdict} ({_largest(after, machines)}):", *(f"  {key}" for key in overrides), sep="\n")
     return 1
 
 
-def _limits(shape: Shape, load: Workload, found: Plan) -> str:
-    """What a prompt and vLLM's cache hold, against what they must."""
+def _limits(shape: ModelShape, load: Workload, estimate: Plan) -> str:
+    """Compare the prompt's length with the largest image, and vLLM's cache with a request."""
     row = load.prompt + load.response
-    lines = [f"image: at most {found.image_tokens} of a prompt's {load.prompt} tokens"]
-    if found.image_tokens > load.prompt:
+    lines = [f"image: at most {estimate.image_tokens} of a prompt's {load.prompt} tokens"]
+    if estimate.image_tokens > load.prompt:
         lines.append("  LONGER THAN THE PROMPT: such rows are filtered out; set data.max_prompt_length or fewer pixels")
     longest = load.max_model_len or shape.longest
     source = "rollout.max_model_len" if load.max_model_len else "the model's own, as rollout.max_model_len is not set"
-    held = f"{found.cache_tokens:,} tokens, {found.cache_tokens // row} rows of {row}"
+    held = f"{estimate.cache_tokens:,} tokens, {estimate.cache_tokens // row} rows of {row}"
     lines.append(f"vLLM's KV cache: {held}; it must hold one request of {longest:,} ({source})")
     if longest < row:
         lines.append(f"  SHORTER THAN A ROW: responses are cut; set rollout.max_model_len to prompt + response, {row}")
     return "\n".join(lines)
 
 
-def _images(shape: Shape, load: Workload) -> str:
-    """What of a machine's memory the numbers of rows are."""
+def _images(shape: ModelShape, load: Workload) -> str:
+    """Say how many images a step holds, and their size."""
     size = pixel_bytes(shape, load) / 2**20
     lines = [f"images: {load.rows:,} rows in a step, {size:.1f} MiB of pixel_values each at the most pixels"]
     if load.validation_prompts is None:
@@ -74,11 +74,11 @@ def _images(shape: Shape, load: Workload) -> str:
     return "\n".join(lines)
 
 
-def _largest(found: Plan, machines: Machines) -> str:
-    text = f"the largest phase takes {found.peak / GIB:.1f} of {machines.gpu / GIB:g} GiB"
+def _largest(estimate: Plan, machines: Machines) -> str:
+    text = f"the largest phase takes {estimate.peak / GIB:.1f} of {machines.gpu / GIB:g} GiB"
     if machines.host is None:
         return text
-    return f"{text}, and of a machine {found.host_peak / GIB:.0f} of {machines.host / GIB:g}"
+    return f"{text}, and of a machine {estimate.host_peak / GIB:.0f} of {machines.host / GIB:g}"
 
 
 def _last_resort(after: Plan, machines: Machines) -> str:
@@ -88,10 +88,10 @@ def _last_resort(after: Plan, machines: Machines) -> str:
 
 
 def composed_by(recipe: Path, gpus: int, nodes: int, overrides: Sequence[str]) -> DictConfig:
-    """The config that a recipe composes, by its own DRY_RUN.
+    """Return the config that a recipe composes with DRY_RUN=1.
 
     Raises:
-        ValueError: it composes none.
+        ValueError: the recipe composes none.
     """
     if not recipe.is_file():
         raise ValueError(f"recipe: got {recipe}, expected a file that exists; recipes/run_*.sh are such")
@@ -106,7 +106,7 @@ def composed_by(recipe: Path, gpus: int, nodes: int, overrides: Sequence[str]) -
 
 
 def table(phases: dict[str, Phase]) -> str:
-    """Parts by phase, in GiB; without parts of which there is nothing."""
+    """Format parts by phase, in GiB, without parts that are always 0."""
     parts = list(dict.fromkeys(part for phase in phases.values() for part, size in phase.items() if size))
     rows = [["", *phases]]
     rows += [[part, *(_gib(phase.get(part)) for phase in phases.values())] for part in parts]

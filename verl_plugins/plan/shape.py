@@ -1,4 +1,4 @@
-"""A model's sizes, from its config: what the memory formulas need, and nothing of its weights."""
+"""Sizes of a model, read from its config without its weights, as the memory formulas need them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from verl_plugins.plan.models import CONFIGS
 
-VISION_PARTS = {"visual", "vision_tower"}  # the names that Transformers gives a vision tower
+VISION_PARTS = {"visual", "vision_tower"}  # Transformers' names of a vision tower
 
 
 @dataclass(frozen=True)
@@ -16,15 +16,15 @@ class Layers:
     """A stack of equal transformer layers.
 
     Args:
-        count: of the layers.
+        count: number of layers.
         hidden, intermediate: widths of the residual stream and of the feed-forward.
         query, key: widths of all query heads and of all key heads together.
-        key_heads: how many of the latter.
+        key_heads: number of key heads.
         is_gated: whether the feed-forward has a gate (SwiGLU), and the norms are RMSNorms; else they are LayerNorms.
         has_head_norms: whether queries and keys are normalised head by head.
-        has_one_projection: whether queries, keys and values are one projection, which the values are a view of.
+        has_one_projection: whether queries, keys and values are views of one projection.
         repeats_keys: whether verl's forward repeats keys and values for every query head before attention.
-        parameters: of one layer.
+        parameters: number of parameters of one layer.
     """
 
     count: int
@@ -41,21 +41,21 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A vision-language model.
+class ModelShape:
+    """Sizes of a vision-language model.
 
     Args:
-        text, vision: its two stacks.
+        text, vision: layers of the language model and of the vision tower.
         vocabulary: rows of the output projection.
-        is_tied: whether the embedding is the output projection, too.
-        parameters, vision_parameters: of the whole model, and of its vision tower.
-        longest: tokens of the longest sequence that the model is made for.
-        patch: side of a vision patch in pixels.
-        frames: that the processor makes of one image, each of them in pixel_values.
-        patches_per_token: vision patches that make one token of the language model.
-        mergers: networks that turn the tower's states into those tokens: one, and one for each deepstack layer.
-        tile_tokens: tokens of an image tile, for models that cut images into tiles; else 0.
-        adapted_sides: sum over the linear layers of the language model of inputs + outputs, which is the parameters of
+        is_tied: whether embedding and output projection are tied.
+        parameters, vision_parameters: number of parameters of the whole model and of its vision tower.
+        longest: longest sequence that the model supports, in tokens.
+        patch: side of a vision patch, in pixels.
+        frames: number of frames that the processor makes of one image, all of them in pixel_values.
+        patches_per_token: number of vision patches per token of the language model.
+        mergers: number of networks that map the tower's states to tokens: one, plus one for each deepstack layer.
+        tile_tokens: tokens of an image tile, for models that split images into tiles; otherwise 0.
+        adapted_sides: sum over the linear layers of the language model of inputs + outputs, the number of parameters of
             a LoRA adapter of rank 1.
     """
 
@@ -74,11 +74,11 @@ class Shape:
     adapted_sides: int
 
 
-def shape_of(model: str) -> Shape:
-    """The shape of a model that is a name in CONFIGS, or a folder with a ``config.json``.
+def shape_of(model: str) -> ModelShape:
+    """Read the shape of a model: a name in CONFIGS, or a folder with a ``config.json``.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the model is neither.
     """
     from transformers import AutoConfig
 
@@ -92,8 +92,8 @@ def shape_of(model: str) -> Shape:
     return shape_of_config(AutoConfig.from_pretrained(folder))
 
 
-def shape_of_config(config: Any) -> Shape:
-    """The shape of a Transformers config with a ``text_config`` and a ``vision_config``."""
+def shape_of_config(config: Any) -> ModelShape:
+    """Read the shape from a Transformers config with a ``text_config`` and a ``vision_config``."""
     import torch
     from transformers import AutoModelForImageTextToText
 
@@ -107,7 +107,7 @@ def shape_of_config(config: Any) -> Shape:
         if isinstance(module, torch.nn.Linear) and not {"lm_head", *VISION_PARTS} & set(name.split("."))
     ]
     merge = getattr(vision, "spatial_merge_size", None)
-    return Shape(
+    return ModelShape(
         text=_layers(text, model, is_vision=False),
         vision=_layers(vision, model, is_vision=True),
         vocabulary=text.vocab_size,
@@ -131,7 +131,7 @@ def _layers(config: Any, model: Any, is_vision: bool) -> Layers:
     names = ("blocks", "layer") if is_vision else ("layers",)
     stacks = (m for name, m in model.named_modules() if name.rpartition(".")[2] in names and len(list(m)) == count)
     layer = next(stacks)[0]
-    found = {name.rpartition(".")[2]: type(module).__name__ for name, module in layer.named_modules()}
+    classes = {name.rpartition(".")[2]: type(module).__name__ for name, module in layer.named_modules()}
     key_heads = getattr(config, "num_key_value_heads", None) or heads
     return Layers(
         count=count,
@@ -140,9 +140,9 @@ def _layers(config: Any, model: Any, is_vision: bool) -> Layers:
         query=heads * head,
         key=key_heads * head,
         key_heads=key_heads,
-        is_gated="gate_proj" in found,
-        has_head_norms=found.get("q_norm", "Identity") != "Identity",
-        has_one_projection="qkv" in found,
+        is_gated="gate_proj" in classes,
+        has_head_norms=classes.get("q_norm", "Identity") != "Identity",
+        has_one_projection="qkv" in classes,
         repeats_keys="qwen2_5_vl" in config.model_type,  # verl/models/transformers/qwen2_vl.py
         parameters=sum(parameter.numel() for parameter in layer.parameters()),
     )

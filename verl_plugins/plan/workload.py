@@ -1,4 +1,4 @@
-"""What a run does, as far as memory goes, from its composed config."""
+"""The workload of a run, read from its composed config: everything that its memory depends on."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from omegaconf import DictConfig, OmegaConf
 from verl_plugins.methods import METHODS, load_installed_methods
 
 BYTES = {"fp32": 4, "float32": 4, "bf16": 2, "bfloat16": 2, "fp16": 2, "float16": 2}
-TEXT_OF_A_ROW = 256  # tokens beside the image's, of the shortest rows that a micro-batch is planned for
+TEXT_OF_A_ROW = 256  # text tokens of the shortest rows that a micro-batch is planned for
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A run on GPUs that share a model by FSDP.
+    """A run on GPUs that shard the model by FSDP.
 
     Args:
-        gpus, gpus_of_a_node: in all, and on each machine.
+        gpus, gpus_of_a_node: number of GPUs in total and on each machine.
         has_second_forward: a method computes a second forward beside the old log-probabilities.
         has_pixel_gradient: a method takes gradients with respect to the images' pixels.
-        weight_bytes: of a stored weight, and of its gradient and its two optimizer states.
-        compute_bytes: of an activation.
-        tokens, log_prob_tokens: of a micro-batch of the update, and of one without gradient.
-        image_pixels: largest image that the processor makes.
-        prompt, response: largest lengths in tokens.
+        weight_bytes: bytes of a stored weight, of its gradient, and of each of its two optimizer states.
+        compute_bytes: bytes of an element of an activation.
+        tokens, log_prob_tokens: tokens of a micro-batch of the update, and of one without gradient.
+        image_pixels: pixels of the largest image that the processor makes.
+        prompt, response: maximum lengths in tokens.
         is_checkpointed: activations are recomputed layer by layer.
         is_vision_frozen: the vision tower is not trained.
-        lora_rank: 0 if all weights are trained.
-        has_entropy_loss: the loss has the entropy in it.
-        is_entropy_compiled, is_entropy_chunked, is_entropy_recomputed: how verl computes it: by torch.compile, in
-            chunks, and again in the backward.
-        offloads_weights, offloads_optimizer: to the host while they are not used.
-        has_reference: a reference policy, on the host but for the layer at work.
-        reference_bytes: of its stored weights.
-        vllm_share: of a GPU's memory, for vLLM.
-        vllm_gpus: that share one copy of the model there.
-        max_model_len: tokens of the longest request to vLLM; None: of the model.
-        rows: responses of a step.
-        validation_prompts: of a validation batch; None: as many as the data files have.
-        validation_responses: to each of them.
-        image_cache: bytes of processed images that a vLLM server keeps.
-        fused_kernels: FlashAttention's attention and cross-entropy, as on a GPU; else torch's own.
+        lora_rank: rank of LoRA; 0 if all weights are trained.
+        has_entropy_loss: the loss contains the entropy.
+        is_entropy_compiled, is_entropy_chunked, is_entropy_recomputed: verl computes it with torch.compile, in chunks,
+            and again in the backward.
+        offloads_weights, offloads_optimizer: they are in host memory while not in use.
+        has_reference: there is a reference policy, in host memory except for the current layer.
+        reference_bytes: bytes of each of its stored weights.
+        vllm_share: share of a GPU's memory for vLLM.
+        vllm_gpus: GPUs that share one copy of the model in vLLM.
+        max_model_len: longest request to vLLM in tokens; None for the model's maximum.
+        rows: responses in a step.
+        validation_prompts: prompts of a validation batch; None for all in the data files.
+        validation_responses: responses to each of them.
+        image_cache: bytes of processed images that each vLLM server keeps.
+        fused_kernels: FlashAttention's attention and cross-entropy, as on a GPU; otherwise torch's.
     """
 
     gpus: int
@@ -79,7 +79,7 @@ class Workload:
 
 
 def workload_of(config: DictConfig) -> Workload:
-    """The workload of verl's composed config (``ppo_trainer``), on FSDP or FSDP2."""
+    """Read the workload from verl's composed config (``ppo_trainer``), on FSDP or FSDP2."""
     run, data = config.actor_rollout_ref, config.data
     actor, rollout, fsdp = run.actor, run.rollout, run.actor.fsdp_config
     row = data.max_prompt_length + data.max_response_length

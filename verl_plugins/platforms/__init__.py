@@ -1,1 +1,1 @@
-"""Devices that verl does not know by itself."""
+"""Devices that verl does not support itself."""

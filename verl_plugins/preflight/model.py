@@ -1,4 +1,4 @@
-"""What a model family needs to be trained and sampled."""
+"""Checks of the model family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each method of a run needs of the run's config, as the method itself declares it."""
+"""Checks that the methods of a run declare themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of this package's own rewards, which would else be an error of every response."""
+"""Checks of the settings of this package's rewards, which would otherwise fail for every response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import reward_fns
 
 
 def check_reward(config: DictConfig) -> list[str]:
-    """Whether the reward of this package that the run names takes the run's settings."""
+    """Check that the run's reward, if it is one of this package, accepts its settings."""
     try:
         from reward_fns import auto
     except ImportError:

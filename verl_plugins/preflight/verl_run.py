@@ -1,4 +1,4 @@
-"""What the package needs of verl's trainer, actor and batches, whichever method runs."""
+"""Checks of verl's trainer, actor and batches that do not depend on the method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SaEI's second sampling needs of a run's config."""
+"""Requirements of SaEI's second sampling on a run's config."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ SECOND_SAMPLING = "second_sampling"
 
 
 class SecondSampling(TypedDict):
-    """How a prompt is sampled again. A plain dictionary, because reward workers without this package unpickle it.
+    """Instructions for sampling a prompt again; a plain dictionary, which reward workers without this package can
+    unpickle.
 
     Args:
         key: TransferQueue row that holds the adversarial images; None to sample on the clean ones again.

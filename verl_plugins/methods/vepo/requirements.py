@@ -1,4 +1,4 @@
-"""What VEPO needs of a run's config."""
+"""Requirements of VEPO on a run's config."""
 
 from __future__ import annotations
 
