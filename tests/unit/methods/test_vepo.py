@@ -54,7 +54,8 @@ def test_score_h_is_d_with_the_kl():
 def test_alpha_weighs_the_divergence():
     torch.testing.assert_close(score("F", alpha=1.0), torch.tensor([[0.0, 0.5, 0.5]]))
     torch.testing.assert_close(score("F", alpha=0.0), torch.tensor([[0.0, 1.0, 0.0]]), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(score("D", alpha=0.7)[0, 1], torch.tensor(1.0))
+    # the first token has j = 0 and |gap| = 1/2: 1 - (1 - 0)^0.7 (1 - 1/2)^0.3
+    torch.testing.assert_close(score("E", alpha=0.7), torch.tensor([[1 - 0.5**0.3, 1.0, 1.0]]))
 
 
 def test_scaling_is_per_response_and_ignores_what_is_masked():
