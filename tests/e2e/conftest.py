@@ -21,10 +21,10 @@ class DemoRun:
     command: list[str]
     run_dir: Path
     steps: int
-    told: str
-    """What the second start printed."""
+    message: str
+    """Output of the second start."""
     first_mark: str
-    """Of the processes of the first start."""
+    """Mark of the first start's processes."""
 
 
 @pytest.fixture(scope="session")

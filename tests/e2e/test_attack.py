@@ -27,7 +27,7 @@ def test_one_step_raises_the_entropy_of_at_least_95_in_100_prompts(demo_assets, 
     data = worker_batch(sampled_rows(model, processor, data_dir / "val.parquet", PROMPTS, RESPONSES), processor)
 
     def rise(**settings):
-        """By prompt, of the mean entropy of its responses' kept tokens, in nats."""
+        """Return by prompt the mean entropy of its responses' kept tokens, in nats."""
         asked = data.clone(recurse=False)
         tu.assign_non_tensor(asked, **{REQUEST: AttackRequest(SaEIConfig(**settings), seed=0, step=1)})
         with torch.no_grad():

@@ -33,7 +33,7 @@ def test_before_training_it_says_what_the_validation_says_and_after_it_takes_the
     ]
     assert sum(counted) > 0 and all(0 <= count <= 64 for count in counted)
 
-    lines, told = evaluate(model, data, tmp_path / "before")
+    lines, message = evaluate(model, data, tmp_path / "before")
     validation = [json.loads(line) for line in (run_dir / "validation" / "0.jsonl").read_text().splitlines()]
     assert len(lines) == len(validation) == 64
     for line in lines:  # no two rows share question and answer
@@ -46,7 +46,7 @@ def test_before_training_it_says_what_the_validation_says_and_after_it_takes_the
         keys = [key for key in metrics[0] if key.endswith(f"shapes_grounding/{verls}/mean@1")]
         assert [metrics[0][key] for key in keys] == [pytest.approx(summary[ours]["value"], abs=1e-6)], keys
     assert summary["iou"]["value"] == pytest.approx(fmean(line["iou"] for line in lines))
-    assert f"{summary['iou']['value']:.4f}" in told and "IoU > 0.5" in told
+    assert f"{summary['iou']['value']:.4f}" in message and "IoU > 0.5" in message
 
     # The same again asks nothing, and says the same.
     assert "64 rows, 64 of them done before" in evaluate(model, data, tmp_path / "before")[1]
@@ -64,6 +64,6 @@ def test_before_training_it_says_what_the_validation_says_and_after_it_takes_the
     ]
     compared = subprocess.run([*command, f"--out={tmp_path / 'both'}"], capture_output=True, text=True, check=True)
     assert "64 rows in both" in compared.stdout and "McNemar" in compared.stdout
-    found = json.loads((tmp_path / "both" / "comparison.json").read_text())["groups"]["shapes_grounding"]
-    assert found["iou"]["b"] == pytest.approx(fmean(line["iou"] for line in after))
+    outcome = json.loads((tmp_path / "both" / "comparison.json").read_text())["groups"]["shapes_grounding"]
+    assert outcome["iou"]["b"] == pytest.approx(fmean(line["iou"] for line in after))
     assert (tmp_path / "both" / "comparison.html").read_text().startswith("<!doctype html>")

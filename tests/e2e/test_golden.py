@@ -36,16 +36,16 @@ def test_five_steps(method, demo_assets, tmp_path, request):
     where = tmp_path / "model", data, tmp_path / "run"
     command = training_command(*where, TASKS["grounding"], method, STEPS, options)
     assert attempt(command, tmp_path / "run") is None
-    found = training_metrics(metrics_of(tmp_path / "run"))
-    assert list(found) == list(range(1, STEPS + 1))
-    assert any(name.startswith(f"{method}/") for name in found[1])
+    result = training_metrics(metrics_of(tmp_path / "run"))
+    assert list(result) == list(range(1, STEPS + 1))
+    assert any(name.startswith(f"{method}/") for name in result[1])
     if request.config.getoption("--renew-golden"):
-        renew(GOLDEN / f"{method}.json", found)
+        renew(GOLDEN / f"{method}.json", result)
     golden = json.loads((GOLDEN / f"{method}.json").read_text())
-    assert golden.keys() == kept(found).keys()
+    assert golden.keys() == kept(result).keys()
     for name, expected in golden.items():
         allowed = 0.05 * max(map(abs, expected)) + 1e-4
-        assert kept(found)[name] == pytest.approx(expected, rel=0, abs=allowed, nan_ok=True), name
+        assert kept(result)[name] == pytest.approx(expected, rel=0, abs=allowed, nan_ok=True), name
 
     if method == METHODS[0]:  # what is saved does not depend on the method
         actor = tmp_path / "run" / "checkpoints" / f"global_step_{STEPS}" / "actor"

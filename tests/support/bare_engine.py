@@ -84,10 +84,10 @@ def sampled_rows(
         inputs = processor(text=[text], images=[image], return_tensors="pt")
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(seed + index)
-            found = model.generate(
+            result = model.generate(
                 **inputs, do_sample=True, top_k=0, num_return_sequences=responses, max_new_tokens=max_new_tokens
             )
-        for session, ids in enumerate(found[:, inputs["input_ids"].shape[1] :]):
+        for session, ids in enumerate(result[:, inputs["input_ids"].shape[1] :]):
             end = (ids == processor.tokenizer.eos_token_id).nonzero()
             ids = ids[: int(end[0]) + 1] if len(end) else ids
             rows.append(Row(f"prompt{index}", index, session, question, [image], ids))

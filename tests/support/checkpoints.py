@@ -1,4 +1,4 @@
-"""What a checkpoint of verl's must become: a model that transformers loads, with the same logits."""
+"""A checkpoint of verl must become a model that transformers loads, with the same logits."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from transformers import AutoModelForImageTextToText
 
 
 def assert_merges_and_loads(actor, before, merged):
-    """By verl's own merge command: its result gives the logits of the model that verl exported, not those of before.
+    """Merge with verl's own command: its result gives the logits of the model that verl exported, not those of before.
 
     Args:
         actor: the checkpoint's folder "actor", with the exported model in "huggingface".

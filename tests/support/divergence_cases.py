@@ -45,7 +45,7 @@ def forbidden_in_both():
 
 
 def forbidden_in_either():
-    """Where one is -inf, its probability is e^-80 / 150,000: below float32's smallest normal number, 1.2e-38."""
+    """If one is -inf, the other's probability is e^-80 / 150,000: below float32's smallest normal number, 1.2e-38."""
     logits = torch.zeros(1, 151_936, dtype=torch.bfloat16)
     perturbed = logits.clone()
     logits[:, :1000] = -INFINITY

@@ -1,4 +1,4 @@
-"""What verl's default precision, bf16 with float32 reduction, must not break on FSDP2; as JSON, a file a rank.
+"""Runs on FSDP2 in verl's default precision, bf16 with float32 reduction; writes JSON, one file per rank.
 
 Run by test_mixed_precision.py in a process of its own.
 """
@@ -29,8 +29,8 @@ def attack(engine) -> float:
     data = gloo_engine.batch(engine)
     tu.assign_non_tensor(data, **{REQUEST: AttackRequest(SaEIConfig(), seed=1, step=1)})
     with engine.eval_mode():
-        found = engine.forward_backward_batch(data, None, forward_only=True)["model_output"][STATISTICS]
-    return float((found[:, 1] - found[:, 0]).mean())
+        result = engine.forward_backward_batch(data, None, forward_only=True)["model_output"][STATISTICS]
+    return float((result[:, 1] - result[:, 0]).mean())
 
 
 def attack_then_update(model: Path, folder: Path) -> None:
@@ -58,7 +58,7 @@ def visits_of(blocks) -> set[int]:
 
 
 def backward_through_the_tower(model: Path, folder: Path) -> None:
-    """How many blocks of the vision tower take part in an update's backward, by what is trained."""
+    """Count the blocks of the vision tower that take part in an update's backward, by what is trained."""
     report = {}
     for name, engine_class, lora in (
         ("all", EntropyEngine, None),

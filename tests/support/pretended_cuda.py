@@ -133,7 +133,7 @@ class DifferentiableTensor(PretendedTensor):
 
 
 class PretendedCuda(TorchDispatchMode):
-    """What happened on the pretended device; made by ``pretended_cuda``.
+    """Record of the pretended device; made by ``pretended_cuda``.
 
     Attributes:
         synchronisations: as ``torch.cuda.set_sync_debug_mode`` would report them: ``item()`` and its kin, shapes that
@@ -320,7 +320,7 @@ def _synchronisation(func) -> Synchronisation:
 
 
 def _is_called_by_autograd() -> bool:
-    """Whether the derivative of an operator, written in C++, calls this one."""
+    """Tell whether the derivative of an operator, written in C++, calls this one."""
     return _calling_frame().f_code.co_name == "_engine_run_backward"
 
 

@@ -28,7 +28,7 @@ def build_engine(sharpness=20):
 
 
 def pack_as_verl_does(monkeypatch):
-    """From now on the model runs verl's own forward of packed rows, with flash-attn's kernel written out."""
+    """Make the model run verl's own forward of packed rows, with flash-attn's kernel written out."""
     monkeypatch.setattr(modeling_qwen2_5_vl.Qwen2_5_VLModel, "forward", qwen2_vl.qwen2_vl_base_forward)
     whole = modeling_qwen2_5_vl.Qwen2_5_VLForConditionalGeneration
     monkeypatch.setattr(whole, "forward", qwen2_vl.forward_with_normal_backend)

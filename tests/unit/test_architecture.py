@@ -97,13 +97,13 @@ def test_a_method_never_imports_a_sibling():
 
 def test_no_file_outside_its_street_names_a_method():
     pattern = re.compile(rf"\b({'|'.join(METHODS)})\b")
-    found = {}
+    result = {}
     for path in PACKAGE.rglob("*.py"):
         place = str(path.relative_to(PACKAGE))
         if not place.startswith("methods/") and (lines := pattern.findall(path.read_text())):
-            found[place] = lines
-    assert found
-    assert {place: lines for place, lines in found.items() if place not in NAMES_METHODS} == {}
+            result[place] = lines
+    assert result
+    assert {place: lines for place, lines in result.items() if place not in NAMES_METHODS} == {}
 
 
 def test_no_module_imports_itself_by_way_of_others():

@@ -92,7 +92,7 @@ def test_a_curve_is_the_baselines_and_the_difference_over_pairs():
 
 
 def test_kept_runs_that_are_paired_began_alike():
-    """With equal weights, prompts and random numbers, the responses of the first step have the same reward."""
+    """Given equal weights, prompts and random numbers, the responses of the first step have the same reward."""
     first = defaultdict(set)
     for (task, _), runs in read_runs(command.DATA).items():
         for pairing, run in runs.items():

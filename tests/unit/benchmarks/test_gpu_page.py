@@ -126,7 +126,7 @@ def top_level_names(path):
 
 
 def test_verl_is_imported_without_ray():
-    """In a process that cannot find ray, datasets, pandas and pyarrow."""
+    """The stages run in a process that cannot find ray, datasets, pandas and pyarrow."""
     code = (
         "import sys\n"
         "from importlib.abc import MetaPathFinder\n"

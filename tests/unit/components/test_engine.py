@@ -68,19 +68,19 @@ def test_one_call_returns_what_two_plain_forwards_would(engine, monkeypatch, tem
     data, rows, samples = batch_of(engine.model_config.processor, [1, 1, 0, 1], [5, 9, 4, 1], temperature)
     with torch.no_grad():
         _, output = engine.forward_step(data, None, forward_only=True)
-    found = output["model_output"]
-    assert set(found) == {"log_probs", "entropy", "jsd", "kl", "perturbed_entropy"}
+    result = output["model_output"]
+    assert set(result) == {"log_probs", "entropy", "jsd", "kl", "perturbed_entropy"}
     for number, (ids, _, mask) in enumerate(rows):
         divergences, log_probs = expected(engine, rows, samples, number, temperature)
         span = slice(len(ids) - len(mask) - 1, len(ids) - 1)
-        wanted = {**divergences._asdict(), "log_probs": log_probs}
-        for name, nested in found.items():
+        target = {**divergences._asdict(), "log_probs": log_probs}
+        for name, nested in result.items():
             assert nested[number].shape == ids.shape
-            torch.testing.assert_close(nested[number][span].double(), wanted[name], rtol=1e-3, atol=2e-5)
+            torch.testing.assert_close(nested[number][span].double(), target[name], rtol=1e-3, atol=2e-5)
             assert not nested[number][: span.start].any()
-    assert found["jsd"][0].max() > 1e-3  # the image matters, so the comparison means something
-    assert not found["jsd"][2].any()  # a row without an image has no counterfactual
-    assert torch.equal(found["entropy"][2], found["perturbed_entropy"][2])
+    assert result["jsd"][0].max() > 1e-3  # the image matters, so the comparison means something
+    assert not result["jsd"][2].any()  # a row without an image has no counterfactual
+    assert torch.equal(result["entropy"][2], result["perturbed_entropy"][2])
 
 
 def test_prompts_that_share_an_index_keep_their_own_images(engine):
@@ -89,8 +89,8 @@ def test_prompts_that_share_an_index_keep_their_own_images(engine):
         _, output = engine.forward_step(data, None, forward_only=True)
     for number in (0, 2):  # rows 0 and 1 are of one prompt, row 2 is of another
         divergences, _ = expected(engine, rows, samples, number, 1.0, index=lambda number: 0)
-        found = output["model_output"]["jsd"][number][-6:-1].double()
-        torch.testing.assert_close(found, divergences.jsd, rtol=1e-3, atol=2e-5)
+        result = output["model_output"]["jsd"][number][-6:-1].double()
+        torch.testing.assert_close(result, divergences.jsd, rtol=1e-3, atol=2e-5)
 
 
 def test_responses_to_one_prompt_on_two_images_are_perturbed_apart(engine):
@@ -100,8 +100,8 @@ def test_responses_to_one_prompt_on_two_images_are_perturbed_apart(engine):
         _, output = engine.forward_step(data, None, forward_only=True)
     for number in (0, 1, 2):
         divergences, _ = expected(engine, rows, samples, number, 1.0, index=lambda number: 0)
-        found = output["model_output"]["jsd"][number][-6:-1].double()
-        torch.testing.assert_close(found, divergences.jsd, rtol=1e-3, atol=2e-5)
+        result = output["model_output"]["jsd"][number][-6:-1].double()
+        torch.testing.assert_close(result, divergences.jsd, rtol=1e-3, atol=2e-5)
 
 
 def test_mixed_precision_gives_the_same_numbers_within_bfloat16(monkeypatch):
@@ -133,12 +133,12 @@ def test_rows_packed_through_verls_own_forward_give_the_same_numbers(engine, mon
 
 def assert_packed_rows_give_the_same_numbers(engine, with_image, lengths, before=lambda: None):
     data, rows, samples = batch_of(engine.model_config.processor, with_image, lengths)
-    wanted = [expected(engine, rows, samples, number, 1.0) for number in range(len(rows))]
+    target = [expected(engine, rows, samples, number, 1.0) for number in range(len(rows))]
     tu.assign_non_tensor(data, use_remove_padding=True)
     before()
     with torch.no_grad():
         _, output = engine.forward_step(data, None, forward_only=True)
-    for number, ((ids, _, mask), (divergences, log_probs)) in enumerate(zip(rows, wanted, strict=True)):
+    for number, ((ids, _, mask), (divergences, log_probs)) in enumerate(zip(rows, target, strict=True)):
         span = slice(len(ids) - len(mask) - 1, len(ids) - 1)
         for name, nested in output["model_output"].items():
             values = log_probs if name == "log_probs" else getattr(divergences, name)
@@ -152,15 +152,15 @@ def test_qwen3_vl_packed_without_padding_gives_the_same_numbers():
     with torch.no_grad():
         model.lm_head.weight.mul_(20)  # a random model hardly looks at its image
     data, _, _ = batch_of(processor, [1, 1, 1, 1], [6, 9, 4, 1])
-    found = []
+    result = []
     for packed in (False, True):
         tu.assign_non_tensor(data, use_remove_padding=packed)
         with torch.no_grad():
             _, output = bare_engine(model, processor, micro_batch_size=4).forward_step(data, None, forward_only=True)
-        found.append(output["model_output"])
-    assert found[0]["jsd"].values().max() > 1e-3
-    for name, padded in found[0].items():
-        torch.testing.assert_close(found[1][name].values(), padded.values(), rtol=1e-3, atol=2e-4)
+        result.append(output["model_output"])
+    assert result[0]["jsd"].values().max() > 1e-3
+    for name, padded in result[0].items():
+        torch.testing.assert_close(result[1][name].values(), padded.values(), rtol=1e-3, atol=2e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
@@ -173,10 +173,10 @@ def test_the_log_probabilities_are_those_of_verls_update_at_any_temperature(dtyp
     labels = torch.randint(0, 300, (8,), generator=generator)
     temperature = torch.tensor([0.7] * 4 + [1.3] * 4)
     with torch.no_grad():
-        found, _ = project_and_compare(head.to(dtype), states, perturbed, labels, temperature)
+        result, _ = project_and_compare(head.to(dtype), states, perturbed, labels, temperature)
         scaled = _scale_logits_by_temperature(head(states), temperature[:, None], is_unit_temperature=False)
     of_the_update = scaled.float().log_softmax(dim=-1).gather(1, labels[:, None])[:, 0]
-    torch.testing.assert_close(found, of_the_update, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(result, of_the_update, rtol=1e-5, atol=1e-5)
 
 
 def test_the_model_projects_normally_again_afterwards(engine):

@@ -188,8 +188,8 @@ def loss(model_output, data, dp_group):
 
 
 def test_the_engine_trains_on_what_the_loop_makes(engine, batch):
-    found, _ = engine.forward_step(batch, loss, forward_only=False)
-    found.backward()
+    result, _ = engine.forward_step(batch, loss, forward_only=False)
+    result.backward()
     towers = [parameter.grad for name, parameter in engine.module.named_parameters() if "vision_tower" in name]
     assert any(gradient is not None and gradient.abs().sum() > 0 for gradient in towers)
 
@@ -200,8 +200,8 @@ def test_vepos_second_forward_sees_another_image(engine, batch, packed):
         plain = engine.forward_step(batch, loss, forward_only=True)[1]["model_output"]["log_probs"]
         tu.assign_non_tensor(batch, use_remove_padding=packed)
         tu.assign_non_tensor(batch, verl_plugins_request=Counterfactual("gaussian", 2.0, seed=0, step=1))
-        found = engine.forward_step(batch, None, forward_only=True)[1]["model_output"]
+        result = engine.forward_step(batch, None, forward_only=True)[1]["model_output"]
     for row, length in enumerate((3, 2)):
         span = slice(-1 - length, -1)
-        torch.testing.assert_close(found["log_probs"][row][span], plain[row][span], atol=1e-5, rtol=1e-4)
-        assert (found["jsd"][row][span] > 0).all()
+        torch.testing.assert_close(result["log_probs"][row][span], plain[row][span], atol=1e-5, rtol=1e-4)
+        assert (result["jsd"][row][span] > 0).all()

@@ -1,4 +1,4 @@
-"""What the demo does around the training run: metrics of several attempts, and which runs it goes on with."""
+"""The demo around its training run: metrics of several attempts, and which runs it resumes."""
 
 import json
 

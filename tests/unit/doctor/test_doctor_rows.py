@@ -59,17 +59,17 @@ def test_each_kind_of_bad_row_is_counted_and_the_first_named(model, tmp_path):
     rows[5]["prompt"][0]["content"] += "<|image_pad|>"
     path = write(tmp_path / "rows.parquet", rows)
     problems = Reader(compose_run(run_on(model, path))).read(path).problems
-    found = {message.split(":")[0]: place for message, place in problems.items()}
-    assert found.pop("AssertionError") == (1, 1)
-    assert found.pop("UnidentifiedImageError") == (2, 2)
-    assert found.pop("longer than data.max_prompt_length=200") == (4, 1)
-    assert any(first == 5 for first, _ in found.values()), problems
+    result = {message.split(":")[0]: place for message, place in problems.items()}
+    assert result.pop("AssertionError") == (1, 1)
+    assert result.pop("UnidentifiedImageError") == (2, 2)
+    assert result.pop("longer than data.max_prompt_length=200") == (4, 1)
+    assert any(first == 5 for first, _ in result.values()), problems
 
 
 def test_rows_are_taken_from_the_whole_file(tmp_path):
     path = write(tmp_path / "many.parquet", [{"number": number} for number in range(1000)], group=64)
-    found = list(sampled_rows(pq.ParquetFile(path), 10))
-    assert found == [(number, {"number": number}) for number in range(0, 1000, 100)]
+    result = list(sampled_rows(pq.ParquetFile(path), 10))
+    assert result == [(number, {"number": number}) for number in range(0, 1000, 100)]
     assert len(list(sampled_rows(pq.ParquetFile(path), 2000))) == 1000
 
 

@@ -233,8 +233,8 @@ def test_math_visions_tags_stand_where_the_image_is():
     ],
 )
 def test_hallusion_bench_is_yes_or_no(response, gold, is_right, status):
-    found = score(hallusion_bench.FORMAT, hallusion_row(gt_answer=gold), response, "%s")
-    assert (found["accuracy"], found["status"]) == (is_right, status)
+    result = score(hallusion_bench.FORMAT, hallusion_row(gt_answer=gold), response, "%s")
+    assert (result["accuracy"], result["status"]) == (is_right, status)
 
 
 def test_hallusion_bench_counts_questions_and_figures(tmp_path):
@@ -243,8 +243,8 @@ def test_hallusion_bench_counts_questions_and_figures(tmp_path):
     raws += [hallusion_row(category="VS", visual_input="0", image=None, set_id="5")]
     path = tmp_path / "image.parquet"
     pq.write_table(pa.Table.from_pylist(raws), path)
-    found = evaluate(job(tmp_path, path, reward={}), lambda number: BOXED % ("no" if number == 3 else "yes"))[3]
-    group = found["answers"]["hallusion_bench image"]
+    result = evaluate(job(tmp_path, path, reward={}), lambda number: BOXED % ("no" if number == 3 else "yes"))[3]
+    group = result["answers"]["hallusion_bench image"]
     assert group["accuracy"]["value"] == 4 / 5
     assert (group["qAcc"]["value"], group["qAcc"]["n"]) == (2 / 3, 3)  # question 1 was wrong on one of its figures
     assert (group["fAcc"]["value"], group["fAcc"]["n"]) == (1 / 2, 2)  # the question without a figure is none

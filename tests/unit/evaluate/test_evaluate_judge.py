@@ -58,8 +58,8 @@ def test_both_numbers_are_told_and_none_is_mixed_in(tmp_path, server, monkeypatc
     a_job = judged_job(tmp_path, server)
     lines, summary = evaluate(a_job, answers)[2:]
     assert summary["answers"]["mmk12 val"]["accuracy"]["value"] == 0.25  # the rule: 12 alone
-    found = summary["judge"]["groups"]["mmk12"]
-    assert (found["n"], found["judge"]["value"], found["rule"]["value"], found["agree"]) == (4, 0.5, 0.25, 3)
+    result = summary["judge"]["groups"]["mmk12"]
+    assert (result["n"], result["judge"]["value"], result["rule"]["value"], result["agree"]) == (4, 0.5, 0.25, 3)
     assert "verdict" not in lines[0]
     printed = capsys.readouterr().out
     assert "Judged by big, beside the rule" in printed

@@ -29,30 +29,30 @@ def test_wilsons_interval_is_where_the_score_test_turns(hits, n):
             outside, inside = (middle, inside) if excess(middle) > 0 else (outside, middle)
         return inside
 
-    found = intervals.proportion([True] * hits + [False] * (n - hits))
-    assert (found.n, found.value) == (n, share)
-    assert found.low == pytest.approx(root(0.0, share) if hits else 0.0, abs=1e-9)
-    assert found.high == pytest.approx(root(1.0, share) if hits < n else 1.0, abs=1e-9)
+    result = intervals.proportion([True] * hits + [False] * (n - hits))
+    assert (result.n, result.value) == (n, share)
+    assert result.low == pytest.approx(root(0.0, share) if hits else 0.0, abs=1e-9)
+    assert result.high == pytest.approx(root(1.0, share) if hits < n else 1.0, abs=1e-9)
 
 
 def test_wilsons_interval_of_a_textbook():
-    found = intervals.proportion([True] * 81 + [False] * 182)  # Newcombe 1998, table I: 0.2553 to 0.3662
-    assert (round(found.low, 4), round(found.high, 4)) == (0.2553, 0.3662)
+    result = intervals.proportion([True] * 81 + [False] * 182)  # Newcombe 1998, table I: 0.2553 to 0.3662
+    assert (round(result.low, 4), round(result.high, 4)) == (0.2553, 0.3662)
 
 
 def test_the_bootstrap_of_a_mean_agrees_with_the_normal_interval_on_many_rows():
     values = np.random.default_rng(1).beta(0.5, 0.5, 3000).tolist()
-    found = intervals.mean(values)
+    result = intervals.mean(values)
     half = 1.96 * np.std(values, ddof=1) / math.sqrt(len(values))
-    assert found.value == pytest.approx(np.mean(values))
-    assert found.low == pytest.approx(np.mean(values) - half, abs=0.1 * half)
-    assert found.high == pytest.approx(np.mean(values) + half, abs=0.1 * half)
-    assert found == intervals.mean(values)  # seeded
+    assert result.value == pytest.approx(np.mean(values))
+    assert result.low == pytest.approx(np.mean(values) - half, abs=0.1 * half)
+    assert result.high == pytest.approx(np.mean(values) + half, abs=0.1 * half)
+    assert result == intervals.mean(values)  # seeded
 
 
 def test_the_bootstrap_of_two_rows_is_the_exact_distribution():
-    found = intervals.mean([0.0, 1.0])  # means 0, 0.5, 1 with probabilities 1/4, 1/2, 1/4
-    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
+    result = intervals.mean([0.0, 1.0])  # means 0, 0.5, 1 with probabilities 1/4, 1/2, 1/4
+    assert (result.value, result.low, result.high) == (0.5, 0.0, 1.0)
     assert intervals.mean([0.3]) == intervals.Estimate(1, 0.3, 0.3, 0.3)
 
 
@@ -102,8 +102,8 @@ def test_two_evaluations_side_by_side(tmp_path, capsys):
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "c")]) == 0
     printed = capsys.readouterr().out
     assert "12 rows in both" in printed and "different settings: sample" in printed
-    found = json.loads((tmp_path / "c" / "comparison.json").read_text())["groups"]["refcoco"]
-    accuracy, iou = found["accuracy"], found["iou"]
+    result = json.loads((tmp_path / "c" / "comparison.json").read_text())["groups"]["refcoco"]
+    accuracy, iou = result["accuracy"], result["iou"]
     assert (accuracy["a"], accuracy["b"]) == (3 / 12, 6 / 12)
     assert (accuracy["gained"], accuracy["lost"]) == (4, 1)  # rows 3 to 6; row 2
     assert accuracy["p"] == pytest.approx(12 / 32)  # 2 (1 + 5) / 2^5

@@ -118,7 +118,7 @@ def test_the_processors_limits_of_training_hold(folder, tmp_path):
 
 
 def test_internvls_prompts_are_those_of_its_agent_loop(tmp_path):
-    """What the loop of training sends, past the client that folds images and bans their token."""
+    """Return what training's agent loop sends, past the client that folds images and bans their token."""
     tiny_families.build("internvl3", tmp_path)
     config = InternVLModelConfig(path=str(tmp_path), override_config={"attn_implementation": "sdpa"})
     row = own_row(0)
@@ -141,9 +141,9 @@ def test_a_rows_prompt_that_cannot_be_asked_is_a_status(folder):
     broken["images"] = [{"bytes": b"no image", "path": None}]
     tags["prompt"] = [{"role": "user", "content": "<image><image>"}]
     long["prompt"] = [{"role": "user", "content": "<image>" + "word " * 40}]
-    found = VllmResponder(folder, settings, 1)([broken, tags, long], ["a", "b", "c"])
-    assert [response.problem for response in found] == ["prompt_error", "prompt_error", "prompt_too_long"]
-    assert "UnidentifiedImageError" in found[0].text and "tokens" in found[2].text
+    result = VllmResponder(folder, settings, 1)([broken, tags, long], ["a", "b", "c"])
+    assert [response.problem for response in result] == ["prompt_error", "prompt_error", "prompt_too_long"]
+    assert "UnidentifiedImageError" in result[0].text and "tokens" in result[2].text
 
 
 def test_sampling_is_that_of_verls_validation(folder):
@@ -189,15 +189,15 @@ def test_a_models_hash_sees_a_changed_weight_and_a_changed_template(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "chat_template.jinja").write_text("a")
     weights = bytearray(1_000_000)
-    found = set()
+    result = set()
     for place in (None, 0, 999_999, 500_000):
         if place is not None:
             weights[place] = 1
         (tmp_path / "model.safetensors").write_bytes(weights)
-        found.add(model_sha256(tmp_path))
+        result.add(model_sha256(tmp_path))
     (tmp_path / "chat_template.jinja").write_text("b")
-    found.add(model_sha256(tmp_path))
-    assert len(found) == 4  # samples: a training step changes every weight, one byte between two samples is not seen
+    result.add(model_sha256(tmp_path))
+    assert len(result) == 4  # samples: a training step changes every weight, one byte between two samples is not seen
 
 
 def test_the_box_space_is_the_familys_and_its_sizes_the_processors(folder, tmp_path):

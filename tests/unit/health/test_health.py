@@ -24,12 +24,12 @@ RESPONSES = 64
 def rings(series, config=None, responses=RESPONSES):
     """Alarm -> the steps (from 1) at which it rings, over a list of metrics."""
     watch = Watch(config or HealthConfig(action="log"))
-    found = {}
+    result = {}
     for step, metrics in enumerate(series, start=1):
         logged = watch.look(step, metrics, responses)
         for name in (name for name, value in logged.items() if value):
-            found.setdefault(name.removeprefix("health/"), []).append(step)
-    return found
+            result.setdefault(name.removeprefix("health/"), []).append(step)
+    return result
 
 
 @pytest.mark.parametrize("path", HEALTHY, ids=lambda path: path.stem)
@@ -69,11 +69,11 @@ FAILING = {
 
 @pytest.mark.parametrize("alarm", ALARMS)
 def test_each_alarm_rings_on_its_failing_run_alone_and_goes_on_ringing(alarm):
-    found = rings(FAILING[alarm])
-    assert set(found) == {alarm}
-    first, last = found[alarm][0], len(FAILING[alarm])
+    result = rings(FAILING[alarm])
+    assert set(result) == {alarm}
+    first, last = result[alarm][0], len(FAILING[alarm])
     assert first > 5  # not before the first window was healthy
-    assert found[alarm] == list(range(first, last + 1))
+    assert result[alarm] == list(range(first, last + 1))
 
 
 def test_the_first_step_of_an_alarm_by_hand():
@@ -249,8 +249,8 @@ def test_the_yaml_holds_the_defaults():
 def test_a_bad_setting_is_one_line_of_the_preflight(override, message):
     from verl_plugins.preflight import check_run
 
-    found = [line for line in check_run(compose_run(["+method=grpo", override])) if "health" in line]
-    assert len(found) == 1 and message in found[0], found
+    result = [line for line in check_run(compose_run(["+method=grpo", override])) if "health" in line]
+    assert len(result) == 1 and message in result[0], result
 
 
 # -- what the checks stand on ------------------------------------------------------------------------------------------

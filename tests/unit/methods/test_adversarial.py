@@ -53,10 +53,10 @@ def plain_entropy(engine, row, pixel_values, sample, config, temperature):
     return selective_entropy(logits[:, span] / temperature, mask[None], config)
 
 
-def pictures_of(found, sample, row):
-    size = found[SIZES][row].tolist()
+def pictures_of(result, sample, row):
+    size = result[SIZES][row].tolist()
     assert size == [int(n) * 14 for n in sample["image_grid_thw"][0, 1:]]
-    return found[PIXELS][row].view(3, *size)
+    return result[PIXELS][row].view(3, *size)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
@@ -64,7 +64,7 @@ def pictures_of(found, sample, row):
 def test_one_step_is_the_sign_of_autograds_gradient_through_all_responses(engine, monkeypatch, temperature, band):
     monkeypatch.setattr(sys.modules["verl_plugins.components.hidden_states"], "CHUNK", 8000)  # three tokens at a time
     config = SaEIConfig(band=band)
-    found, rows, samples = attack(engine, [7, 9, 4, 6], temperature, band=band)
+    result, rows, samples = attack(engine, [7, 9, 4, 6], temperature, band=band)
     for first in (0, 2):  # two prompts of two responses; the micro-batches of two rows hold one prompt each
         pixel_values = samples[first]["pixel_values"].clone().requires_grad_()
         entropies = [
@@ -73,13 +73,13 @@ def test_one_step_is_the_sign_of_autograds_gradient_through_all_responses(engine
         ]
         (gradient,) = torch.autograd.grad(torch.stack(entropies).mean(), pixel_values)
         torch.testing.assert_close(
-            found[STATISTICS][first : first + 2, 0], torch.cat(entropies).detach(), rtol=1e-3, atol=1e-4
+            result[STATISTICS][first : first + 2, 0], torch.cat(entropies).detach(), rtol=1e-3, atol=1e-4
         )
         (clean,) = to_pixels(
             samples[first]["pixel_values"], samples[first]["image_grid_thw"], engine.model_config.processor
         )
         # where a frame's patch of the clean image moved up, the gradient of its pixel_values is positive
-        moved = pictures_of(found, samples[first], first).int() - clean.int()
+        moved = pictures_of(result, samples[first], first).int() - clean.int()
         values = to_pixel_values([(clean.int() + moved).clamp(0, 255).to(torch.uint8)], engine.model_config.processor)
         change = (values - samples[first]["pixel_values"]).sign()
         frames = (
@@ -91,7 +91,7 @@ def test_one_step_is_the_sign_of_autograds_gradient_through_all_responses(engine
         decided = frames.abs() > 1e-3 * frames.abs().max()
         agree = (change == frames.sign())[decided & (change != 0)]
         assert agree.float().mean() > 0.999 and len(agree) > 1000
-        assert found[SIZES][first + 1].tolist() == []  # the prompt's picture stands in its first row only
+        assert result[SIZES][first + 1].tolist() == []  # the prompt's picture stands in its first row only
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -99,8 +99,8 @@ def test_the_step_raises_the_entropy_of_the_same_tokens_and_random_signs_do_not(
     engine = build_engine(sharpness=2)  # smooth enough for a step of two levels
     engine._autocast_dtype = dtype
     monkeypatch.setattr(sys.modules["verl_plugins.components.hidden_states"], "get_device_name", lambda: "cpu")
-    found, _, _ = attack(engine, [12, 9, 10, 6])
-    before, after, change = found[STATISTICS].unbind(dim=1)
+    result, _, _ = attack(engine, [12, 9, 10, 6])
+    before, after, change = result[STATISTICS].unbind(dim=1)
     assert (after > before).all()
     assert ((change > 1.5) & (change <= 2)).all()
     random, _, _ = attack(engine, [12, 9, 10, 6], direction="random")
@@ -111,9 +111,9 @@ def test_the_step_raises_the_entropy_of_the_same_tokens_and_random_signs_do_not(
 
 
 def test_entropy_after_is_that_of_the_processed_picture(engine):
-    found, rows, samples = attack(engine, [12, 9], steps=3, epsilon=4)
+    result, rows, samples = attack(engine, [12, 9], steps=3, epsilon=4)
     processor = engine.model_config.processor
-    picture = pictures_of(found, samples[0], 0)
+    picture = pictures_of(result, samples[0], 0)
     (clean,) = to_pixels(samples[0]["pixel_values"], samples[0]["image_grid_thw"], processor)
     assert (picture.int() - clean.int()).abs().max() == 4
     values = to_pixel_values([picture], processor)
@@ -129,7 +129,7 @@ def test_entropy_after_is_that_of_the_processed_picture(engine):
         ).logits[0, span]
         log_p = logits.log_softmax(-1)
         entropy = -(log_p.exp() * log_p).sum(-1)[kept[0]].mean()
-        torch.testing.assert_close(found[STATISTICS][row, 1], entropy.detach(), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(result[STATISTICS][row, 1], entropy.detach(), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("forward", ["transformers'", "verl's"])
@@ -144,9 +144,9 @@ def test_rows_packed_without_padding_lead_to_the_same_pictures(engine, monkeypat
 
 
 def test_alpha_zero_returns_the_clean_picture_and_an_attack_repeats(engine):
-    found, _, samples = attack(engine, [7, 9], alpha=0)
+    result, _, samples = attack(engine, [7, 9], alpha=0)
     (clean,) = to_pixels(samples[0]["pixel_values"], samples[0]["image_grid_thw"], engine.model_config.processor)
-    assert torch.equal(pictures_of(found, samples[0], 0), clean)
+    assert torch.equal(pictures_of(result, samples[0], 0), clean)
     for settings in ({}, {"direction": "random"}, {"band": "random"}):
         first, _, _ = attack(engine, [7, 9], **settings)
         again, _, _ = attack(engine, [7, 9], **settings)
@@ -171,11 +171,11 @@ def test_checkpointed_activations_give_the_same_picture(engine):
     engine.module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     engine.model_config.enable_gradient_checkpointing = True
     try:
-        found, _, _ = attack(engine, [7, 9])
+        result, _, _ = attack(engine, [7, 9])
     finally:
         engine.module.gradient_checkpointing_disable()
         engine.model_config.enable_gradient_checkpointing = False
-    assert (found[PIXELS].values() == plain[PIXELS].values()).float().mean() > 0.999
+    assert (result[PIXELS].values() == plain[PIXELS].values()).float().mean() > 0.999
     assert not engine.module.training
 
 
@@ -183,10 +183,10 @@ def test_micro_batches_of_a_number_of_tokens_give_the_same_pictures(engine, monk
     plain, _, _ = attack(engine, [7, 9, 4, 6])
     monkeypatch.setattr(engine.engine_config, "use_dynamic_bsz", True)
     monkeypatch.setattr(engine.engine_config, "max_token_len_per_gpu", 100)
-    found, _, _ = attack(engine, [7, 9, 4, 6])  # a row each
-    assert [part.tolist() for part in found[SIZES].unbind()] == [part.tolist() for part in plain[SIZES].unbind()]
-    torch.testing.assert_close(found[STATISTICS], plain[STATISTICS], rtol=1e-4, atol=1e-5)
-    assert (found[PIXELS].values() == plain[PIXELS].values()).float().mean() > 0.999
+    result, _, _ = attack(engine, [7, 9, 4, 6])  # a row each
+    assert [part.tolist() for part in result[SIZES].unbind()] == [part.tolist() for part in plain[SIZES].unbind()]
+    torch.testing.assert_close(result[STATISTICS], plain[STATISTICS], rtol=1e-4, atol=1e-5)
+    assert (result[PIXELS].values() == plain[PIXELS].values()).float().mean() > 0.999
 
 
 def test_images_larger_than_the_processors_own_limit_are_attacked_under_the_runs():
@@ -210,8 +210,8 @@ def test_all_images_of_a_prompt_move_along_their_own_gradient(engine):
     single = [(data["input_ids"][row], torch.arange(len(data["input_ids"][row])).expand(4, -1)) for row in (0, 1)]
     tu.assign_non_tensor(data, **{REQUEST: AttackRequest(SaEIConfig(), seed=3, step=5)})
     with torch.no_grad():
-        found = engine.forward_backward_batch(data, None, forward_only=True)["model_output"]
-    assert found[SIZES][0].tolist() == [84, 56, *image(1).size[::-1]] and found[SIZES][1].tolist() == []
+        result = engine.forward_backward_batch(data, None, forward_only=True)["model_output"]
+    assert result[SIZES][0].tolist() == [84, 56, *image(1).size[::-1]] and result[SIZES][1].tolist() == []
 
     pixel_values = sample["pixel_values"].clone().requires_grad_()
     entropies = [
@@ -221,11 +221,11 @@ def test_all_images_of_a_prompt_move_along_their_own_gradient(engine):
     (gradient,) = torch.autograd.grad(torch.stack(entropies).mean(), pixel_values)
     layout = layout_of(processor)
     clean = to_pixels(sample["pixel_values"], sample["image_grid_thw"], processor)
-    moved = found[PIXELS][0].split([picture.numel() for picture in clean])
+    moved = result[PIXELS][0].split([picture.numel() for picture in clean])
     grids = sample["image_grid_thw"].tolist()
     for before, after, span, grid in zip(clean, moved, layout.images(sample), grids, strict=True):
         change = (after.view(before.shape).int() - before.int()).sign()
-        wanted = layout.picture_gradient(gradient[span], grid)
-        decided = (wanted.abs() > 1e-3 * wanted.abs().max()) & (change != 0)
-        assert (change == wanted.sign())[decided].float().mean() > 0.999
+        expected = layout.picture_gradient(gradient[span], grid)
+        decided = (expected.abs() > 1e-3 * expected.abs().max()) & (change != 0)
+        assert (change == expected.sign())[decided].float().mean() > 0.999
         assert decided.float().mean() > 0.5

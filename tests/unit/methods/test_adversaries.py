@@ -47,14 +47,14 @@ class Queue:
     def kv_batch_get(self, keys, partition_id, select_fields=None):
         rows = [self.rows[key] for key in keys]
         names = select_fields or set.intersection(*(set(row) for row in rows))
-        found = TensorDict({}, batch_size=[len(keys)])
+        result = TensorDict({}, batch_size=[len(keys)])
         for name in names:
             values = [row[name] for row in rows]
             if isinstance(values[0], torch.Tensor):
-                found[name] = torch.nested.as_nested_tensor(values, layout=torch.jagged)
+                result[name] = torch.nested.as_nested_tensor(values, layout=torch.jagged)
             else:
-                tu.assign_non_tensor_stack(found, name, [tu.unwrap_non_tensor_data(value) for value in values])
-        return found
+                tu.assign_non_tensor_stack(result, name, [tu.unwrap_non_tensor_data(value) for value in values])
+        return result
 
     def kv_clear(self, keys, partition_id):
         for key in keys:

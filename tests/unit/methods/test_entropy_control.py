@@ -107,7 +107,7 @@ def test_noise_of_single_batches_is_borne():
 
 
 def grows(g_times_k):
-    """Whether a small error grows, with no limit in the way."""
+    """Tell whether a small error grows, with no limit in the way."""
     config = adaptive(gain=1.0, r0_min=1e-9)
     seen = [abs(entropy - 0.3) for entropy, _ in run(config, integrator(g_times_k, 0.0), 0.3001, steps=2000)]
     return max(seen[-100:]) > max(seen[:100])
@@ -197,7 +197,7 @@ def test_a_policy_under_policy_gradients_comes_to_a_lower_target_and_stays_there
 
 
 def test_the_limit_of_the_idea_a_uniform_policy_answers_the_other_way_round():
-    """Where every token surprises alike, S / r0 is one number for all good samples: it scales their credit."""
+    """If all tokens are equally improbable, S / r0 is one number for all good samples: it scales their credit."""
     uniform = {"first_logit": 0.0, "noise": 0.0, "rate": 0.05, "steps": 250}
     lowers, grpo, raises = (trained(c, **uniform)[-1] for c in (fixed(2.0), None, fixed(-2.0)))
     assert raises < grpo < lowers

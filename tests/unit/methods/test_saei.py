@@ -110,8 +110,8 @@ def test_forbidden_tokens_add_nothing_to_the_entropy():
         ({"update": "both"}, "algorithm.saei.update: got 'both'"),
     ],
 )
-def test_bad_settings_are_refused_by_name(knobs, said):
-    with pytest.raises(ValueError, match=said):
+def test_bad_settings_are_refused_by_name(knobs, message):
+    with pytest.raises(ValueError, match=message):
         SaEIConfig(**knobs)
 
 

@@ -16,8 +16,8 @@ from verl_plugins.report.tokens import tokens_section
 from verl_plugins.vision.layout import layout_of
 
 
-def write(folder, step, found):
-    Recorder(OmegaConf.create({"trainer": {"record_dir": str(folder), "test_freq": 2}})).write("tokens", step, found)
+def write(folder, step, result):
+    Recorder(OmegaConf.create({"trainer": {"record_dir": str(folder), "test_freq": 2}})).write("tokens", step, result)
 
 
 class Tokenizer:

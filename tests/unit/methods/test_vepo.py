@@ -129,7 +129,7 @@ def random_batch(rows=6, length=9, seed=0):
 
 @pytest.mark.parametrize("score", ["entropy", "D"])
 def test_signals_in_bf16_are_selected_by_in_float32(score):
-    """As verl returns the entropy in bf16 mixed precision; quantiles and ranges in bf16 would tie many tokens."""
+    """verl returns the entropy in bf16 in mixed precision; quantiles and ranges in bf16 would tie many tokens."""
 
     def rounded(dtype):
         batch = random_batch()

@@ -203,14 +203,14 @@ def test_advice_makes_it_fit_or_says_that_nothing_does(shapes):
 def test_vllm_must_hold_one_request(shapes):
     shape, machines = shapes["Qwen3-VL-8B"], Machines(80 * GIB)
     load = Workload(gpus=8, gpus_of_a_node=8, vllm_share=0.6)
-    found = plan(shape, load, machines.gpu)
+    result = plan(shape, load, machines.gpu)
     # Keys and values of 8 heads of 128 in 36 layers, 2 bytes each: 147,456 a token; 262,144 of them are 36 GiB. Of
     # vLLM's 48 GiB the weights (8,767,123,696 * 2 bytes, 16.3 GiB) and 2 GiB of activations leave 29.7.
-    assert found.cached_token == 147456
-    assert found.request_tokens * found.cached_token == 36 * GIB
-    assert found.cache / GIB == pytest.approx(29.67, abs=0.01)
-    assert found.cache_lack / GIB == pytest.approx(36 - 29.67, abs=0.01)
-    assert not fits(found, machines)
+    assert result.cached_token == 147456
+    assert result.request_tokens * result.cached_token == 36 * GIB
+    assert result.cache / GIB == pytest.approx(29.67, abs=0.01)
+    assert result.cache_lack / GIB == pytest.approx(36 - 29.67, abs=0.01)
+    assert not fits(result, machines)
     overrides, after = advice(shape, load, machines)
     assert overrides == ["actor_rollout_ref.rollout.max_model_len=4096"]  # 2048 + 2048
     assert fits(after, machines) and after.request_tokens == 4096
@@ -239,9 +239,9 @@ def test_a_request_is_what_vllm_asks_for(model, length):
     )
     parallel: Any = SimpleNamespace(decode_context_parallel_size=1, prefill_context_parallel_size=1)
     config: Any = SimpleNamespace(model_config=SimpleNamespace(max_model_len=length), parallel_config=parallel)
-    found = plan(shape_of(model), Workload(gpus=8, gpus_of_a_node=8, max_model_len=length), 80 * GIB)
-    wanted = text["num_hidden_layers"] * spec.max_memory_usage_bytes(config)
-    assert found.request_tokens * found.cached_token == wanted
+    result = plan(shape_of(model), Workload(gpus=8, gpus_of_a_node=8, max_model_len=length), 80 * GIB)
+    target = text["num_hidden_layers"] * spec.max_memory_usage_bytes(config)
+    assert result.request_tokens * result.cached_token == target
 
 
 def test_memory_of_a_machine_by_hand(shapes):
@@ -277,9 +277,9 @@ def test_a_machine_that_is_too_small_is_told(shapes):
     )
     # Caches of 8 * 4 GiB, a step's rows of 5.7 GiB, and validation's of 89.4 GiB: 127.1. Of 64 GiB it fits without the
     # caches, with 2,000 rows of validation at once: 5.7 + 44.7.
-    found = plan(shape, load, 80 * GIB)
-    assert found.host_peak / GIB == pytest.approx(127.1, abs=0.1)
-    assert fits(found, Machines(80 * GIB)) and not fits(found, Machines(80 * GIB, 64 * GIB))
+    result = plan(shape, load, 80 * GIB)
+    assert result.host_peak / GIB == pytest.approx(127.1, abs=0.1)
+    assert fits(result, Machines(80 * GIB)) and not fits(result, Machines(80 * GIB, 64 * GIB))
     overrides, after = advice(shape, load, Machines(80 * GIB, 64 * GIB))
     assert overrides == [
         "++actor_rollout_ref.rollout.engine_kwargs.vllm.mm_processor_cache_gb=0", "data.val_batch_size=2000"

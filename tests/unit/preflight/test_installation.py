@@ -37,11 +37,11 @@ def problems(*overrides):
 )
 def test_a_run_that_needs_it_is_told_how_to_get_it_or_go_without(monkeypatch, overrides, key):
     monkeypatch.setattr(installation, "find_spec", lambda name: None)
-    found = problems(*overrides)
+    result = problems(*overrides)
     if key is None:
-        assert found == []
+        assert result == []
     else:
-        (problem,) = found
+        (problem,) = result
         assert problem.startswith(f"actor_rollout_ref.model.{'override_config.' if 'attn' in key else ''}{key}")
         assert "pip install --no-build-isolation flash-attn==2.8.3" in problem and WITHOUT_FLASH_ATTN in problem
 
@@ -103,5 +103,5 @@ def gpu_install(monkeypatch):
 )
 def test_the_doctor_looks_at_flash_attn_beside_vllms_build_for_gpus(gpu_install, version, module, line):
     gpu_install(version, module)
-    (found,) = [check for check in check_versions() if check.what == "flash-attn"]
-    assert str(found).startswith(line)
+    (result,) = [check for check in check_versions() if check.what == "flash-attn"]
+    assert str(result).startswith(line)

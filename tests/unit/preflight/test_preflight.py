@@ -42,10 +42,10 @@ def test_micro_batches_that_do_not_divide_a_ranks_rows_are_refused(data):
     sizes = ["data.train_batch_size=30", "actor_rollout_ref.actor.ppo_mini_batch_size=15", "trainer.n_gpus_per_node=2"]
     micro = ["actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8"]
     micro += ["actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=8"]
-    (found,) = problems(["+method=grpo", *data, *sizes, *micro])
+    (result,) = problems(["+method=grpo", *data, *sizes, *micro])
     # 30 prompts x 8 responses on 2 ranks are 120 rows, which 8 divides; 15 x 8 / 2 = 60 rows, which it does not
     assert (
-        "ppo_micro_batch_size_per_gpu: got 8, expected a divisor of 60 (15 prompts x 8 responses on 2 ranks)" in found
+        "ppo_micro_batch_size_per_gpu: got 8, expected a divisor of 60 (15 prompts x 8 responses on 2 ranks)" in result
     )
     dynamic = "actor_rollout_ref.actor.use_dynamic_bsz=true"
     assert problems(["+method=grpo", *data, *sizes, *micro, dynamic]) == []
@@ -81,9 +81,9 @@ def test_a_good_run_with_a_second_sampling_passes(data, method, platform):
     ],
 )  # fmt: skip
 def test_what_saei_cannot_work_with_is_named(data, override, message):
-    found = problems(["+method=saei", *data[:2], override])
-    assert any(message in problem for problem in found), found
-    assert len(found) == 1, found
+    result = problems(["+method=saei", *data[:2], override])
+    assert any(message in problem for problem in result), result
+    assert len(result) == 1, result
 
 
 def test_rows_with_a_video_are_named_for_saei_alone(tmp_path, data):
@@ -92,8 +92,8 @@ def test_rows_with_a_video_are_named_for_saei_alone(tmp_path, data):
     videos = pa.array([[], [{"bytes": b"not read", "path": None}], None], type=pa.list_(struct))
     path = tmp_path / "videos.parquet"
     pq.write_table(table.append_column("videos", videos), path)
-    (found,) = problems(["+method=saei", *data[:2], f"data.train_files={path}"])
-    assert "data.train_files" in found and "got 1 of 3 rows with a video (rows 1)" in found
+    (result,) = problems(["+method=saei", *data[:2], f"data.train_files={path}"])
+    assert "data.train_files" in result and "got 1 of 3 rows with a video (rows 1)" in result
     assert problems(["+method=ecvgpo", *data, f"data.train_files={path}"]) == []
 
 
@@ -118,10 +118,10 @@ def test_rows_with_a_video_are_named_for_saei_alone(tmp_path, data):
 def test_each_bad_override_is_one_line_that_names_the_key(data, override, message):
     import re
 
-    found = problems(["+method=ecvgpo", *data, override])
+    result = problems(["+method=ecvgpo", *data, override])
     keys = {"image_key": 2}  # train and val file
-    assert len(found) == next((n for key, n in keys.items() if key in override), 1), found
-    assert re.search(message, found[0]), found
+    assert len(result) == next((n for key, n in keys.items() if key in override), 1), result
+    assert re.search(message, result[0]), result
 
 
 @pytest.mark.parametrize(
@@ -151,21 +151,21 @@ def test_what_vepo_cannot_work_with_is_one_line(data, override, message):
 
 
 def test_an_estimator_without_its_settings_asks_for_the_method(data):
-    found = problems(["+method=grpo", *data, "algorithm.adv_estimator=ecvgpo"])
-    assert found == ["algorithm.ecvgpo: got nothing, expected its settings; start the run with +method=ecvgpo"]
+    result = problems(["+method=grpo", *data, "algorithm.adv_estimator=ecvgpo"])
+    assert result == ["algorithm.ecvgpo: got nothing, expected its settings; start the run with +method=ecvgpo"]
 
 
 def test_rows_without_an_image_are_named(tmp_path, data):
     path = write_parquet(tmp_path / "holes.parquet", [[IMAGE], [], None, [IMAGE]])
-    (found,) = problems(["+method=ecvgpo", *data, f"data.train_files={path}"])
-    assert "got 2 of 4 rows without an image (rows 1, 2)" in found
-    assert "data.require_images=false" in found
+    (result,) = problems(["+method=ecvgpo", *data, f"data.train_files={path}"])
+    assert "got 2 of 4 rows without an image (rows 1, 2)" in result
+    assert "data.require_images=false" in result
     assert problems(["+method=ecvgpo", *data, f"data.train_files={path}", "data.require_images=false"]) == []
 
 
 def test_several_problems_are_told_at_once(data):
-    found = problems(["+method=ecvgpo", *data, "algorithm.ecvgpo.r0=0", "trainer.use_v1=false"])
-    assert len(found) == 2
+    result = problems(["+method=ecvgpo", *data, "algorithm.ecvgpo.r0=0", "trainer.use_v1=false"])
+    assert len(result) == 2
 
 
 def test_the_callback_ends_the_driver_with_the_message(data):
@@ -178,18 +178,18 @@ def test_the_callback_ends_the_driver_with_the_message(data):
 @pytest.mark.parametrize(("method", "refused"), [("ecvgpo", 0), ("vepo", 1), ("saei", 1)])
 def test_another_engine_is_refused_by_the_methods_that_reach_into_the_model(data, engine, method, refused):
     rollout = "actor_rollout_ref.rollout.n=12"
-    found = problems([f"+method={method}", f"model_engine={engine}", *data, rollout])
-    assert len(found) == refused
-    assert all(problem.startswith(f"model_engine: got {engine}, expected dp ({method}") for problem in found), found
+    result = problems([f"+method={method}", f"model_engine={engine}", *data, rollout])
+    assert len(result) == refused
+    assert all(problem.startswith(f"model_engine: got {engine}, expected dp ({method}") for problem in result), result
 
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path, data):
     whole = (tmp_path / "rows.parquet").read_bytes()
     for name, content in (("cut.parquet", whole[: len(whole) // 2]), ("empty.parquet", b"")):
         (tmp_path / name).write_bytes(content)
-        (found,) = problems(["+method=ecvgpo", *data, f"data.train_files={tmp_path / name}"])
-        assert f"data.train_files: got {tmp_path / name}, which cannot be read as parquet" in found
-        assert "set data.train_files" in found
+        (result,) = problems(["+method=ecvgpo", *data, f"data.train_files={tmp_path / name}"])
+        assert f"data.train_files: got {tmp_path / name}, which cannot be read as parquet" in result
+        assert "set data.train_files" in result
 
 
 def test_a_check_that_fails_itself_is_a_problem_beside_the_others(data, monkeypatch):
@@ -199,9 +199,9 @@ def test_a_check_that_fails_itself_is_a_problem_beside_the_others(data, monkeypa
         raise KeyError("gone")
 
     monkeypatch.setattr(preflight, "check_model", fail)
-    found = problems(["+method=ecvgpo", *data, "algorithm.ecvgpo.r0=0"])
-    assert len(found) == 2 and "algorithm.ecvgpo.r0" in found[0]
-    assert found[1].startswith("the check itself failed: fail: KeyError: 'gone'")
+    result = problems(["+method=ecvgpo", *data, "algorithm.ecvgpo.r0=0"])
+    assert len(result) == 2 and "algorithm.ecvgpo.r0" in result[0]
+    assert result[1].startswith("the check itself failed: fail: KeyError: 'gone'")
 
 
 def test_no_exception_of_a_callback_lets_the_run_start(tmp_path, data):
@@ -298,8 +298,8 @@ def test_a_rewards_settings_are_checked_before_ray_starts(data, reward, settings
     key = "reward.custom_reward_function"
     for path in (f"pkg://reward_fns.{reward}", f"reward_fns/{reward}.py"):
         overrides = [f"+{key}.reward_kwargs.{setting}" for setting in settings]
-        found = problems(["+method=grpo", *data, f"{key}.path={path}", *overrides])
-        assert len(found) == (message is not None) and (message or "") in "".join(found), found
+        result = problems(["+method=grpo", *data, f"{key}.path={path}", *overrides])
+        assert len(result) == (message is not None) and (message or "") in "".join(result), result
 
 
 def test_another_reward_is_left_alone(data):
@@ -325,11 +325,11 @@ def test_internvl_needs_its_model_config_and_loop(data, tmp_path):
 
 def test_saei_takes_internvls_images_whole(data):
     run = ["+method=saei", *data[:2], *INTERNVL]
-    (found,) = problems(run)
-    assert "data.mm_processor_kwargs.crop_to_patches: got true, InternVL's default, expected false" in found
+    (result,) = problems(run)
+    assert "data.mm_processor_kwargs.crop_to_patches: got true, InternVL's default, expected false" in result
     assert problems([*run, "+data.mm_processor_kwargs.crop_to_patches=false"]) == []
 
 
 def test_one_limit_of_the_pixels_alone_is_refused(data):
-    (found,) = problems(["+method=grpo", *data, "+data.mm_processor_kwargs.max_pixels=1000"])
-    assert "data.mm_processor_kwargs: got max_pixels alone, expected min_pixels and max_pixels" in found
+    (result,) = problems(["+method=grpo", *data, "+data.mm_processor_kwargs.max_pixels=1000"])
+    assert "data.mm_processor_kwargs: got max_pixels alone, expected min_pixels and max_pixels" in result

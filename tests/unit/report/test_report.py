@@ -235,7 +235,7 @@ def test_gallery_is_spread_over_the_change_in_iou(run):
 
 
 def test_boxes_are_read_as_the_runs_reward_read_them(run):
-    """In thousandths of an image of 100 x 50 pixels, whose reduced copy is what the file holds."""
+    """Boxes are given in thousandths of an image of 100 x 50 pixels, whose reduced copy is what the file holds."""
     table = pq.read_table(run / "val.parquet").to_pylist()
     for row in table:
         row["extra_info"] |= {"orig_w": 100, "orig_h": 50}

@@ -128,13 +128,13 @@ def test_gradients_are_those_of_the_cpu():
         return model(tokens)[:, chosen].square().sum()  # an index whose derivative starts from zeros made in C++
 
     loss(tokens, chosen).backward()
-    wanted = [parameter.grad for parameter in model.parameters()]
+    target = [parameter.grad for parameter in model.parameters()]
     with pretended_cuda(backward=True) as cuda:
         cuda.move(model)
         loss(tokens.to("cuda"), chosen.to("cuda")).backward()
-        found = [parameter.grad for parameter in model.parameters()]
-        assert {gradient.device for gradient in found} == {DEVICE}
-    for gradient, expected in zip(found, wanted, strict=True):
+        result = [parameter.grad for parameter in model.parameters()]
+        assert {gradient.device for gradient in result} == {DEVICE}
+    for gradient, expected in zip(result, target, strict=True):
         torch.testing.assert_close(gradient.inner, expected)
 
 

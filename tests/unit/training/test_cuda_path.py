@@ -101,19 +101,20 @@ def run_counterfactual(engine, data, kind="gaussian"):
     request = Counterfactual(kind, PERTURBATIONS[kind].default, seed=3, step=5)
     tu.assign_non_tensor(data, verl_plugins_request=request)
     with torch.no_grad():
-        found = engine.forward_step(data, None, forward_only=True)[1]["model_output"]
-    return {name: nested.values() for name, nested in found.items()}
+        outcome = engine.forward_step(data, None, forward_only=True)[1]["model_output"]
+    return {name: nested.values() for name, nested in outcome.items()}
 
 
 def run_attack(engine, data, **settings):
     """{what: of the batch}"""
-    found = adversarial_images(engine, data, AttackRequest(SaEIConfig(**settings), seed=3, step=5))["model_output"]
-    return {"pixels": found[PIXELS].values(), "statistics": found[STATISTICS]}
+    outcome = adversarial_images(engine, data, AttackRequest(SaEIConfig(**settings), seed=3, step=5))["model_output"]
+    return {"pixels": outcome[PIXELS].values(), "statistics": outcome[STATISTICS]}
 
 
 @pytest.fixture(scope="module")
 def expected():
-    """What the hooks give on the CPU, in float32 and on padded rows; made before a test patches the models' classes."""
+    """Return what the hooks compute on the CPU, in float32 and on padded rows; computed before a test patches the
+    models."""
     results = {}
     for family in tiny_families.FAMILIES:
         engine = bare_engine(*tiny_model(family), micro_batch_size=2)
@@ -126,7 +127,7 @@ def expected():
 
 
 def verl_runs_on(device_name):
-    """What verl's ``get_device_name`` and ``get_device_id`` return, wherever they have been imported."""
+    """Replace what verl's ``get_device_name`` and ``get_device_id`` return, wherever they have been imported."""
     current = DEVICE.index if device_name == "cuda" else device_name
     platform = SimpleNamespace(device_name=device_name, current_device=lambda: current)
     return mock.patch.object(verl_device, "get_platform", lambda: platform)
@@ -197,7 +198,7 @@ class FlashAttention:
         return (scores.masked_fill(hidden, -torch.inf).softmax(-1) @ values).transpose(-3, -2).to(q.dtype)
 
     def install(self, monkeypatch):
-        """In place of the package, which needs a GPU, for Transformers and for verl."""
+        """Stand-in for the package, which needs a GPU, for Transformers and for verl."""
         utils = modeling_flash_attention_utils
         for module, names in (
             (utils, {"_loaded_implementation": "flash_attention_2"}),
@@ -281,16 +282,16 @@ def engine_on_gpu(
 def test_counterfactual_forward_gives_the_numbers_of_the_cpu(monkeypatch, expected, family, packed, dtype):
     data = batch_on_the_host(family, (1, 1, 0, 1), packed=packed)
     with engine_on_gpu(monkeypatch, family, dtype) as gpu:
-        found = run_counterfactual(gpu.engine, data)
-        assert {values.device for values in found.values()} == {DEVICE}
-        found = {name: values.inner for name, values in found.items()}
+        outcome = run_counterfactual(gpu.engine, data)
+        assert {values.device for values in outcome.values()} == {DEVICE}
+        outcome = {name: values.inner for name, values in outcome.items()}
     assert gpu.flash.seen == {"causal", "full"}
     for name, wanted in expected["counterfactual", family].items():
         if dtype == torch.float32:
-            torch.testing.assert_close(found[name], wanted, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(outcome[name], wanted, rtol=1e-4, atol=1e-6)
         else:
             absolute, share = BFLOAT16_ERROR[name]
-            assert (found[name] - wanted).abs().max() < absolute + share * wanted.max(), name
+            assert (outcome[name] - wanted).abs().max() < absolute + share * wanted.max(), name
     assert expected["counterfactual", family]["jsd"].max() > 5e-4  # the image matters: the comparison means something
 
 
@@ -300,20 +301,20 @@ def test_counterfactual_forward_gives_the_numbers_of_the_cpu(monkeypatch, expect
 def test_attack_gives_the_pictures_of_the_cpu(monkeypatch, expected, family, packed, dtype):
     data = batch_on_the_host(family, packed=packed)
     with engine_on_gpu(monkeypatch, family, dtype, backward=True, checkpointing=packed) as gpu:
-        found = run_attack(gpu.engine, data)
+        outcome = run_attack(gpu.engine, data)
     assert gpu.flash.seen == {"causal", "full"}
     assert gpu.cuda.numbers_drawn_on_host == 0
-    assert {values.device.type for values in found.values()} == {"cpu"}
+    assert {values.device.type for values in outcome.values()} == {"cpu"}
     wanted = expected["attack", family]
-    same = (found["pixels"] == wanted["pixels"]).float().mean()
-    before, after, change = (found["statistics"] - wanted["statistics"]).abs().amax(dim=0)
+    same = (outcome["pixels"] == wanted["pixels"]).float().mean()
+    before, after, change = (outcome["statistics"] - wanted["statistics"]).abs().amax(dim=0)
     if dtype == torch.float32:
         assert same > 0.999  # the rest: pixels whose gradient is rounding
         assert max(before, after, change) < 1e-4
     else:  # measured: 0.990, 0.025, 0.019 and 0.0007
         assert same > 0.9
         assert before < 0.08 and after < 0.08 and change < 0.002
-    assert (found["statistics"][:, 1] > found["statistics"][:, 0]).all()
+    assert (outcome["statistics"][:, 1] > outcome["statistics"][:, 0]).all()
 
 
 @FAMILIES
@@ -321,10 +322,10 @@ def test_attack_measures_the_entropies_of_the_cpu_under_autocast(monkeypatch, ex
     """Random signs, hence forwards alone: ``autocast("cuda")`` casts only where no backward runs."""
     data = batch_on_the_host(family, packed=True)
     with engine_on_gpu(monkeypatch, family, torch.bfloat16) as gpu:
-        found = run_attack(gpu.engine, data, direction="random")
+        outcome = run_attack(gpu.engine, data, direction="random")
     wanted = expected["random attack", family]
-    assert torch.equal(found["pixels"], wanted["pixels"])
-    torch.testing.assert_close(found["statistics"], wanted["statistics"], rtol=0, atol=0.08)
+    assert torch.equal(outcome["pixels"], wanted["pixels"])
+    torch.testing.assert_close(outcome["statistics"], wanted["statistics"], rtol=0, atol=0.08)
 
 
 # A tensor that an edit could forget to move, by what it does to a function's result or arguments.
@@ -347,7 +348,7 @@ def change_arguments(owner, name, change):
 
 
 def leave_on_the_host(field):
-    """Of ``Predictions``."""
+    """Plant a CPU tensor in a field of ``Predictions``."""
     return change_result(Predictions, "of", lambda at: dataclasses.replace(at, **{field: getattr(at, field).cpu()}))
 
 
@@ -360,7 +361,7 @@ COUNTERFACTUAL_FAULTS = {
     "perturbed logits": change_arguments(
         counterfactual, "divergence", lambda logits, perturbed: (logits, perturbed.cpu())
     ),
-    "divergences": change_result(counterfactual, "divergence", lambda found: Divergence(*(x.cpu() for x in found))),
+    "divergences": change_result(counterfactual, "divergence", lambda outcome: Divergence(*(x.cpu() for x in outcome))),
 }
 ATTACK_FAULTS = {
     "temperature": leave_on_the_host("temperature"),
@@ -423,8 +424,8 @@ def synchronisations(monkeypatch, hook, lengths):
 
 
 def test_synchronisations_of_the_counterfactual_forward(monkeypatch):
-    """Of a micro-batch: the number of response tokens, the temperature, whether it is 1, and each prompt's image on its
-    way down.
+    """Count the synchronisations allowed in a micro-batch: the number of response tokens, the temperature, whether it
+    is 1, and each prompt's image on its way down.
     """
     (short, own), (long, _) = (synchronisations(monkeypatch, run_counterfactual, n) for n in (SHORT, LONG))
     assert len(own) <= 3 + 2, own
@@ -433,9 +434,9 @@ def test_synchronisations_of_the_counterfactual_forward(monkeypatch):
 
 
 def test_synchronisations_of_the_attack(monkeypatch):
-    """Of a micro-batch, each time that it runs: the number of response tokens, the temperature, noise for the band
-    "random", what ``selected`` picks of rows, states and temperatures, and the entropies on their way up; with a
-    gradient also the states for its hook, and the gradient on its way up.
+    """Count the synchronisations allowed in each run of a micro-batch: the number of response tokens, the temperature,
+    noise for the band "random", what ``selected`` picks of rows, states and temperatures, and the entropies on their
+    way up; with a gradient also the states for its hook, and the gradient on its way up.
     """
     (short, own), (long, _) = (synchronisations(monkeypatch, run_attack, n) for n in (SHORT, LONG))
     assert len(own) <= 2 * (9 + 7), own  # two micro-batches of two rows, before the step and after
@@ -451,9 +452,9 @@ def test_an_index_left_on_the_host_costs_synchronisations(monkeypatch, field):
 
 @pytest.mark.parametrize("hook", [run_counterfactual, run_attack])
 def test_a_number_read_for_each_token_is_found(monkeypatch, hook):
-    def read_each(found):
-        [value.item() for value in (found.jsd if hook is run_counterfactual else found)]
-        return found
+    def read_each(outcome):
+        [value.item() for value in (outcome.jsd if hook is run_counterfactual else outcome)]
+        return outcome
 
     owner, name = (counterfactual, "divergence") if hook is run_counterfactual else (adversarial, "token_entropy")
     change_result(owner, name, read_each)(monkeypatch)
@@ -483,7 +484,7 @@ def test_perturbations_stay_on_the_device(family, kind):
     settings = layout_of(tiny_model(family)[1]), kind, PERTURBATIONS[kind].default, (3, 5, "0")
     with pretended_cuda() as cuda:
         moved = {**inputs, "pixel_values": inputs["pixel_values"].to("cuda")}
-        found = perturb(moved, *settings)["pixel_values"]
-    assert found.device == DEVICE
+        outcome = perturb(moved, *settings)["pixel_values"]
+    assert outcome.device == DEVICE
     assert cuda.numbers_drawn_on_host == 0
-    torch.testing.assert_close(found.inner, perturb(inputs, *settings)["pixel_values"], rtol=0, atol=0)
+    torch.testing.assert_close(outcome.inner, perturb(inputs, *settings)["pixel_values"], rtol=0, atol=0)

@@ -12,7 +12,7 @@ TOKENS = (311, 307, 300, 288, 299)  # micro-batches by tokens never have the sam
 
 
 def compilations(entropy, **settings):
-    """How often torch.compile compiles for TOKENS, as verl's engine calls it."""
+    """Count how often torch.compile compiles for TOKENS, as verl's engine calls it."""
     count = []
 
     def backend(graph, inputs):
@@ -24,8 +24,8 @@ def compilations(entropy, **settings):
     for tokens in TOKENS:
         logits = torch.randn(tokens, 16, generator=torch.Generator().manual_seed(tokens)).bfloat16()
         with torch.no_grad():
-            found = compiled(logits, **settings)
-        torch.testing.assert_close(found.float(), exact(logits), rtol=0.05, atol=0.05)
+            result = compiled(logits, **settings)
+        torch.testing.assert_close(result.float(), exact(logits), rtol=0.05, atol=0.05)
     torch._dynamo.reset()
     return len(count)
 

@@ -1,4 +1,4 @@
-"""What verl's entropy allocates on a GPU, which the planner counts on and benchmarks/memory stands in for.
+"""GPU memory that verl's entropy allocates, which the planner counts on and benchmarks/memory stands in for.
 
 Compiled: read from the code that inductor writes for a GPU. Eager: from tensors of a GPU that hold no numbers, in the
 forward, since their backward needs a GPU.

@@ -74,5 +74,5 @@ def test_what_cannot_freeze_is_refused(override, message):
     from verl_plugins.preflight import check_run
 
     run = ["+method=grpo", "actor_rollout_ref.rollout.n=2", "actor_rollout_ref.actor.strategy=fsdp2"]
-    found = check_run(compose_run([*run, "actor_rollout_ref.actor.freeze_vision_tower=true", override]))
-    assert any(message in problem for problem in found), found
+    result = check_run(compose_run([*run, "actor_rollout_ref.actor.freeze_vision_tower=true", override]))
+    assert any(message in problem for problem in result), result

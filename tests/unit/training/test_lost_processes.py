@@ -1,4 +1,4 @@
-"""What ends a run that has lost a process: one message, in bounded time, whatever verl waits for."""
+"""A run that has lost a process ends with one message, in bounded time, whatever verl waits for."""
 
 import subprocess
 import sys
