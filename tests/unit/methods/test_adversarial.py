@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from bare_engine import Row, worker_batch
+from selective_entropy import selective_entropy
 from tiny_engine import build_engine, image, micro_batch, pack_as_verl_does
 from tiny_families import qwen3_vl
 from verl.utils import tensordict_utils as tu
@@ -14,7 +15,7 @@ from verl.utils import tensordict_utils as tu
 from verl_plugins.components.requests import REQUEST
 from verl_plugins.methods.saei.attack import AttackRequest
 from verl_plugins.methods.saei.attacked_images import AttackedImages
-from verl_plugins.methods.saei.maths import SaEIConfig, selective_entropy
+from verl_plugins.methods.saei.maths import SaEIConfig
 from verl_plugins.methods.saei.second_sampling import PIXELS, SIZES, STATISTICS
 from verl_plugins.vision.layout import layout_of
 from verl_plugins.vision.pixels import to_pixel_values, to_pixels

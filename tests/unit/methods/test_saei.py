@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from selective_entropy import selective_entropy
 
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.saei.apply import apply
@@ -13,7 +14,6 @@ from verl_plugins.methods.saei.maths import (
     SaEIConfig,
     middle_band_mask,
     select_tokens,
-    selective_entropy,
     token_entropy,
 )
 
@@ -94,7 +94,7 @@ def test_forbidden_tokens_add_nothing_to_the_entropy():
 
 
 @pytest.mark.parametrize(
-    ("knobs", "said"),
+    ("knobs", "message"),
     [
         ({"n1": 0}, "algorithm.saei.n1: got 0"),
         ({"n2": -1}, "algorithm.saei.n2: got -1"),

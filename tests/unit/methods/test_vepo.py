@@ -11,7 +11,7 @@ import torch
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.knobs import config_from_node
 from verl_plugins.methods.vepo.apply import apply, select
-from verl_plugins.methods.vepo.maths import VEPOConfig, token_scores, token_signals, token_weights
+from verl_plugins.methods.vepo.maths import VEPOConfig, token_scores, token_weights
 
 # one response of three tokens; scaled to [0, 1]: j = 0, .5, 1   h = 0, 1, .5   gap = .5, -1, 0 -> |gap| = .5, 1, 0
 JSD = torch.tensor([[0.1, 0.2, 0.3]])
@@ -237,19 +237,6 @@ def test_entropy_only_needs_no_counterfactual_and_a_missing_one_is_named():
     assert "vepo/rows_without_image" not in metrics
     with pytest.raises(ValueError, match=r"algorithm.vepo: got no jsd, perturbed_entropy.*\+method=vepo"):
         apply(blind, VEPOConfig())
-
-
-def test_signals_of_a_batch_of_responses():
-    generator = torch.Generator().manual_seed(0)
-    logits, perturbed = torch.randn(2, 2, 3, 50, generator=generator)
-    jsd, entropy, perturbed_entropy = token_signals(logits, perturbed, torch.tensor([1.0, 2.0]))
-    p = (logits[1, 2] / 2).double().softmax(-1)
-    q = (perturbed[1, 2] / 2).double().softmax(-1)
-    m = (p + q) / 2
-    assert jsd[1, 2].item() == pytest.approx((p * (p / m).log() + q * (q / m).log()).sum().item() / 2, rel=1e-5)
-    assert entropy[1, 2].item() == pytest.approx(-(p * p.log()).sum().item(), rel=1e-5)
-    assert perturbed_entropy[1, 2].item() == pytest.approx(-(q * q.log()).sum().item(), rel=1e-5)
-    assert jsd.shape == entropy.shape == perturbed_entropy.shape == (2, 3)
 
 
 @pytest.mark.parametrize(

@@ -139,26 +139,6 @@ def select_tokens(entropy: Tensor, response_mask: Tensor, config: SaEIConfig, no
     return middle_band_mask(entropy, response_mask, *config.quantiles)
 
 
-def selective_entropy(
-    logits: Tensor, response_mask: Tensor, config: SaEIConfig, noise: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Mean entropy of each response's selected tokens: the objective of the attack, on full logits.
-
-    The reference for ``verl_plugins.methods.saei.attack``, which computes it without materialising the logits.
-
-    Args:
-        logits: (B, T, V) floating point, at the sampling temperature; ``-inf`` forbids a token.
-        response_mask: (B, T) 0/1 or bool.
-
-    Returns:
-        (B,) float32 in nats, with gradient: the mean entropy of each response's kept tokens, 0 where none is valid; and
-        (B, T) bool, the kept tokens.
-    """
-    entropy = token_entropy(logits)
-    kept = select_tokens(entropy, response_mask, config, noise)
-    return torch.where(kept, entropy, 0.0).sum(dim=1) / kept.sum(dim=1).clamp_min(1), kept
-
-
 def token_entropy(logits: Tensor) -> Tensor:
     """Entropy of the next token from logits (..., V): (...) float32, nats, with gradient."""
     log_p = logits.float().log_softmax(dim=-1)

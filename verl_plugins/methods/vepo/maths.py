@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from verl_plugins.kernels.divergence import divergence
 from verl_plugins.methods.knobs import require
 from verl_plugins.methods.vepo.scores import SCORES, min_max, top_tokens
 from verl_plugins.vision.perturb import Perturbation
@@ -71,26 +70,6 @@ class VEPOConfig:
     def needs_counterfactual(self) -> bool:
         """True if the score needs the forward on the perturbed image."""
         return self.score != "entropy" and not self.keeps_all
-
-
-def token_signals(
-    logits: Tensor, perturbed_logits: Tensor, temperature: float | Tensor = 1.0
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute JSD(P, Q), H(P) and H(Q) of each token from full logits.
-
-    Args:
-        logits, perturbed_logits: (B, T, V); ``-inf`` forbids a token.
-        temperature: > 0, a float or (B,).
-
-    Returns:
-        Three tensors (B, T) float32, nats.
-    """
-    batch, length, vocabulary = logits.shape
-    if isinstance(temperature, Tensor) and temperature.dim():
-        temperature = temperature.repeat_interleave(length)
-    result = divergence(logits.reshape(-1, vocabulary), perturbed_logits.reshape(-1, vocabulary), temperature)
-    jsd, entropy, perturbed_entropy = result.jsd, result.entropy, result.perturbed_entropy
-    return jsd.view(batch, length), entropy.view(batch, length), perturbed_entropy.view(batch, length)
 
 
 def token_scores(
