@@ -9,6 +9,7 @@ from pathlib import Path
 
 PACKAGES = ("verl_plugins", "data_prep", "reward_fns")
 ENTRY_MODULES = (
+    "verl_plugins.evaluate.answer_rows",
     "verl_plugins.evaluate.data_rows",
     "verl_plugins.evaluate.prompt_builder",
     "verl_plugins.evaluate.responder",

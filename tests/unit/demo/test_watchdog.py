@@ -1,12 +1,14 @@
 """A watched command always ends, and leaves nothing running."""
 
 import os
+import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
-from verl_plugins.demo.watchdog import RunFailed, marked_processes, run_watched
+from verl_plugins.demo.watchdog import MARK, RunFailed, marked_processes, run_watched
 
 # Starts a grandchild in a session of its own, as Ray does, and writes its id.
 SPAWN = (
@@ -78,3 +80,26 @@ def test_a_watched_command_inside_a_watched_command_is_ended_with_it(tmp_path):
     with pytest.raises(RunFailed, match="ran longer"):
         run_watched(python(inner, tmp_path / "pid", tmp_path / "inner.log"), tmp_path / "log", limit_s=4)
     assert not is_running((tmp_path / "pid").read_text())
+
+
+def test_zombies_and_processes_of_other_users_are_skipped(monkeypatch):
+    mark = "a mark of this test"
+    environment = {**os.environ, MARK: f":{mark}"}
+    ended = subprocess.Popen(["true"], env=environment)
+    running = subprocess.Popen(["sleep", "600"], env=environment)
+    try:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has collected it
+        assert marked_processes(mark) == [running.pid]
+        read = psutil.Process.environ
+
+        def foreign(process):
+            if process.pid == running.pid:
+                raise psutil.AccessDenied(process.pid)
+            return read(process)
+
+        monkeypatch.setattr(psutil.Process, "environ", foreign)
+        assert marked_processes(mark) == []
+    finally:
+        running.kill()
+        running.wait()
+        ended.wait()

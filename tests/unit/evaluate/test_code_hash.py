@@ -30,6 +30,7 @@ def test_the_hash_changes_with_every_dependency_and_with_nothing_else(copied_tre
     digest = code_sha256(copied_tree)
     assert digest == code_sha256(ROOT)  # it depends on the files and not on where they lie
     for name in (
+        "verl_plugins/evaluate/answer_rows.py",  # the key of a row's seed
         "verl_plugins/evaluate/scoring.py",
         "verl_plugins/evaluate/benchmarks/mathvista.py",
         "verl_plugins/evaluate/model_folder.py",  # the box space
@@ -58,5 +59,5 @@ def test_a_dependency_that_is_renamed_changes_the_hash(copied_tree):
 
 
 def test_another_folder_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="got no module verl_plugins.evaluate.data_rows"):
+    with pytest.raises(FileNotFoundError, match="got no module verl_plugins.evaluate.answer_rows"):
         code_sha256(tmp_path)
