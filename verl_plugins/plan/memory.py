@@ -77,7 +77,8 @@ def plan(shape: ModelShape, load: Workload, memory: int) -> Plan:
         phases["attack"] = {**kept, **attack(shape, load)}
     during_update = {**kept, "optimizer": states, "gradients": gradients}  # verl loads offloaded states for the update
     phases["update"] = {**during_update, **update(shape, load)}
-    phases["optimizer step"] = {**during_update, "its temporaries": gradients}  # square roots of the second moments
+    # The temporaries are the square roots of all second moments at once.
+    phases["optimizer step"] = {**during_update, "its temporaries": gradients}
     return Plan(
         phases=phases,
         image_tokens=image_tokens(shape, load),

@@ -93,8 +93,7 @@ def _copy_received_weights(bucketed_weight_transfer) -> None:
     """Copy weights out of the shared-memory bucket before vLLM loads them.
 
     On an accelerator ``.to(device)`` copies; on the CPU it returns a view, and closing the bucket fails with "cannot
-    close exported pointers exist". The bridge can be removed when verl
-    copies there itself.
+    close exported pointers exist". The bridge can be removed when verl copies there itself.
     """
     receiver = bucketed_weight_transfer.BucketedWeightReceiver
     receive_weights = receiver.receive_weights

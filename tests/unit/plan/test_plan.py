@@ -166,9 +166,8 @@ def test_what_each_choice_changes(shapes):
     assert changed(tokens=8192)["update"]["activations"] == pytest.approx(whole["update"]["activations"] / 2, rel=0.1)
     assert changed(is_checkpointed=False)["update"]["activations"] > 10 * whole["update"]["activations"]
     logit_bytes = 16384 * 152064 * 2
-    assert (
-        changed(has_entropy_loss=True)["update"]["logits, or a layer"] == 3 * logit_bytes
-    )  # the logits and two gradients
+    # The logits and two gradients.
+    assert changed(has_entropy_loss=True)["update"]["logits, or a layer"] == 3 * logit_bytes
     eager = changed(has_entropy_loss=True, is_entropy_compiled=False)
     assert eager["update"]["logits, or a layer"] == 13 * logit_bytes
     # Chunks: 7 times the logits, and in a forward without gradient a chunk of 2048 in float32, three times.
@@ -178,9 +177,8 @@ def test_what_each_choice_changes(shapes):
     vepo, saei = changed(has_second_forward=True), changed(has_pixel_gradient=True)
     assert sum(vepo["log-probabilities"].values()) < sum(whole["log-probabilities"].values())
     assert "attack" in saei and sum(saei["attack"].values()) < sum(whole["update"].values())
-    frozen = changed(
-        has_pixel_gradient=True, is_vision_frozen=True
-    )  # the gradient reaches the pixels through the tower
+    # The gradient reaches the pixels through the tower, even if it is frozen.
+    frozen = changed(has_pixel_gradient=True, is_vision_frozen=True)
     assert frozen["attack"]["activations"] == saei["attack"]["activations"]
     assert frozen["update"]["activations"] < whole["update"]["activations"]
 
