@@ -12,7 +12,7 @@ from pathlib import Path
 from verl_plugins.demo.tasks import Task
 
 TRAIN_ROWS, VAL_ROWS, SEED = 1024, 64, 0
-SOURCES = {  # by package
+SOURCES = {  # package -> files that build the assets
     "data_prep.convert": ("parquet_groups.py",),
     "data_prep.row": ("schema.py",),
     "data_prep.synthetic": ("shapes.py", "shapes_reasoning.py", "synthetic_row.py"),
@@ -28,7 +28,7 @@ def ensure_demo_assets(cache_dir: str | os.PathLike[str], task: Task) -> tuple[P
     """
     home = Path(cache_dir) / f"{task.name}-{_fingerprint()}"
     if not home.is_dir():
-        from verl_plugins.demo.tiny_vlm import build_tiny_vlm  # torch and transformers: seconds
+        from verl_plugins.demo.tiny_vlm import build_tiny_vlm  # imports torch and transformers, which takes seconds
         from verl_plugins.demo.warmup import warm_up
 
         unfinished = home.with_name(f".{home.name}.{os.getpid()}")

@@ -1,4 +1,4 @@
-"""``verl-plugins demo``: its arguments."""
+"""Arguments of ``verl-plugins demo``."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from verl_plugins.report.metrics import load_metrics, read_json_lines
 from verl_plugins.report.write_report import summary_table, write_report
 
 LIMIT_S = 3600.0
-PHASES = {  # text in verl's log that ends a phase of the start -> the next phase
+PHASES = {  # message in verl's log -> phase of the start that begins with it
     "Started a local Ray": "loading the trainer",
     "worker group kwargs": "starting the FSDP2 actor",
     "reward loop manager initialized": "starting the vLLM server",
@@ -114,16 +114,16 @@ def _conflict(run_dir: Path, command: list[str]) -> list[str]:
     if not (run_dir / "checkpoints").is_dir() or not facts.is_file():
         return []
     before = json.loads(facts.read_text())["command"]
-    same, asked = (
+    previous, current = (
         [word for word in shlex.split(text) if not word.startswith("trainer.health.")]
-        for text in (before, _shown(command))
+        for text in (before, _command_text(command))
     )
-    if same == asked:
+    if previous == current:
         return []
     return [f"{run_dir}: got another command than the run there was started with; give --out, or remove it: {before}"]
 
 
-def _shown(command: list[str]) -> str:
+def _command_text(command: list[str]) -> str:
     return shlex.join(["python", *command[1:]])
 
 
@@ -133,7 +133,7 @@ def _is_finished(run_dir: Path, steps: int) -> bool:
 
 
 def _merge(attempts: Path, metrics: Path) -> None:
-    """Merge the metrics of all attempts to one line per step: verl starts its file afresh each time it resumes."""
+    """Merge the metrics of all attempts into one line per step, because verl starts a new file when it resumes."""
     lines = b"".join(path.read_bytes() for path in sorted(attempts.glob("*.jsonl")))
     if not lines.strip():
         return
@@ -151,15 +151,18 @@ def _merge(attempts: Path, metrics: Path) -> None:
 
 @contextmanager
 def _progress_bar(steps: int) -> Iterator[tqdm]:
-    form = "{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps [{elapsed}{postfix}]"
-    with tqdm(total=steps, bar_format=form, dynamic_ncols=True) as bar:
+    bar_format = "{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps [{elapsed}{postfix}]"
+    with tqdm(total=steps, bar_format=bar_format, dynamic_ncols=True) as bar:
         bar.set_description_str("starting Ray")
         yield bar
 
 
 def _advance(bar: tqdm, metrics: Path, log: Path, log_start: int) -> None:
-    """Show the phase and the last step; outside a terminal, where each refresh is a line, only when they change."""
-    shown = (bar.desc, bar.n)
+    """Show the phase and the last step.
+
+    Outside a terminal each refresh prints a line, so there the bar is refreshed only when one of them changes.
+    """
+    last_shown = (bar.desc, bar.n)
     if bar.desc != "training":
         with log.open("rb") as lines:
             lines.seek(log_start)
@@ -168,12 +171,12 @@ def _advance(bar: tqdm, metrics: Path, log: Path, log_start: int) -> None:
         if reached:
             bar.set_description_str(reached[-1], refresh=False)
     if metrics.is_file():
-        last = read_json_lines(metrics)[0][-1]
-        bar.n = last["step"]
-        if "critic/score/mean" in last["data"]:
-            values = {"reward": last["data"]["critic/score/mean"], "entropy": last["data"]["actor/entropy"]}
+        last_row = read_json_lines(metrics)[0][-1]
+        bar.n = last_row["step"]
+        if "critic/score/mean" in last_row["data"]:
+            values = {"reward": last_row["data"]["critic/score/mean"], "entropy": last_row["data"]["actor/entropy"]}
             bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()}, refresh=False)
-    if sys.stderr.isatty() or shown != (bar.desc, bar.n):
+    if sys.stderr.isatty() or last_shown != (bar.desc, bar.n):
         bar.refresh()
 
 
@@ -186,6 +189,6 @@ def _write_facts(run_dir: Path, task: Task, command: list[str]) -> None:
         "method": method,
         "started": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
         **versions,
-        "command": _shown(command),
+        "command": _command_text(command),
     }
     (run_dir / "run.json").write_text(json.dumps(facts, indent=1))

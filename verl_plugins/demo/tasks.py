@@ -17,7 +17,7 @@ from verl_plugins.methods import methods_in
 
 CORNER_NOISE = 0.15  # share of box corners that the warm-up teaches at random positions of the grid
 WORD_NOISE = 0.04  # share of answer words that the warm-up teaches at random
-WRONG_TAGS = 0.5  # share of boxes that the warm-up teaches in other tags than the question asks for
+WRONG_TAGS = 0.5  # share of boxes that the warm-up teaches in tags other than the question asks for
 UNBOXED = 0.1  # share of answer words that the warm-up teaches without \boxed{}
 
 
@@ -31,7 +31,7 @@ class Task:
         write_splits: (folder, train rows, val rows, seed); writes train.parquet and val.parquet.
         compute_score: the reward function, with verl's signature.
         reward: module of the reward.
-        quality: key of the reward's result that measures an answer, in [0, 1].
+        quality: key of the reward's result that holds the quality of an answer, in [0, 1].
         corpus: texts on which the tokenizer is trained.
         caption: (index, seed) to the assistant's text when asked to list the shapes of that warm-up row.
         answer: (index, seed, random) to the assistant's answer to the row's question; some values are random, and some
@@ -90,8 +90,8 @@ def _reasoning_caption(index: int, seed: int) -> str:
 def _reasoning_answer(index: int, seed: int, rng: Random) -> str:
     _, sentence, word = make_question(index, "warmup", seed)
     if rng.random() < WORD_NOISE:
-        alike = next(words for words in (NUMBERS, shapes.KINDS, tuple(shapes.COLOURS)) if word in words)
-        word = rng.choice(alike)
+        same_category = next(words for words in (NUMBERS, shapes.KINDS, tuple(shapes.COLOURS)) if word in words)
+        word = rng.choice(same_category)
     start = rng.choice(OPENINGS) + rng.choice(ASIDES)
     thought = f"<think>{start} {sentence} {word}{rng.choice(CLOSINGS)}</think>{rng.choice(CONNECTIVES)} "
     return thought + (f"answer: {word}" if rng.random() < UNBOXED else f"\\boxed{{{word}}}")
@@ -126,5 +126,5 @@ TASKS = {
 
 
 def task_of(method: str) -> str:
-    """Return the synthetic task of the methods in a value of ``+method=``; the first that differs from grounding."""
+    """Return the synthetic task for a value of ``+method=``: the first of its methods' tasks that is not grounding."""
     return next((m.demo_task for m in methods_in(method) if m.demo_task != "grounding"), "grounding")

@@ -1,4 +1,4 @@
-"""A Qwen2.5-VL of two million random parameters, with tokenizer and processor, made without a download.
+"""A Qwen2.5-VL of two million random parameters, with tokenizer and processor, built without a download.
 
 Architecture, file layout and special tokens are Qwen2.5-VL's, so verl, vLLM and transformers load it like the real
 model. Three sizes are constrained: vLLM's CPU attention has no head_dim below 32; `mrope_section` must
@@ -86,7 +86,7 @@ def build_tiny_vlm(path: str | os.PathLike[str], task: Task, seed: int = 0) -> N
 
 
 def build_processor(task: Task) -> Qwen2_5_VLProcessor:
-    """Tokenizer, image processor and video processor in one; an image of SIDE x SIDE pixels keeps its size."""
+    """Build tokenizer, image processor and video processor; an image of SIDE x SIDE pixels keeps its size."""
     pixels = {"min_pixels": (PATCH * MERGE) ** 2, "max_pixels": (2 * SIDE) ** 2}
     vision: dict[str, Any] = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": 2, **pixels}
     return Qwen2_5_VLProcessor(
@@ -98,7 +98,7 @@ def build_processor(task: Task) -> Qwen2_5_VLProcessor:
 
 
 def train_tokenizer(task: Task, vocab_size: int = 640) -> PreTrainedTokenizerFast:
-    """A byte-level BPE in which every word of the task's texts, and every number up to SIDE, is one token.
+    """Train a byte-level BPE in which every word of the task's texts, and every number up to SIDE, is one token.
 
     Tags such as `<answer>` and numbers of up to three digits are split off before the merges are learnt. (Qwen's own
     tokenizer spells numbers digit by digit, which a model of this size learns more slowly.)
@@ -129,7 +129,7 @@ def train_tokenizer(task: Task, vocab_size: int = 640) -> PreTrainedTokenizerFas
 
 
 def build_config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
-    """The model's sizes; the ids of the special tokens and the size of the vocabulary come from `tokenizer`."""
+    """Build the model's config, with the vocabulary size and the ids of the special tokens of `tokenizer`."""
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
     text = {
         "vocab_size": len(tokenizer),
@@ -161,7 +161,7 @@ def build_config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
         "fullatt_block_indexes": [1, 3],
         "out_hidden_size": HIDDEN,
     }
-    whole: dict[str, Any] = {
+    shared: dict[str, Any] = {
         "image_token_id": ids["<|image_pad|>"],
         "video_token_id": ids["<|video_pad|>"],
         "vision_start_token_id": ids["<|vision_start|>"],
@@ -172,4 +172,4 @@ def build_config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
         "initializer_range": INIT_STD,
         "dtype": "float32",
     }
-    return Qwen2_5_VLConfig(text_config=text, vision_config=vision, **whole)
+    return Qwen2_5_VLConfig(text_config=text, vision_config=vision, **shared)

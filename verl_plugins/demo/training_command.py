@@ -19,7 +19,7 @@ def training_command(
     steps: int,
     overrides: Sequence[str] = (),
 ) -> list[str]:
-    """Build program and arguments of a run of ``steps`` steps with 8 prompts x 8 responses; ``overrides`` come last.
+    """Build the command that trains for ``steps`` steps of 8 prompts x 8 responses; ``overrides`` come last.
 
     Validation samples at temperature 1, as training does, so that its images show the policy that is trained.
     """

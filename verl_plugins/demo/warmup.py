@@ -1,4 +1,4 @@
-"""Supervised warm-up of the tiny VLM on shapes, in three stages, cut short on purpose.
+"""Supervised warm-up of the tiny VLM on shapes, in three stages, stopped early on purpose.
 
 1. The vision tower learns, through a linear head that is discarded afterwards, to predict for each image token the
    colour and kind of its shape and the corners of that shape. With such dense labels about a hundred steps suffice.
@@ -7,7 +7,7 @@
 3. Then it learns to answer questions, in prompts rendered by the model's own chat template. The noise in the task's
    answers keeps it uncertain.
 
-Greedy answers are then clearly better than sampled ones. That gap is what reinforcement learning can close, besides the
+Greedy answers are then clearly better than sampled ones. Reinforcement learning can close that gap, and can learn the
 scenes with twins, which "train" and "val" contain and "warmup" does not.
 """
 
@@ -37,7 +37,7 @@ CLASSES = (1 + len(COLOURS), 1 + len(KINDS), *[1 + CELLS] * 4)  # colour, kind (
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Sizes of the warm-up; the defaults suit `build_tiny_vlm`. `answer_steps`: None for the task's own."""
+    """Sizes of the warm-up; the defaults suit `build_tiny_vlm`. `answer_steps` defaults to the task's number."""
 
     seed: int = 0
     batch: int = 32
@@ -52,8 +52,15 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over evaluation rows; `greedy` and `sampled` are the task's quality (IoU, accuracy), `entropy` is in nats
-    per sampled token, `mixed` the share of groups of 8 whose scores differ by more than 0.1 between best and worst."""
+    """Means over evaluation rows.
+
+    Args:
+        greedy, sampled: quality of greedy and of sampled answers: IoU or accuracy.
+        sampled_format: format score of sampled answers.
+        sampled_reward: reward of sampled answers.
+        entropy: entropy per sampled token, in nats.
+        mixed: share of rows whose best and worst sampled answers differ by more than 0.1 in reward.
+    """
 
     greedy: float
     sampled: float
@@ -105,7 +112,7 @@ def evaluate(model, processor, task: Task, rows: list[Row], samples: int = 8) ->
     greedy = score(model.generate(**inputs, max_new_tokens=RESPONSE, do_sample=False))
     sampled, entropies = [], []
     for _ in range(samples):
-        out = model.generate(
+        output = model.generate(
             **inputs,
             max_new_tokens=RESPONSE,
             do_sample=True,
@@ -113,10 +120,10 @@ def evaluate(model, processor, task: Task, rows: list[Row], samples: int = 8) ->
             return_dict_in_generate=True,
             output_logits=True,
         )
-        sampled.append(score(out.sequences))
-        written = out.sequences[:, prompt_length:] != processor.tokenizer.pad_token_id
-        entropy = torch.distributions.Categorical(logits=torch.stack(out.logits, dim=1)).entropy()
-        entropies.append(entropy[written].mean())
+        sampled.append(score(output.sequences))
+        is_response = output.sequences[:, prompt_length:] != processor.tokenizer.pad_token_id
+        entropy = torch.distributions.Categorical(logits=torch.stack(output.logits, dim=1)).entropy()
+        entropies.append(entropy[is_response].mean())
     rewards = torch.tensor([[result["score"] for result in results] for results in sampled])  # (samples, rows)
     flat = [result for results in sampled for result in results]
     return Scores(
@@ -207,8 +214,8 @@ def _teach_texts(
 
     def loss(rows_of_batch: Tensor) -> Tensor:
         ids_of_batch = ids[rows_of_batch]
-        words = model.get_input_embeddings()(ids_of_batch)
-        embeddings = words.masked_scatter(is_image[rows_of_batch].unsqueeze(-1), image_tokens[rows_of_batch])
+        word_embeddings = model.get_input_embeddings()(ids_of_batch)
+        embeddings = word_embeddings.masked_scatter(is_image[rows_of_batch].unsqueeze(-1), image_tokens[rows_of_batch])
         logits = model(
             inputs_embeds=embeddings,
             attention_mask=mask[rows_of_batch],
@@ -240,6 +247,7 @@ def _train(loss_of, parameters: list[Tensor], rows: int, steps: int, settings: W
 
 @torch.no_grad()
 def _embed(model, processor, rows: list[Row]) -> Tensor:
+    """Embed the images of `rows`, one each, with the vision tower: (rows, tokens, hidden)."""
     pixels, grids = _pixels(processor, rows)
     return model.model.visual(pixels.flatten(0, 1), grids).pooler_output.view(
         len(rows), -1, model.config.text_config.hidden_size

@@ -1,4 +1,4 @@
-"""The alarms: each compares a measure of the last steps with a limit.
+"""Alarms, each of which compares a measure of the last steps with a limit.
 
 A step's metrics are reduced to a few measures. The mean of a measure over the last ``window`` steps is compared with
 its limit; an alarm is on while one of its checks fails. A measure that is not a number fails every check. A relative
@@ -27,7 +27,7 @@ SOURCES = {
     # the adversarial half of saei's responses is off-policy on purpose
     "mismatch": ("saei/log_prob_mismatch_clean", "training/rollout_probs_diff_mean"),
 }
-"""Measure to metrics; the first metric that a step has is taken."""
+"""Metrics of each measure, in order of preference: the first one that a step has is used."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Check:
 
     Args:
         alarm: the alarm that the check raises, and its key below ``trainer.health``.
-        limit: key of the limit below the alarm's.
+        limit: name of the limit, and its key below the alarm.
         default: default of the limit.
         side: "below" or "above", the side of the limit on which the check fails.
         measure: name of the measure, see ``measures``.
@@ -142,7 +142,7 @@ def look(history: History, measured: Mapping[str, float], window: int, limits: M
         start[name] = [*start.get(name, []), measured[name]][:window]
     on: dict[str, str] = {}
     for check in CHECKS:
-        reason = _broken(check, start, recent, window, limits[check.key])
+        reason = _failure(check, start, recent, window, limits[check.key])
         if reason and check.alarm not in on:
             on[check.alarm] = reason
     return History(start, recent, on)
@@ -150,10 +150,10 @@ def look(history: History, measured: Mapping[str, float], window: int, limits: M
 
 def looks_at(alarm: str, metric: str) -> bool:
     """Tell whether an alarm's checks read a metric."""
-    read = {measure for measure, names in SOURCES.items() if metric in names}
+    affected = {measure for measure, names in SOURCES.items() if metric in names}
     if REWARD_STATUS.fullmatch(metric):
-        read |= {"unread", "faults"}
-    return any(check.alarm == alarm and check.measure in read for check in CHECKS)
+        affected |= {"unread", "faults"}
+    return any(check.alarm == alarm and check.measure in affected for check in CHECKS)
 
 
 def watched(history: History) -> list[str]:
@@ -161,24 +161,24 @@ def watched(history: History) -> list[str]:
     return [alarm for alarm in ALARMS if any(c.measure in history.recent for c in CHECKS if c.alarm == alarm)]
 
 
-def _broken(check: Check, start: Mapping, recent: Mapping, window: int, limit: float) -> str:
-    """Return why the check fails, or ""."""
+def _failure(check: Check, start: Mapping, recent: Mapping, window: int, limit: float) -> str:
+    """Return the reason why the check fails, or "" if it passes."""
     values = recent.get(check.measure, [])
     if len(values) < window:
         return ""
-    shown, bound = f"{limit:g}", limit
+    limit_text, bound = f"{limit:g}", limit
     if check.relative_to:
         base = start[check.measure] if check.relative_to == "start" else recent.get(check.relative_to, [])
         if len(base) < window or fmean(base) <= 0:
             return ""
         bound = limit * fmean(base)
         name = f"of the first {window} steps" if check.relative_to == "start" else check.relative_to.replace("_", " ")
-        shown = f"{bound:.4g} ({limit:g} x {name})"
+        limit_text = f"{bound:.4g} ({limit:g} x {name})"
     value = fmean(values)
     if value >= bound if check.side == "below" else value <= bound:
         return ""
     expected = "at least" if check.side == "below" else "at most"
     return (
-        f"{check.what}: got {value:.4g} in the mean of {window} steps, expected {expected} {shown}; "
+        f"{check.what}: got {value:.4g} in the mean of {window} steps, expected {expected} {limit_text}; "
         f"the limit is trainer.health.{check.key}"
     )

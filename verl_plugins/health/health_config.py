@@ -1,4 +1,4 @@
-"""The settings ``trainer.health``: limits of the alarms, and the action taken when one is raised."""
+"""Settings under ``trainer.health``: limits of the alarms, and the action taken when one is raised."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class HealthConfig:
     """Settings of the health checks.
 
     Args:
-        action: action of every alarm without its own. "log": the metric ``health/<alarm>`` only; "warn": also a line in
-            the log when the alarm is raised; "stop": a checkpoint, and the run ends with exit code 1.
+        action: action of each alarm that has none in ``actions``. "log": only the metric ``health/<alarm>``; "warn":
+            also a line in the log when the alarm is raised; "stop": a checkpoint, and the run ends with exit code 1.
         window: number of steps in the means that are compared with the limits.
         limits: limits by ``Check.key``, see ``CHECKS``.
         actions: actions of single alarms.
@@ -40,13 +40,13 @@ def health_from_node(node: Mapping[str, Any]) -> HealthConfig:
     Raises:
         ValueError: what, got, expected and the key to set, for the first invalid setting.
     """
-    _known(KEY, node, ["action", "window", *ALARMS])
+    _check_names(KEY, node, ["action", "window", *ALARMS])
     default = HealthConfig()
     limits, actions = dict(default.limits), {}
     for alarm in ALARMS:
-        own = node.get(alarm) or {}
-        _known(f"{KEY}.{alarm}", own, ["action", *(check.limit for check in CHECKS if check.alarm == alarm)])
-        for name, value in own.items():
+        settings = node.get(alarm) or {}
+        _check_names(f"{KEY}.{alarm}", settings, ["action", *(check.limit for check in CHECKS if check.alarm == alarm)])
+        for name, value in settings.items():
             key = f"{KEY}.{alarm}.{name}"
             if name != "action":
                 limits[f"{alarm}.{name}"] = _limit(key, value)
@@ -59,7 +59,7 @@ def health_from_node(node: Mapping[str, Any]) -> HealthConfig:
     return HealthConfig(action, window, limits, actions)
 
 
-def _known(key: str, node: Any, names: list[str]) -> None:
+def _check_names(key: str, node: Any, names: list[str]) -> None:
     if not isinstance(node, Mapping):
         raise ValueError(f"{key}: got {node!r}, expected settings ({', '.join(names)}); set {key}.{names[-1]}")
     for name in node:

@@ -1,4 +1,4 @@
-"""The alarms of a running training: their metrics, messages, and the end of a run that must stop."""
+"""Alarms during training: their metrics and messages, and the end of a run that must stop."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class Watch:
             metrics: metrics of the step.
             responses: number of responses in the step's batch, without padding rows.
         """
-        before = self.history.on
+        alarms_before = self.history.on
         self.history = look(self.history, measures(metrics, responses), self.config.window, self.config.limits)
-        rings = self.history.on
-        for alarm in rings:
-            if alarm not in before and self.config.action_of(alarm) == "warn":
-                print(f"verl-plugins: step {step}: {alarm}: {rings[alarm]}", file=sys.stderr, flush=True)
-        stops = [f"{alarm}: {reason}" for alarm, reason in rings.items() if self.config.action_of(alarm) == "stop"]
-        if stops:
-            self.stopping = f"step {step}:\n" + "\n".join(f"  {line}" for line in stops)
-        return {f"health/{alarm}": float(alarm in rings) for alarm in watched(self.history)}
+        alarms = self.history.on
+        for alarm in alarms:
+            if alarm not in alarms_before and self.config.action_of(alarm) == "warn":
+                print(f"verl-plugins: step {step}: {alarm}: {alarms[alarm]}", file=sys.stderr, flush=True)
+        reasons = [f"{alarm}: {reason}" for alarm, reason in alarms.items() if self.config.action_of(alarm) == "stop"]
+        if reasons:
+            self.stopping = f"step {step}:\n" + "\n".join(f"  {line}" for line in reasons)
+        return {f"health/{alarm}": float(alarm in alarms) for alarm in watched(self.history)}
 
     def state(self) -> dict[str, Any]:
         """Return the state as JSON values, for a checkpoint."""

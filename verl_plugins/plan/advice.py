@@ -37,13 +37,13 @@ def fits(estimate: Plan, machines: Machines) -> bool:
 def lack(estimate: Plan, machines: Machines) -> int:
     """Sum the bytes that are missing: in each phase of a GPU and of a machine, and in vLLM's KV cache."""
     host = estimate.host_peak if machines.host is None else machines.host
-    over = [sum(phase.values()) - int(USABLE * machines.gpu) for phase in estimate.phases.values()]
-    over += [sum(phase.values()) - host for phase in estimate.host.values()]
-    return sum(max(0, size) for size in over) + estimate.cache_lack
+    excess = [sum(phase.values()) - int(USABLE * machines.gpu) for phase in estimate.phases.values()]
+    excess += [sum(phase.values()) - host for phase in estimate.host.values()]
+    return sum(max(0, size) for size in excess) + estimate.cache_lack
 
 
 def changes(shape: ModelShape, load: Workload) -> list[Change]:
-    """List the changes that apply to a run, the cheapest first: in speed, in precision, in what is trained."""
+    """List the changes that apply to a run, cheapest first in speed, in precision and in what is trained."""
     row = load.prompt + load.response
     applicable: list[Change] = []
     if (load.max_model_len or shape.longest) > row:
@@ -76,7 +76,7 @@ def changes(shape: ModelShape, load: Workload) -> list[Change]:
 
 
 def advice(shape: ModelShape, load: Workload, machines: Machines) -> tuple[list[str], Plan]:
-    """Return the overrides with which the run fits, or all that help if it still does not, and the plan with them."""
+    """Return the overrides that make the run fit, or all that help if it still does not fit, and the plan with them."""
     overrides: dict[str, str] = {}
     for override, change in changes(shape, load):
         estimate = plan(shape, load, machines.gpu)
@@ -84,7 +84,7 @@ def advice(shape: ModelShape, load: Workload, machines: Machines) -> tuple[list[
             break
         if lack(plan(shape, change(load), machines.gpu), machines) < lack(estimate, machines):
             load = change(load)
-            overrides[override.split("=")[0]] = override  # the last of several changes of one key
+            overrides[override.split("=")[0]] = override  # replaces an earlier change of the key
     return list(overrides.values()), plan(shape, load, machines.gpu)
 
 

@@ -1,6 +1,6 @@
 """Host memory of one machine by phase, in bytes: loading, offloaded weights, and images.
 
-Most of it is images: verl keeps ``pixel_values`` of every response in the TransferQueue, in float32.
+Images take most of it: verl keeps ``pixel_values`` of every response in the TransferQueue, in float32.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def host_memory(shape: ModelShape, load: Workload, trained: int) -> dict[str, Ph
     Step: the TransferQueue's storage is spread over the machines and holds ``multi_modal_inputs`` of a response from
     its sampling to the end of the step. For log-probabilities and update, each worker fetches its share of the rows
     once (``dispatch_lazy_compute_data_proto`` splits the keys, and the worker reads its rows without a further copy),
-    so the workers together hold the rows a second time. Neither the driver nor the agent loops do.
+    so the workers together hold the rows a second time. Neither the driver nor the agent loops hold a copy.
 
-    Validation: takes place before the step's rows are cleared; its own rows are stored in the same way, and no worker
+    Validation: runs before the step's rows are cleared; its own rows are stored in the same way, and no worker
     fetches them.
 
     vLLM: each server's engine process keeps up to ``mm_processor_cache_gb`` of processed images; its API process keeps
@@ -44,7 +44,7 @@ def host_memory(shape: ModelShape, load: Workload, trained: int) -> dict[str, Ph
     offloaded += shape.parameters * load.reference_bytes if load.has_reference else 0
     servers = load.gpus_of_a_node // load.vllm_gpus
     rows = int(load.rows * pixel_bytes(shape, load) * share)
-    held = {
+    shared_parts = {
         "offloaded": int(offloaded * share),
         "vLLM's image caches": servers * load.image_cache,
         "vLLM's sleeping weights": 2 * shape.parameters * servers if load.lora_rank else 0,
@@ -53,11 +53,11 @@ def host_memory(shape: ModelShape, load: Workload, trained: int) -> dict[str, Ph
     validation = int((load.validation_prompts or 0) * load.validation_responses * pixel_bytes(shape, load) * share)
     return {
         "loading": {"weights": loading},
-        "step": {**held, "the workers' copies": rows},
-        "validation": {**held, "validation's images": validation},
+        "step": {**shared_parts, "the workers' copies": rows},
+        "validation": {**shared_parts, "validation's images": validation},
     }
 
 
 def pixel_bytes(shape: ModelShape, load: Workload) -> int:
-    """Bytes of the largest image's ``pixel_values``: three float32 colours per pixel and frame."""
+    """Return the bytes of the largest image's ``pixel_values``: three float32 colours per pixel and frame."""
     return load.image_pixels * 3 * shape.frames * 4

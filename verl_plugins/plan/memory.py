@@ -1,4 +1,5 @@
-"""GPU memory by phase of a step, in bytes. Every constant that is not arithmetic is named and explained here.
+"""GPU memory by phase of a step, in bytes. Constants that are estimates, measurements or settings of verl are
+named and explained below.
 
 The activations of the layers are compared with measurements at the true sizes of Qwen2.5-VL-3B and 7B
 (``benchmarks/memory``). FSDP2's gathered weights and gradients, vLLM and CUDA are arithmetic and estimates.
@@ -12,7 +13,7 @@ from verl_plugins.plan.host import Phase, host_memory
 from verl_plugins.plan.shape import Layers, ModelShape
 from verl_plugins.plan.workload import GIB, TEXT_OF_A_ROW, Workload
 
-CONTEXT = 2 * GIB  # CUDA, NCCL, and what a sleeping vLLM keeps, mainly its CUDA graphs (an estimate)
+CONTEXT = 2 * GIB  # CUDA, NCCL, and what vLLM keeps while it sleeps, mainly its CUDA graphs (an estimate)
 ENTROPY_CHUNK = 2048  # tokens: verl's entropy_from_logits_chunk_size
 PROJECTED = 1 << 26  # logits that this package's forwards project at once (components/hidden_states.py)
 BUCKET = 2 * GIB  # weights in transit to vLLM: verl's update_weights_bucket_megabytes
@@ -74,9 +75,10 @@ def plan(shape: ModelShape, load: Workload, memory: int) -> Plan:
     }
     if load.has_pixel_gradient:
         phases["attack"] = {**kept, **attack(shape, load)}
-    whole = {**kept, "optimizer": states, "gradients": gradients}  # verl loads offloaded states for the update
-    phases["update"] = {**whole, **update(shape, load)}
-    phases["optimizer step"] = {**whole, "its temporaries": gradients}  # square roots of all second moments at once
+    during_update = {**kept, "optimizer": states, "gradients": gradients}  # verl loads offloaded states for the update
+    phases["update"] = {**during_update, **update(shape, load)}
+    # The temporaries are the square roots of all second moments at once.
+    phases["optimizer step"] = {**during_update, "its temporaries": gradients}
     return Plan(
         phases=phases,
         image_tokens=image_tokens(shape, load),
@@ -88,51 +90,51 @@ def plan(shape: ModelShape, load: Workload, memory: int) -> Plan:
 
 
 def trained_parameters(shape: ModelShape, load: Workload) -> int:
-    """Number of parameters with gradients and optimizer states."""
+    """Return the number of parameters that have gradients and optimizer states."""
     if load.lora_rank:
         return load.lora_rank * shape.adapted_sides
     return shape.parameters - (shape.vision_parameters if load.is_vision_frozen else 0)
 
 
 def image_tokens(shape: ModelShape, load: Workload) -> int:
-    """Number of tokens of the largest image in the language model."""
+    """Return the number of language-model tokens of the largest image."""
     if shape.tile_tokens:
         return load.image_pixels // (448 * 448) * shape.tile_tokens + 2
     return load.image_pixels // (shape.patch**2 * shape.patches_per_token) + 2
 
 
 def cached_token(text: Layers, load: Workload) -> int:
-    """Bytes of a token in the KV cache of one GPU: keys and values in bfloat16, at least one head each."""
+    """Return the bytes of a token in the KV cache of one GPU: keys and values in bfloat16, at least one head each."""
     return 2 * 2 * text.count * text.key // min(load.vllm_gpus, text.key_heads)
 
 
 def update(shape: ModelShape, load: Workload) -> Phase:
     """Estimate forward and backward of a micro-batch, without what persists between micro-batches.
 
-    The last part is the maximum over what is needed in sequence beside the activations: the logits; a layer of the
-    language model; a layer of the vision tower, once the activations of the language model are freed; and, once all are
-    freed, the reduction of the gradients outside the layers (a separate embedding is gathered for it, with its
-    gradient).
+    The last part is the largest of four that are needed one after the other, in addition to the activations: the
+    logits; a layer of the language model; a layer of the vision tower, once the activations of the language model are
+    freed; and, once all activations are freed, the reduction of the gradients outside the layers. An embedding that is
+    not tied is gathered for that reduction, with its gradient.
     """
     patches = _patches(shape, load, load.tokens)
     text = kept_by_language_model(shape, load) * load.tokens
     vision = 0 if load.is_vision_frozen else kept_by_vision_tower(shape, load) * patches
-    work = [logits(shape, load), layer_work(shape.text, load) * load.tokens]
+    temporary = [logits(shape, load), layer_work(shape.text, load) * load.tokens]
     if not load.is_vision_frozen:
-        work.append(layer_work(shape.vision, load) * patches - text)
+        temporary.append(layer_work(shape.vision, load) * patches - text)
     if not load.lora_rank:
         embedding = 0 if shape.is_tied else 2 * load.compute_bytes
-        work.append((embedding + 4) * shape.vocabulary * shape.text.hidden - text - vision)
+        temporary.append((embedding + 4) * shape.vocabulary * shape.text.hidden - text - vision)
     return {
         "gathered weights": gathered(shape, load),
         "gathered gradients": gathered_gradients(shape, load),
         "activations": text + vision,
-        "logits, or a layer": max(work),
+        "logits, or a layer": max(temporary),
     }
 
 
 def attack(shape: ModelShape, load: Workload) -> Phase:
-    """Estimate a forward and a backward to the pixels, which passes the vision tower even if it is frozen.
+    """Estimate a forward and a backward to the pixels, which passes through the vision tower even if it is frozen.
 
     A quarter of a chunk of the logits exists at a time, in six float32 tensors.
     """
@@ -149,11 +151,11 @@ def attack(shape: ModelShape, load: Workload) -> Phase:
 
 
 def forward(shape: ModelShape, load: Workload) -> Phase:
-    """Estimate a forward without gradient, or two if a method has a second forward; their logits are projected in
-    chunks.
+    """Estimate one forward without gradient, or two if a method has a second forward.
 
-    The last part is the maximum over what is needed in sequence: a layer of the vision tower, a layer of the language
-    model, the projection. A tower that rotates queries and keys does so in float32, which is most of its layer.
+    The logits of two forwards are projected in chunks. The last part is the largest of three that are needed one after
+    the other: a layer of the vision tower, a layer of the language model, the projection. A tower with rotary
+    embeddings rotates queries and keys in float32, which takes most of the memory of its layer.
     """
     width, tokens = load.compute_bytes, load.log_prob_tokens
     text, vision = shape.text, shape.vision
@@ -169,8 +171,8 @@ def forward(shape: ModelShape, load: Workload) -> Phase:
         projected += 0 if load.is_entropy_compiled else 8 * shape.vocabulary * tokens  # softmax, product
     else:
         projected += 12 * shape.vocabulary * min(tokens, ENTROPY_CHUNK)  # a chunk in float32, its softmax, the product
-    work = max(layer, vision_layer * _patches(shape, load, tokens) - states, projected)
-    return {"gathered weights": gathered(shape, load), "activations": states, "logits, or a layer": work}
+    temporary = max(layer, vision_layer * _patches(shape, load, tokens) - states, projected)
+    return {"gathered weights": gathered(shape, load), "activations": states, "logits, or a layer": temporary}
 
 
 def kept_by_language_model(shape: ModelShape, load: Workload, is_trained: bool = True) -> int:
@@ -224,27 +226,34 @@ def saved_by_layer(layers: Layers, load: Workload, is_trained: bool = True) -> i
 
 
 def _kept_by_norm(layers: Layers, load: Workload, is_trained: bool) -> int:
-    """Bytes per token: the float32 input; for its weights the normalised input; for the next weights the output."""
+    """Bytes per token that a norm keeps.
+
+    They are its float32 input and, for the gradients of the weights, the normalised input and the output.
+    """
     outputs = 2 if layers.is_gated else 1
     return (4 + outputs * load.compute_bytes * is_trained) * layers.hidden
 
 
 def _kept_by_feed_forward(layers: Layers, load: Workload, is_trained: bool) -> int:
-    """Bytes per token: gate, its activation and up, or the inner states before the activation; if trained, also the
-    product, or the inner states after it."""
+    """Bytes per token that the feed-forward keeps.
+
+    With a gate: gate, its activation and up and, if trained, their product. Without: the inner states before the
+    activation and, if trained, those after it.
+    """
     return ((3 if layers.is_gated else 1) + is_trained) * load.compute_bytes * layers.intermediate
 
 
 def logits(shape: ModelShape, load: Workload) -> int:
     """Bytes of the logits of all tokens of a micro-batch, and of their gradients.
 
-    FlashAttention's cross-entropy overwrites the logits with the gradient, unless the entropy needs them as well; then
-    its gradient and the entropy's are additional. torch.compile turns verl's entropy into one kernel for the forward
-    and one for the backward, which keep nothing else of that size, recomputed or not. Without torch.compile, CUDA's
-    autocast makes each step a float32 tensor of its own. Chunks avoid that in the forward, but their backward holds a
-    gradient of the whole tensor for each chunk, beside everything that the chunks have saved. verl recompiles chunks
-    for each number of tokens until torch gives up and runs them uncompiled. The bytes per logit are measured in
-    bfloat16.
+    FlashAttention's cross-entropy overwrites the logits with the gradient, unless the entropy needs them as well. Then
+    two more tensors hold the gradients of the cross-entropy and of the entropy.
+
+    torch.compile turns verl's entropy into one kernel for the forward and one for the backward, which keep nothing else
+    of that size, recomputed or not. Without torch.compile, each operation under CUDA's autocast allocates a float32
+    tensor. Chunks avoid that in the forward, but their backward holds a gradient of the whole tensor for each chunk, in
+    addition to everything that the chunks have saved. verl recompiles chunks for each number of tokens until torch
+    gives up and runs them uncompiled. The bytes per logit are measured in bfloat16.
     """
     number = load.tokens * shape.vocabulary
     width = load.compute_bytes
@@ -266,8 +275,10 @@ def gathered(shape: ModelShape, load: Workload) -> int:
 
 
 def gathered_gradients(shape: ModelShape, load: Workload) -> int:
-    """Bytes of gradients before FSDP2 reduces them: of the projection until the end, of a layer, and of the previous
-    layer in fp32. The gradients of a LoRA adapter are negligible.
+    """Bytes of the gradients that FSDP2 has not reduced yet.
+
+    They are the gradients of the projection until the end, of one layer, and of the previous layer in fp32. The
+    gradients of a LoRA adapter are negligible.
     """
     if load.lora_rank:
         return 0
@@ -277,6 +288,6 @@ def gathered_gradients(shape: ModelShape, load: Workload) -> int:
 
 def _patches(shape: ModelShape, load: Workload, tokens: int) -> int:
     """Number of vision patches in a micro-batch of rows with little text."""
-    of_an_image = image_tokens(shape, load)
-    images = max(1, tokens // (of_an_image + TEXT_OF_A_ROW))
-    return images * of_an_image * shape.patches_per_token
+    tokens_of_image = image_tokens(shape, load)
+    images = max(1, tokens // (tokens_of_image + TEXT_OF_A_ROW))
+    return images * tokens_of_image * shape.patches_per_token

@@ -1,4 +1,4 @@
-"""``verl-plugins plan``: its arguments."""
+"""Arguments of ``verl-plugins plan``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``verl-plugins plan RECIPE --gpus 8 --memory 80``: estimates the memory of a recipe, and says what to turn down."""
+"""``verl-plugins plan RECIPE --gpus 8 --memory 80``: estimates a recipe's memory and advises what to turn down."""
 
 from __future__ import annotations
 
@@ -51,22 +51,22 @@ def run_plan(
 
 
 def _limits(shape: ModelShape, load: Workload, estimate: Plan) -> str:
-    """Compare the prompt's length with the largest image, and vLLM's cache with a request."""
+    """Compare the largest image with the prompt's length, and a request with vLLM's KV cache."""
     row = load.prompt + load.response
     lines = [f"image: at most {estimate.image_tokens} of a prompt's {load.prompt} tokens"]
     if estimate.image_tokens > load.prompt:
         lines.append("  LONGER THAN THE PROMPT: such rows are filtered out; set data.max_prompt_length or fewer pixels")
     longest = load.max_model_len or shape.longest
     source = "rollout.max_model_len" if load.max_model_len else "the model's own, as rollout.max_model_len is not set"
-    held = f"{estimate.cache_tokens:,} tokens, {estimate.cache_tokens // row} rows of {row}"
-    lines.append(f"vLLM's KV cache: {held}; it must hold one request of {longest:,} ({source})")
+    capacity = f"{estimate.cache_tokens:,} tokens, {estimate.cache_tokens // row} rows of {row}"
+    lines.append(f"vLLM's KV cache: {capacity}; it must hold one request of {longest:,} ({source})")
     if longest < row:
         lines.append(f"  SHORTER THAN A ROW: responses are cut; set rollout.max_model_len to prompt + response, {row}")
     return "\n".join(lines)
 
 
 def _images(shape: ModelShape, load: Workload) -> str:
-    """Say how many images a step holds, and their size."""
+    """Describe the number and size of the images in a step."""
     size = pixel_bytes(shape, load) / 2**20
     lines = [f"images: {load.rows:,} rows in a step, {size:.1f} MiB of pixel_values each at the most pixels"]
     if load.validation_prompts is None:
@@ -91,16 +91,16 @@ def composed_by(recipe: Path, gpus: int, nodes: int, overrides: Sequence[str]) -
     """Return the config that a recipe composes with DRY_RUN=1.
 
     Raises:
-        ValueError: the recipe composes none.
+        ValueError: the recipe does not exist or prints no config.
     """
     if not recipe.is_file():
         raise ValueError(f"recipe: got {recipe}, expected a file that exists; recipes/run_*.sh are such")
     env = {**os.environ, "DRY_RUN": "1", "GPUS": str(gpus), "NNODES": str(nodes)}
-    done = subprocess.run(["bash", recipe, *overrides], env=env, capture_output=True, text=True, check=False)
-    config = OmegaConf.create(done.stdout)
+    process = subprocess.run(["bash", recipe, *overrides], env=env, capture_output=True, text=True, check=False)
+    config = OmegaConf.create(process.stdout)
     if not isinstance(config, DictConfig) or "actor_rollout_ref" not in config:
         raise ValueError(
-            f"{recipe}: got no config from DRY_RUN=1, expected YAML; its last words:\n{done.stderr[-2000:]}"
+            f"{recipe}: got no config from DRY_RUN=1, expected YAML; its last words:\n{process.stderr[-2000:]}"
         )
     return config
 

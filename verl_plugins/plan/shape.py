@@ -13,7 +13,7 @@ VISION_PARTS = {"visual", "vision_tower"}  # Transformers' names of a vision tow
 
 @dataclass(frozen=True)
 class Layers:
-    """A stack of equal transformer layers.
+    """A stack of identical transformer layers.
 
     Args:
         count: number of layers.

@@ -31,17 +31,17 @@ class Workload:
         is_vision_frozen: the vision tower is not trained.
         lora_rank: rank of LoRA; 0 if all weights are trained.
         has_entropy_loss: the loss contains the entropy.
-        is_entropy_compiled, is_entropy_chunked, is_entropy_recomputed: verl computes it with torch.compile, in chunks,
-            and again in the backward.
-        offloads_weights, offloads_optimizer: they are in host memory while not in use.
+        is_entropy_compiled, is_entropy_chunked, is_entropy_recomputed: verl computes the entropy with
+            torch.compile, in chunks, and again in the backward.
+        offloads_weights, offloads_optimizer: weights, and optimizer states, are in host memory while not in use.
         has_reference: there is a reference policy, in host memory except for the current layer.
-        reference_bytes: bytes of each of its stored weights.
+        reference_bytes: bytes of a stored weight of the reference policy.
         vllm_share: share of a GPU's memory for vLLM.
-        vllm_gpus: GPUs that share one copy of the model in vLLM.
+        vllm_gpus: number of GPUs that share one copy of the model in vLLM.
         max_model_len: longest request to vLLM in tokens; None for the model's maximum.
         rows: responses in a step.
         validation_prompts: prompts of a validation batch; None for all in the data files.
-        validation_responses: responses to each of them.
+        validation_responses: responses to each validation prompt.
         image_cache: bytes of processed images that each vLLM server keeps.
         fused_kernels: FlashAttention's attention and cross-entropy, as on a GPU; otherwise torch's.
     """

@@ -1,1 +1,1 @@
-"""Devices that verl does not support itself."""
+"""Devices that verl itself does not support."""

