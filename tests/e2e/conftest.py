@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from precision import BF16, FEW_PROMPTS
 
@@ -47,9 +48,9 @@ def demo_run(demo_assets, tmp_path_factory):
     mark = (run_dir / "processes.txt").read_text()
     orphans = marked_processes(mark)
     assert orphans
-    for pid in orphans:  # otherwise they may train the last steps before a second start on a busy machine ends them
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
+    for process in orphans:  # on a busy machine they may train the last steps before a second start ends them
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
 
     second = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert second.returncode == 0, second.stdout[-3000:] + second.stderr[-3000:]

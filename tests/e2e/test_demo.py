@@ -13,8 +13,8 @@ pytestmark = pytest.mark.slow
 
 def test_killed_in_the_middle_it_goes_on_from_the_last_checkpoint(demo_run):
     run_dir = demo_run.run_dir
-    assert marked_processes(demo_run.first_mark) == []
-    assert marked_processes((run_dir / "processes.txt").read_text()) == []
+    assert marked_processes(demo_run.first_mark) == set()
+    assert marked_processes((run_dir / "processes.txt").read_text()) == set()
     assert "Resuming from" in (run_dir / "train.log").read_text()
 
     # One line a step, none missing and none twice, with what the method and the reward log.
@@ -32,8 +32,8 @@ def test_killed_in_the_middle_it_goes_on_from_the_last_checkpoint(demo_run):
     report = (run_dir / "report.html").read_text()
     for expected in ("Reward", "Policy entropy", "Self-information", "Validation IoU", "data:image/png;base64"):
         assert expected in report, expected
-    assert "Reward" in demo_run.told
-    assert str(run_dir / "report.html") in demo_run.told
+    assert "Reward" in demo_run.message
+    assert str(run_dir / "report.html") in demo_run.message
 
     # The checkpoint is a model that transformers loads.
     from transformers import AutoModelForImageTextToText

@@ -2,7 +2,8 @@
 
 A worker that dies while verl waits for it can leave the driver waiting forever, and a killed driver leaves Ray and vLLM
 processes behind. A watched command has a time limit and a limit on silence. Every process that it started, at whatever
-depth, carries a mark in its environment, by which it is found and ended.
+depth, inherits a mark in its environment, by which it is found and ended. Ray's and vLLM's workers overwrite their
+environment with their title (setproctitle): they are found as descendants of a process that has the mark.
 """
 
 from __future__ import annotations
@@ -87,25 +88,36 @@ def run_watched(
 def end_processes(mark: str, grace_s: float = 5.0) -> None:
     """End every process started under ``mark``: SIGTERM, and SIGKILL for what is left after ``grace_s`` seconds."""
     deadline = time.monotonic() + grace_s
-    _signal(marked_processes(mark), signal.SIGTERM)
-    while marked_processes(mark) and time.monotonic() < deadline:
+    processes = marked_processes(mark)
+    _signal(processes, signal.SIGTERM)
+    # A worker whose parent has ended is nobody's descendant: it is remembered.
+    while (processes := _running(processes | marked_processes(mark))) and time.monotonic() < deadline:
         time.sleep(0.1)
-    while remaining := marked_processes(mark):
-        _signal(remaining, signal.SIGKILL)
+    while processes := _running(processes | marked_processes(mark)):
+        _signal(processes, signal.SIGKILL)
         time.sleep(0.1)
 
 
-def marked_processes(mark: str) -> list[int]:
-    """Return the ids of the running processes started under ``mark``, those of nested watched commands included."""
-    marked = []
+def marked_processes(mark: str) -> set[psutil.Process]:
+    """Return the running processes started under ``mark`` and their descendants; this process is left out."""
+    marked = set()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):  # it has ended, belongs to another user, or is a zombie
             if process.pid != os.getpid() and mark in process.environ().get(MARK, ""):
-                marked.append(process.pid)
-    return marked
+                marked |= {process, *process.children(recursive=True)}
+    return _running(marked) - {psutil.Process()}
 
 
-def _signal(pids: list[int], number: int) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+def _running(processes: set[psutil.Process]) -> set[psutil.Process]:
+    running = set()
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                running.add(process)
+    return running
+
+
+def _signal(processes: set[psutil.Process], number: int) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)

@@ -27,10 +27,17 @@ def load_installed_methods() -> None:
     """Import the methods of other packages and append them to ``METHODS``.
 
     Raises:
-        ValueError: an entry point is not a ``Method``, or takes a name that another method has.
+        ValueError: an entry point cannot be imported, is not a ``Method``, or takes a name that another method has.
     """
     for point in installed_methods():
-        method = point.load()
+        try:
+            method = point.load()
+        except Exception as error:  # of somebody else's module
+            raise ValueError(
+                f"entry point {point.name} of {GROUP}: got {point.value}, which cannot be imported "
+                f"({type(error).__name__}: {error}), expected a verl_plugins.methods.method.Method; repair or "
+                "uninstall its package"
+            ) from error
         if not isinstance(method, Method):
             raise ValueError(
                 f"entry point {point.name} of {GROUP}: got {point.value}, a {type(method).__name__}, expected a "

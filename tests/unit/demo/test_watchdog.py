@@ -48,7 +48,7 @@ def test_time_limit_ends_every_descendant(tmp_path):
         run_watched(python(code, tmp_path / "pid"), tmp_path / "log", limit_s=2, mark_file=tmp_path / "mark")
     assert time.monotonic() - started < 20
     assert not is_running((tmp_path / "pid").read_text())
-    assert marked_processes((tmp_path / "mark").read_text()) == []
+    assert marked_processes((tmp_path / "mark").read_text()) == set()
 
 
 def test_silence_ends_the_run(tmp_path):
@@ -82,6 +82,19 @@ def test_a_watched_command_inside_a_watched_command_is_ended_with_it(tmp_path):
     assert not is_running((tmp_path / "pid").read_text())
 
 
+def test_a_child_that_has_lost_its_mark_is_ended_when_its_parent_dies_first(tmp_path):
+    """As a Ray worker: retitled, so that its environment cannot be read, and deaf to SIGTERM."""
+    child = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    code = (
+        "import subprocess, sys, time;"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}], env={{}}, start_new_session=True);"
+        "open(sys.argv[1], 'w').write(str(child.pid)); time.sleep(600)"
+    )
+    with pytest.raises(RunFailed, match="ran longer than 3 s"):
+        run_watched(python(code, tmp_path / "pid"), tmp_path / "log", limit_s=3)
+    assert not is_running((tmp_path / "pid").read_text())
+
+
 def test_zombies_and_processes_of_other_users_are_skipped(monkeypatch):
     mark = "a mark of this test"
     environment = {**os.environ, MARK: f":{mark}"}
@@ -89,7 +102,7 @@ def test_zombies_and_processes_of_other_users_are_skipped(monkeypatch):
     running = subprocess.Popen(["sleep", "600"], env=environment)
     try:
         os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has collected it
-        assert marked_processes(mark) == [running.pid]
+        assert marked_processes(mark) == {psutil.Process(running.pid)}
         read = psutil.Process.environ
 
         def foreign(process):
@@ -98,7 +111,7 @@ def test_zombies_and_processes_of_other_users_are_skipped(monkeypatch):
             return read(process)
 
         monkeypatch.setattr(psutil.Process, "environ", foreign)
-        assert marked_processes(mark) == []
+        assert marked_processes(mark) == set()
     finally:
         running.kill()
         running.wait()

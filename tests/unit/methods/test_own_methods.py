@@ -123,6 +123,8 @@ class EntryPoint:
         self.name, self.value, self.target = name, f"somewhere:{name}", target
 
     def load(self):
+        if isinstance(self.target, Exception):
+            raise self.target
         return self.target
 
 
@@ -131,8 +133,9 @@ class EntryPoint:
     [
         (EntryPoint("vepo", Method(config=dict, apply=dict)), "expected a name that no other method has"),
         (EntryPoint("mine", dict), "a type, expected a verl_plugins.methods.method.Method"),
+        (EntryPoint("mine", ImportError("no module x")), r"cannot be imported \(ImportError: no module x\)"),
     ],
-    ids=["taken", "no method"],
+    ids=["taken", "no method", "broken"],
 )
 def test_an_entry_point_that_cannot_be_used_is_one_clear_error(monkeypatch, point, problem):
     monkeypatch.setattr("verl_plugins.methods.installed_methods", lambda: [point])
