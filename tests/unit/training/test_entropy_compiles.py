@@ -39,6 +39,7 @@ def exact(logits):
 def compiler(monkeypatch):
     """On, where tests of the CPU platform have turned it off."""
     monkeypatch.setattr(torch._dynamo.config, "disable", False, raising=False)
+    monkeypatch.delenv("TORCHDYNAMO_DISABLE", raising=False)
     logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
 
 
