@@ -117,7 +117,8 @@ def test_stopped_anywhere_it_ends_with_the_same_file(tmp_path):
 
 
 KILLED = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.path[:0] = {folders!r}
 from pathlib import Path
 from evaluation_run import Answers, job, write, own_row
