@@ -37,12 +37,16 @@ def demo_run(demo_assets, tmp_path_factory):
     sampling = "actor_rollout_ref.rollout.val_kwargs"
     command += [f"{sampling}.temperature=0", f"{sampling}.do_sample=false"]
     latest = run_dir / "checkpoints" / "latest_checkpointed_iteration.txt"
+    metrics = run_dir / "metrics.jsonl"
+
+    def has_saved_and_logged():
+        return latest.is_file() and len(metrics.read_text().splitlines()) > int(latest.read_text())
 
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 400
-    while not latest.is_file() and time.monotonic() < deadline and first.poll() is None:
+    while not has_saved_and_logged() and time.monotonic() < deadline and first.poll() is None:
         time.sleep(0.2)
-    assert latest.is_file(), (run_dir / "train.log").read_text()[-3000:]
+    assert has_saved_and_logged(), (run_dir / "train.log").read_text()[-3000:]
     os.kill(first.pid, signal.SIGKILL)  # nothing cleans up: the trainer and its workers are orphans now
     first.wait()
     mark = (run_dir / "processes.txt").read_text()
