@@ -8,6 +8,7 @@ train (vLLM engines, reward workers) do not import a trainer.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -25,7 +26,7 @@ def register() -> None:
     load_installed_methods()
     Plugins.instance().register(VerlPluginsSearchPath)
     wrapt.register_post_import_hook(_register_estimators, "verl.trainer.ppo.core_algos")
-    _register_with("verl.trainer.ppo.v1", "verl_plugins.training.trainer", _register_trainer)
+    _register_with("verl.trainer.ppo.v1", "verl_plugins.training.modes", _register_trainers)
     _register_with("verl.workers.engine_workers", "verl_plugins.training.frozen_vision", _register_engines)
     wrapt.register_post_import_hook(_register_agent_loops, "verl.experimental.agent_loop")
     if cpu_bridges.is_selected():
@@ -56,12 +57,15 @@ def _register_estimators(core_algos: ModuleType) -> None:
             core_algos.register_adv_est(name)(advantage_estimator(name))
 
 
-def _register_trainer(trainer: ModuleType) -> None:
-    from verl.trainer.ppo.v1 import register_trainer
+def _register_trainers(modes: ModuleType) -> None:
+    """Register the trainers under verl's names in the processes of a run with ``+method``, and of no other run."""
+    from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY, register_trainer
 
-    from verl_plugins.config import TRAINER_MODE
+    from verl_plugins.config import OWN_TRAINERS, TRAINER_MODE
 
-    register_trainer(TRAINER_MODE)(trainer.EntropyTrainer)
+    register_trainer(TRAINER_MODE)(modes.EntropyTrainer)
+    if os.environ.get(OWN_TRAINERS) == "1":
+        TRAINER_REGISTRY.update(modes.TRAINERS)
 
 
 def _register_engines(frozen_vision: ModuleType) -> None:

@@ -29,6 +29,10 @@ class Method:
         requirements: ``(RunChecks, config) -> None`` reports what the run's config must have for the method.
         agent_loops: name to ``"module:Class"`` of agent loops, registered with verl under that name.
         takes_videos: whether training rows may hold videos; the preflight refuses them otherwise.
+        needs_entropy: whether a config reads ``AdvantageBatch.entropy``. verl computes it except in bypass mode, in
+            which a forward is run for it.
+        samples_again: the driver's ``after_sampling`` samples further rows, for which the rollout engine must be idle;
+            the preflight refuses the asynchronous trainers.
         has_second_forward: the driver requests a second forward beside the old log-probabilities (memory plan).
         has_pixel_gradient: the method takes gradients with respect to the images' pixels (memory plan).
         demo_task: synthetic task that ``verl-plugins demo`` trains the method on.
@@ -41,6 +45,8 @@ class Method:
     requirements: Callable[..., None] | None = None
     agent_loops: Mapping[str, str] = field(default_factory=dict)
     takes_videos: bool = True
+    needs_entropy: Callable[[Any], bool] = lambda config: False
+    samples_again: bool = False
     has_second_forward: bool = False
     has_pixel_gradient: bool = False
     demo_task: str = "grounding"

@@ -12,6 +12,7 @@ from verl_plugins.preflight.own_settings import check_health, check_knobs
 from verl_plugins.preflight.parquet import check_files
 from verl_plugins.preflight.requirements_of_methods import check_requirements
 from verl_plugins.preflight.reward import check_reward
+from verl_plugins.preflight.trainer_mode import check_trainer_mode
 from verl_plugins.preflight.verl_run import check_micro_batches, check_trainer
 
 
@@ -30,6 +31,7 @@ def check_run(config: DictConfig) -> list[str]:
     checks: list[partial[list[str]]] = [
         partial(check_knobs, config, methods),
         partial(check_trainer, config, methods),
+        partial(check_trainer_mode, config, methods),
         partial(check_requirements, config, methods),
         partial(check_micro_batches, config),
         partial(check_reward, config),

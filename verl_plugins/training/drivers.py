@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from omegaconf import DictConfig
+from transfer_queue import KVBatchMeta
 
-from verl_plugins.components.requests import ForwardRequest
+from verl_plugins.components.requests import REQUEST, ForwardRequest
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.knobs import config_from_node
 from verl_plugins.methods.method import Driver
@@ -40,3 +42,14 @@ def shared_request(
             f"one of {', '.join(requests)}, or set the same knobs for their forwards"
         )
     return first
+
+
+@contextmanager
+def carrying(batch: KVBatchMeta, request: ForwardRequest | None) -> Iterator[None]:
+    """Let the workers' next forward on ``batch`` run ``request``; the forwards after it are verl's own again."""
+    if request is None:
+        yield
+        return
+    batch.extra_info = {**(batch.extra_info or {}), REQUEST: request}
+    yield
+    batch.extra_info = {key: value for key, value in batch.extra_info.items() if key != REQUEST}

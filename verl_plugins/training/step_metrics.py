@@ -8,6 +8,7 @@ from numbers import Real
 from statistics import fmean
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from verl_plugins.methods.batch import group_std, one_row_per_group
@@ -17,9 +18,14 @@ FAILURES = ("no_answer", "bad_format", "bad_gold", "timeout", "error")
 
 
 def step_metrics(
-    response_mask: Tensor, rewards: Tensor, groups: Tensor, infos: Sequence[Mapping[str, Any]], sources: list[str]
+    response_mask: Tensor,
+    rewards: Tensor,
+    groups: Tensor,
+    infos: Sequence[Mapping[str, Any]],
+    sources: Sequence[str],
+    last: Tensor,
 ) -> dict[str, float]:
-    """Compute the metrics of a global batch without its padding rows.
+    """Compute the metrics of a global batch: each response once, without the padding rows.
 
     Args:
         response_mask: (B, T) 0/1; padding rows have no valid token.
@@ -27,8 +33,9 @@ def step_metrics(
         groups: (B,) int64.
         infos: values that the reward function returned for each row.
         sources: ``data_source`` of each row.
+        last: (B,) int64, see ``verl_plugins.training.rows.last_outputs``.
     """
-    real = response_mask.bool().any(dim=1)
+    real = response_mask.bool().any(dim=1) & (last == torch.arange(len(last)))
     rows = real.nonzero().flatten().tolist()
     scored = reward_metrics([infos[row] for row in rows], [str(sources[row]) for row in rows])
     return {**scored, **group_metrics(rewards, groups, real)}

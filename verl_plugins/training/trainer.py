@@ -1,7 +1,7 @@
-"""verl's synchronous V1 trainer with hooks for the methods, and health checks after each step.
+"""Stages of verl's V1 trainers with hooks for the methods, and health checks after each step.
 
-The trainer names no method. It moves tensors between verl's TransferQueue and the drivers of ``verl_plugins.methods``;
-everything else is verl's.
+The stages name no method. They move tensors between verl's TransferQueue and the drivers of ``verl_plugins.methods``;
+everything else is verl's. ``verl_plugins.training.modes`` combines them with verl's trainers.
 """
 
 from __future__ import annotations
@@ -16,25 +16,37 @@ from omegaconf import DictConfig, open_dict
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.utils import Role
-from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 from verl.utils import tensordict_utils as tu
 from verl.utils.debug import marked_timer
+from verl.workers.engine_workers import ActorRolloutRefWorker
 from verl.workers.utils.padding import response_to_nested
 
-from verl_plugins.components.requests import REQUEST
+from verl_plugins.components.transfer_queue import parse_key
 from verl_plugins.health.health_config import health_from_node
 from verl_plugins.health.watch import Watch
 from verl_plugins.methods import METHODS
+from verl_plugins.training.bypass import add_entropy
 from verl_plugins.training.checkpoint import load_parts, save_parts
-from verl_plugins.training.drivers import build_drivers, shared_request
+from verl_plugins.training.drivers import build_drivers, carrying, shared_request
 from verl_plugins.training.estimator import group_indices
-from verl_plugins.training.rows import advantage_batch, padded_tensors, sort_rows
+from verl_plugins.training.rows import advantage_batch, last_outputs, loss_aggregation, padded_tensors, sort_rows
+from verl_plugins.training.signals import expect_columns, expect_signals
 from verl_plugins.training.step_metrics import step_metrics
 from verl_plugins.training.worker import EntropyWorker
 
 
-class EntropyTrainer(PPOTrainerSync):
-    """verl's GRPO, then each method whose node ``algorithm.<method>`` is in the config, in the order of METHODS."""
+class EntropyStages(PPOTrainer):
+    """verl's GRPO, then each method whose node ``algorithm.<method>`` is in the config, in the order of METHODS.
+
+    A base class to put before one of verl's trainers, whose ``mode`` and ``worker_class`` the subclass names.
+    """
+
+    mode: str
+    """verl's name of the trainer."""
+
+    worker_class: type[ActorRolloutRefWorker] = EntropyWorker
+    """Worker of the actor, rollout and reference roles."""
 
     def __init__(self, config: DictConfig):
         self.drivers = build_drivers(config)
@@ -42,9 +54,12 @@ class EntropyTrainer(PPOTrainerSync):
         self.stateful: dict[str, Any] = {name: d for name, d in self.drivers.items() if d.state() is not None}
         self.stateful["health"] = self.watch
         self.saved_step = 0
+        self.prompt_order: dict[str, int] = {}  # uids of the prompts that are being sampled
+        self.submitted_prompts = 0
+        self.has_seen_signals = False
         with open_dict(config):
-            # verl chooses its sampling and its advantages by these two names: for verl, this is a synchronous GRPO run.
-            config.trainer.v1.trainer_mode = "sync"
+            # verl chooses its sampling and its advantages by these two names: for verl, this is a GRPO run.
+            config.trainer.v1.trainer_mode = self.mode
             if config.algorithm.adv_estimator in METHODS:
                 config.algorithm.adv_estimator = "grpo"
         super().__init__(config)
@@ -67,10 +82,9 @@ class EntropyTrainer(PPOTrainerSync):
         super()._init_resource_pool_mgr()
         for role in self.role_worker_mapping:
             if role != Role.Critic:
-                self.role_worker_mapping[role] = ray.remote(EntropyWorker)
+                self.role_worker_mapping[role] = ray.remote(self.worker_class)
 
     def prepare_step(self) -> dict:
-        self.prompt_order: dict[str, int] = {}
         for driver in self.drivers.values():
             driver.begin_step()
         return super().prepare_step()
@@ -78,7 +92,8 @@ class EntropyTrainer(PPOTrainerSync):
     def _submit_batch_to_rollout(self, batch: TensorDict) -> int:
         for uid in batch["uid"]:
             uid: Any = tu.unwrap_non_tensor_data(uid)
-            self.prompt_order[uid] = len(self.prompt_order)
+            self.prompt_order[uid] = self.submitted_prompts
+            self.submitted_prompts += 1
         for driver in self.drivers.values():
             batch = driver.before_sampling(batch)
         return super()._submit_batch_to_rollout(batch)
@@ -90,17 +105,24 @@ class EntropyTrainer(PPOTrainerSync):
         for driver in self.drivers.values():
             batch = driver.after_sampling(self, submit, batch, metrics)
         sort_rows(batch, self.prompt_order)
+        for key in batch.keys:
+            self.prompt_order.pop(parse_key(key).uid, None)
         return super()._balance_batch(batch, metrics, *args, **kwargs)
 
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        """Compute verl's old log-probabilities and entropy, and the columns of the drivers' request with them."""
+        """Compute verl's old log-probabilities and entropy, and the columns of the drivers' request with them.
+
+        In bypass mode the old log-probabilities are those of the rollout engine and verl runs no forward; one is run
+        for the drivers that need the entropy or a column.
+        """
         request = shared_request(self.drivers, self.global_steps, self.total_training_steps, metrics)
-        if request is None:
-            return super()._compute_old_log_prob(batch, metrics)
-        batch.extra_info = {**(batch.extra_info or {}), REQUEST: request}
+        if not self.is_bypassed:
+            with carrying(batch, request):
+                return super()._compute_old_log_prob(batch, metrics)
         batch = super()._compute_old_log_prob(batch, metrics)
-        # the reference's log-probabilities, which come next, are verl's own
-        batch.extra_info = {key: value for key, value in (batch.extra_info or {}).items() if key != REQUEST}
+        if self.has_entropy:
+            with carrying(batch, request):
+                batch = add_entropy(self, batch, metrics)
         return batch
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
@@ -110,16 +132,21 @@ class EntropyTrainer(PPOTrainerSync):
         with marked_timer("entropy_methods", self.timing_raw):
             columns = ["uid", "data_source", "extra_fields"]
             data = tq.kv_batch_get(**where, select_fields=[*columns, *self._tensor_names()])
+            expect_columns(data, self._tensor_names())
             uids, sources, extra_fields = (data.pop(name).tolist() for name in columns)
             infos = [fields.get("reward_extra_info") or {} for fields in extra_fields]
             nested_mask = data["response_mask"]
             padded, groups = padded_tensors(data, self._columns()), group_indices(np.array(uids, dtype=object))
-            rewards = padded["rm_scores"].sum(dim=-1)
-            metrics.update(step_metrics(padded["response_mask"], rewards, groups, infos, sources))
+            rewards, last = padded["rm_scores"].sum(dim=-1), last_outputs(batch.keys)
+            metrics.update(step_metrics(padded["response_mask"], rewards, groups, infos, sources, last))
             if not self.drivers:
                 return batch
             row_columns = {k: v for d in self.drivers.values() for k, v in d.row_columns(batch.keys).items()}
-            methods_batch = advantage_batch(padded, groups, infos, self._columns(), row_columns)
+            loss_agg_mode = loss_aggregation(self.config.actor_rollout_ref.actor)
+            methods_batch = advantage_batch(padded, groups, infos, self._columns(), row_columns, last, loss_agg_mode)
+            if not self.has_seen_signals:
+                expect_signals(methods_batch)
+                self.has_seen_signals = True
             for driver in self.drivers.values():
                 advantages, method_metrics = driver.apply(methods_batch)
                 metrics.update(method_metrics)
@@ -131,16 +158,28 @@ class EntropyTrainer(PPOTrainerSync):
             driver.record(self, batch, methods_batch)
         return batch
 
+    @property
+    def is_bypassed(self) -> bool:
+        """Whether verl takes the rollout engine's log-probabilities as the old ones."""
+        return bool(self.config.algorithm.rollout_correction.bypass_mode)
+
+    @property
+    def has_entropy(self) -> bool:
+        """Whether the rows have the entropy of the old policy."""
+        needed = any(METHODS[name].needs_entropy(driver.config) for name, driver in self.drivers.items())
+        return not self.is_bypassed or needed or bool(self._columns())
+
     def _columns(self) -> list[str]:
         """Names of the per-token columns that the drivers' requests add, each once."""
         return list(dict.fromkeys(name for driver in self.drivers.values() for name in driver.columns))
 
     def _tensor_names(self) -> list[str]:
-        """Names of the tensors to fetch for the methods."""
-        if not self.drivers:
-            return ["response_mask", "rm_scores"]
-        names = ["response_mask", "rm_scores", "advantages", "old_log_probs", "entropy"]
-        names += ["rollout_log_probs"] if self.config.actor_rollout_ref.rollout.calculate_log_probs else []
+        """Names of the tensors to fetch for metrics and methods."""
+        names = ["response_mask", "rm_scores"]
+        if self.drivers:
+            names += ["advantages", "old_log_probs"]
+            names += ["entropy"] if self.has_entropy else []
+            names += ["rollout_log_probs"] if self.config.actor_rollout_ref.rollout.calculate_log_probs else []
         return [*names, *self._columns()]
 
     def step(self, metrics: dict, timing_raw: dict) -> KVBatchMeta:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from omegaconf import DictConfig
 from tensordict import TensorDict
+from verl.experimental.separation.engine_workers import DetachActorWorker
 from verl.utils.tensordict_utils import nested_tensor_from_tensor_list
 from verl.workers.config import TrainingWorkerConfig
 from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
@@ -67,3 +68,7 @@ class EntropyWorker(ActorRolloutRefWorker):
         super().__init__(config, role, *args, **kwargs)
         if config.actor.get("freeze_vision_tower"):
             self.actor_worker_cls = FrozenVisionTrainingWorker
+
+
+class DetachEntropyWorker(EntropyWorker, DetachActorWorker):
+    """``EntropyWorker`` that keeps copies of the actor's weights, for the trainer with devices of its own."""

@@ -11,7 +11,8 @@ import torch
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.knobs import config_from_node
 from verl_plugins.methods.vepo.apply import apply, select
-from verl_plugins.methods.vepo.maths import VEPOConfig, token_scores, token_weights
+from verl_plugins.methods.vepo.maths import LOSS_AGG_MODES, VEPOConfig, token_scores, token_weights
+from verl_plugins.methods.vepo.scores import top_tokens
 
 # one response of three tokens; scaled to [0, 1]: j = 0, .5, 1   h = 0, 1, .5   gap = .5, -1, 0 -> |gap| = .5, 1, 0
 JSD = torch.tensor([[0.1, 0.2, 0.3]])
@@ -146,36 +147,48 @@ def test_a_fraction_of_one_is_grpo_bit_for_bit():
     batch = random_batch()
     advantages, _ = apply(batch, VEPOConfig(fraction=1.0))
     assert torch.equal(advantages, batch.advantages)
-    weights = token_weights(torch.rand(6, 9), batch.response_mask, VEPOConfig(fraction=1.0))
-    assert torch.equal(batch.advantages * weights, batch.advantages)
+    for loss_agg_mode in LOSS_AGG_MODES:
+        weights = token_weights(torch.rand(6, 9), batch.response_mask, VEPOConfig(fraction=1.0), loss_agg_mode)
+        assert torch.equal(batch.advantages * weights, batch.advantages)
 
 
+def of_the_selected(losses, kept, loss_agg_mode):
+    """verl's aggregations by their names, over the selected tokens of the responses that have any."""
+    sums, numbers = (losses * kept).sum(dim=1)[kept.any(dim=1)], kept.sum(dim=1)[kept.any(dim=1)]
+    return {
+        "token-mean": sums.sum() / numbers.sum(),
+        "token-sum": sums.sum(),
+        "seq-mean-token-mean": (sums / numbers).mean(),
+        "seq-mean-token-sum": sums.mean(),
+        "seq-mean-token-sum-norm": sums.mean() / losses.shape[1],
+    }[loss_agg_mode]
+
+
+@pytest.mark.parametrize("loss_agg_mode", LOSS_AGG_MODES)
 @pytest.mark.parametrize("name", [*BY_HAND, "H"])
-def test_verls_token_mean_loss_has_the_gradient_of_the_mean_over_selected_tokens(name):
+def test_verls_loss_has_the_gradient_of_its_aggregation_over_the_selected_tokens(name, loss_agg_mode):
     from verl.trainer.ppo.core_algos import agg_loss
 
-    batch = random_batch()
-    advantages, _ = apply(batch, VEPOConfig(score=name))
-    selected = advantages != 0
+    batch, config = replace(random_batch(), loss_agg_mode=loss_agg_mode), VEPOConfig(score=name)
+    advantages, _ = apply(batch, config)
     log_probs = batch.old_log_probs.double().requires_grad_()
     ratio = (log_probs - batch.old_log_probs).exp()
     mask = batch.response_mask.double()
-    loss = agg_loss(-advantages * ratio, mask, "token-mean")
+    loss = agg_loss(-advantages * ratio, mask, loss_agg_mode)
     (gradient,) = torch.autograd.grad(loss, log_probs)
     ratio = (log_probs - batch.old_log_probs).exp()
     jsd, kl, perturbed_entropy = (batch.columns[name] for name in ("jsd", "kl", "perturbed_entropy"))
-    kept = (
-        token_weights(
-            token_scores(jsd, batch.entropy, perturbed_entropy, mask, VEPOConfig(score=name), kl),
-            mask,
-            VEPOConfig(),
-        )
-        > 0
-    )
-    assert torch.equal(selected, kept & (batch.advantages != 0))
-    direct = (-batch.advantages * ratio)[kept].mean()
+    scores = token_scores(jsd, batch.entropy, perturbed_entropy, mask, config, kl)
+    kept = top_tokens(scores, mask.bool(), config.fraction)
+    assert torch.equal(advantages != 0, kept & (batch.advantages != 0))
+    direct = of_the_selected(-batch.advantages * ratio, kept, loss_agg_mode)
     (expected,) = torch.autograd.grad(direct, log_probs)
     torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_an_unknown_aggregation_is_one_clear_error():
+    with pytest.raises(ValueError, match=r"loss_agg_mode: got prompt-mean, expected one of token-mean, .*; set actor_"):
+        apply(replace(random_batch(), loss_agg_mode="prompt-mean"), VEPOConfig())
 
 
 def test_selection_does_not_depend_on_how_rows_are_spread_over_ranks():

@@ -77,13 +77,72 @@ def test_a_good_run_with_a_second_sampling_passes(data, method, platform):
         ),
         ("actor_rollout_ref.rollout.agent.default_agent_loop=tool_agent", "agent_loop: got tool_agent, expected"),
         ("skip.rollout_tq.enable=true", "skip.rollout_tq.enable: got true, expected false"),
-        ("algorithm.filter_groups.enable=true", "algorithm.filter_groups.enable: got true, expected false"),
+        ("trainer.v1.trainer_mode=colocate_async", "trainer_mode: got colocate_async, expected sync (saei"),
+        ("algorithm.rollout_correction.bypass_mode=true", "bypass_mode: got true, expected false with algorithm.s"),
     ],
 )  # fmt: skip
 def test_what_saei_cannot_work_with_is_named(data, override, message):
     result = problems(["+method=saei", *data[:2], override])
     assert any(message in problem for problem in result), result
     assert len(result) == 1, result
+
+
+def test_groups_are_filtered_by_the_clean_half_of_which_there_must_be_two(data):
+    one = ["+method=saei", *data[:2], "algorithm.saei.n1=1", "algorithm.saei.n2=11"]
+    assert problems(one) == []
+    filtered = "algorithm.filter_groups.enable=true"
+    (problem,) = problems([*one, filtered])
+    assert "algorithm.saei.n1: got 1, expected at least 2 with algorithm.filter_groups.enable" in problem
+    assert problems(["+method=saei", *data[:2], filtered]) == []
+
+
+SEPARATE = [
+    "trainer.v1.trainer_mode=separate_async",
+    "trainer.v1.separate_async.parameter_sync_step=4",
+    "data.train_batch_size=32",
+    "actor_rollout_ref.actor.ppo_mini_batch_size=8",
+    "actor_rollout_ref.rollout.nnodes=1",
+    "actor_rollout_ref.rollout.n_gpus_per_node=1",
+    "actor_rollout_ref.rollout.checkpoint_engine.backend=nccl",
+]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.train_batch_size=64", "data.train_batch_size: got 64, expected 32 (parameter_sync_step 4 x ppo_"),
+        ("actor_rollout_ref.rollout.nnodes=0", "rollout.nnodes: got 0, expected > 0 (the rollout has devices"),
+        ("actor_rollout_ref.rollout.n_gpus_per_node=0", "rollout.n_gpus_per_node: got 0, expected > 0"),
+        ("actor_rollout_ref.rollout.checkpoint_engine.backend=naive", "backend: got naive, expected nccl, or another"),
+    ],
+)  # fmt: skip
+def test_what_separate_async_asserts_once_ray_is_up_is_told_before(data, override, message):
+    assert problems(["+method=[ecvgpo,vepo]", *data, *SEPARATE]) == []
+    (problem,) = problems(["+method=[ecvgpo,vepo]", *data, *SEPARATE, override])
+    assert message in problem and problem.endswith(f"set {override.partition('=')[0]}")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["trainer.v1.trainer_mode=colocate_async"],
+        ["algorithm.filter_groups.enable=true"],
+        ["algorithm.rollout_correction.bypass_mode=true"],
+        ["actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean"],
+        ["trainer.v1.trainer_mode=verl_plugins_sync"],  # its earlier name
+    ],
+)
+@pytest.mark.parametrize("method", ["grpo", "[ecvgpo,vepo]"])
+def test_what_production_runs_set_is_accepted(data, method, overrides):
+    assert problems([f"+method={method}", *data, *overrides]) == []
+
+
+def test_groups_are_not_filtered_by_a_reward_that_comes_later(data):
+    filtered = ["algorithm.filter_groups.enable=true", "algorithm.filter_groups.metric=null"]
+    model = ["reward.reward_model.enable=true", "reward.reward_model.enable_resource_pool=false"]
+    metric, pool = problems(["+method=grpo", *data, *filtered, *model])
+    assert "algorithm.filter_groups.metric: got None, expected reward, or the name of a number" in metric
+    assert "reward.reward_model.enable_resource_pool: got False, expected true" in pool
 
 
 def test_rows_with_a_video_are_named_for_saei_alone(tmp_path, data):
@@ -106,8 +165,9 @@ def test_rows_with_a_video_are_named_for_saei_alone(tmp_path, data):
         ("algorithm.ecvgpo.l0=0", r"algorithm.ecvgpo.l0: got 0, expected a number >= 1"),
         ("algorithm.ecvgpo.gate=beside", r"algorithm.ecvgpo.gate: got 'beside', expected 'below' or 'above'"),
         ("+algorithm.ecvgpo.r_0=10", r"algorithm.ecvgpo.r_0: unknown setting, expected one of r0, l0"),
-        ("algorithm.rollout_correction.bypass_mode=true", r"bypass_mode: got True, expected false"),
-        ("trainer.v1.trainer_mode=separate_async", r"trainer_mode: got separate_async, expected verl_plugins_sync"),
+        ("actor_rollout_ref.rollout.calculate_log_probs=false", r"calculate_log_probs: got False, expected true"),
+        ("trainer.v1.trainer_mode=async", r"trainer_mode: got async, expected one of sync, colocate_async, separate_a"),
+        ("ray_kwargs.ray_init.runtime_env.env_vars.VERL_PLUGINS_TRAINERS=0", r"TRAINERS: got 0, expected 1"),
         ("trainer.use_v1=false", r"trainer.use_v1: got False, expected true"),
         ("algorithm.adv_estimator=gae", r"algorithm.adv_estimator: got gae, expected grpo or ecvgpo, vepo, saei"),
         ("actor_rollout_ref.rollout.n=1", r"rollout.n: got 1, expected >= 2"),
@@ -118,7 +178,8 @@ def test_rows_with_a_video_are_named_for_saei_alone(tmp_path, data):
 def test_each_bad_override_is_one_line_that_names_the_key(data, override, message):
     import re
 
-    result = problems(["+method=ecvgpo", *data, override])
+    bypass = ["algorithm.rollout_correction.bypass_mode=true"] if "calculate_log_probs" in override else []
+    result = problems(["+method=ecvgpo", *data, *bypass, override])
     keys = {"image_key": 2}  # train and val file
     assert len(result) == next((n for key, n in keys.items() if key in override), 1), result
     assert re.search(message, result[0]), result
@@ -130,8 +191,8 @@ def test_each_bad_override_is_one_line_that_names_the_key(data, override, messag
         ("algorithm.vepo.fraction=0", "algorithm.vepo.fraction: got 0, expected a number in (0, 1]"),
         ("algorithm.vepo.perturbation=fog", "algorithm.vepo.perturbation: got 'fog', expected one of gaussian"),
         (
-            "actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean",
-            "loss_agg_mode: got seq-mean-token-mean, expected",
+            "actor_rollout_ref.actor.policy_loss.loss_mode=geo_mean",
+            "policy_loss.loss_mode: got geo_mean, expected another policy loss",
         ),
         (
             "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2",

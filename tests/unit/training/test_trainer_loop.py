@@ -14,7 +14,7 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl_plugins.compose import compose_run
 from verl_plugins.health.watch import RunStopped
 from verl_plugins.training.checkpoint import NAME, read_state, write_state
-from verl_plugins.training.trainer import EntropyTrainer
+from verl_plugins.training.modes import EntropyTrainer
 
 
 class Loop(EntropyTrainer):
@@ -158,7 +158,7 @@ def test_group_and_reward_metrics_are_read_from_the_queues_nested_rows(tmp_path,
     )
     monkeypatch.setattr(tq, "kv_batch_get", lambda select_fields, **_: data.select(*select_fields))
     monkeypatch.setattr(PPOTrainerSync, "_compute_advantage", lambda self, batch, metrics: batch)
-    batch = tq.KVBatchMeta(partition_id="train", keys=list("12345"), tags=[{}] * 5)
+    batch = tq.KVBatchMeta(partition_id="train", keys=[f"{i}_0_0" for i in range(5)], tags=[{}] * 5)
     loop, got = Loop(tmp_path, [1.0]), {}
     loop.timing_raw = {}
     loop._compute_advantage(batch, got)

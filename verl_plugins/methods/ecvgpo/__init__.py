@@ -4,4 +4,9 @@ from verl_plugins.methods.ecvgpo.apply import apply as apply_ecvgpo
 from verl_plugins.methods.ecvgpo.maths import ECVGPOConfig
 from verl_plugins.methods.method import Method
 
-METHOD = Method(config=ECVGPOConfig, apply=apply_ecvgpo, driver="verl_plugins.methods.ecvgpo.driver:ECVGPODriver")
+METHOD = Method(
+    config=ECVGPOConfig,
+    apply=apply_ecvgpo,
+    driver="verl_plugins.methods.ecvgpo.driver:ECVGPODriver",
+    needs_entropy=lambda config: config.is_adaptive,
+)

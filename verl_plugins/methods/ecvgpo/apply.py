@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from verl_plugins.methods.batch import AdvantageBatch, group_std, one_row_per_group
+from verl_plugins.methods.batch import AdvantageBatch, one_row_per_group
 from verl_plugins.methods.ecvgpo.entropy_control import ControlState, control
 from verl_plugins.methods.ecvgpo.maths import (
     ADAPTIVE,
@@ -56,7 +56,7 @@ def apply(batch: AdvantageBatch, config: ECVGPOConfig) -> tuple[Tensor, dict[str
         expected = ", ".join(["total", *sorted(batch.reward_components)])
         raise ValueError(f"{KEY}.gate_on: got {config.gate_on!r}, expected one of {expected}; set {KEY}.gate_on")
     gated_reward = batch.rewards if config.gate_on == "total" else batch.reward_components[config.gate_on]
-    std = group_std(gated_reward, batch.groups)
+    std = batch.group_std(gated_reward)
     advantages = reshape_advantages(batch.advantages, batch.old_log_probs, std, batch.response_mask, config)
     return advantages, _metrics(batch, advantages, std, config)
 

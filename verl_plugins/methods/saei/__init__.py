@@ -13,6 +13,7 @@ METHOD = Method(
     requirements=requirements,
     agent_loops=AGENT_LOOPS,
     takes_videos=False,
+    samples_again=True,
     has_pixel_gradient=True,
     demo_overrides=("algorithm.saei.n1=4", "algorithm.saei.n2=4"),
 )

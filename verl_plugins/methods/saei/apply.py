@@ -16,7 +16,7 @@ def apply(batch: AdvantageBatch, config: SaEIConfig) -> tuple[Tensor, dict[str, 
     Raises:
         ValueError: the batch does not say which responses were sampled on an adversarial image.
     """
-    adversarial, entropy = batch.signals(KEY, ADVERSARIAL, "entropy")
+    (adversarial,) = batch.signals(KEY, ADVERSARIAL)
     mask = batch.response_mask.bool()
     real = mask.any(dim=1)  # padding rows have no valid token
     metrics = {"saei/adversarial_responses": adversarial[real].double().mean().item()}
@@ -24,7 +24,8 @@ def apply(batch: AdvantageBatch, config: SaEIConfig) -> tuple[Tensor, dict[str, 
         if not rows.any():
             continue
         tokens = mask & rows.unsqueeze(1)
-        metrics[f"saei/entropy_{name}"] = entropy[tokens].double().mean().item()
+        if batch.entropy is not None:
+            metrics[f"saei/entropy_{name}"] = batch.entropy[tokens].double().mean().item()
         metrics[f"saei/reward_{name}"] = batch.rewards[rows].double().mean().item()
         metrics[f"saei/mixed_groups_{name}"] = _mixed(batch.rewards, batch.groups, rows)
         if batch.rollout_log_probs is not None:

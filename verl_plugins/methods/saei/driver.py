@@ -7,7 +7,8 @@ samples n2 responses on these images, which join the prompt's group.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -96,9 +97,10 @@ class SaEIDriver(Driver):
             prompts = self._prompts_to_sample_again({parse_key(key).uid for key in batch.keys}, attacked)
             trainer.on_sample_begin()
             submit(prompts)
-            adversarial, _ = trainer.replay_buffer.sample(
-                global_steps=trainer.global_steps, partition_id=PARTITION, batch_size=len(prompts)
-            )
+            with _every_group(trainer.replay_buffer):
+                adversarial, _ = trainer.replay_buffer.sample(
+                    global_steps=trainer.global_steps, partition_id=PARTITION, batch_size=len(prompts)
+                )
             trainer.on_sample_end()
         adversarial.extra_info = dict(batch.extra_info or {})
         uids = [parse_key(key).uid for key in adversarial.keys]  # the uid of the group
@@ -202,6 +204,16 @@ class SaEIDriver(Driver):
                 }
             )
         self.recorder.write("adversarial", trainer.global_steps, records)
+
+
+@contextmanager
+def _every_group(replay_buffer: Any) -> Iterator[None]:
+    """Let the replay buffer return each group once: verl has filtered by the responses to the clean images, and would
+    replace a group that it evicts by another prompt."""
+    filtering = replay_buffer.filter_groups_metric, replay_buffer.sync_refill_failed_groups
+    replay_buffer.filter_groups_metric, replay_buffer.sync_refill_failed_groups = None, False
+    yield
+    replay_buffer.filter_groups_metric, replay_buffer.sync_refill_failed_groups = filtering
 
 
 def _messages(prompts: TensorDict) -> dict[str, list[dict]]:

@@ -38,9 +38,21 @@ def requirements(run: RunChecks, config: SaEIConfig) -> None:
             "false (its tiles overlap in the thumbnail, and saei cannot change them apart)",
             f"set {crop}",
         )
-    for key, reason in (
-        ("algorithm.filter_groups.enable", "groups are filtered before saei has sampled the second half of them"),
-        ("skip.rollout_tq.enable", "replayed responses have no prompts to sample again"),
-    ):
-        if run.get(key):
-            run.refuse(key, "true", f"false ({reason})", f"set {key}")
+    replay = "skip.rollout_tq.enable"
+    if run.get(replay):
+        run.refuse(replay, "true", "false (replayed responses have no prompts to sample again)", f"set {replay}")
+    if run.get("algorithm.filter_groups.enable") and config.n1 < 2:
+        run.refuse(
+            "algorithm.saei.n1",
+            config.n1,
+            "at least 2 with algorithm.filter_groups.enable (groups are filtered by the responses to the clean image)",
+            "set algorithm.saei.n1 and n2",
+        )
+    bypass = "algorithm.rollout_correction.bypass_mode"
+    if run.get(bypass) and config.update == "clean":
+        run.refuse(
+            bypass,
+            "true",
+            "false with algorithm.saei.update=clean (the rollout's log-probs are given the adversarial image)",
+            f"set {bypass}, or algorithm.saei.update=adversarial",
+        )

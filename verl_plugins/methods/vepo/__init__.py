@@ -10,6 +10,7 @@ METHOD = Method(
     apply=apply_vepo,
     driver="verl_plugins.methods.vepo.driver:VEPODriver",
     requirements=requirements,
+    needs_entropy=lambda config: not config.keeps_all,
     has_second_forward=True,
     demo_task="reasoning",
 )

@@ -25,7 +25,7 @@ def select(batch: AdvantageBatch, config: VEPOConfig) -> tuple[Tensor, Tensor, d
     scores = token_scores(jsd, entropy, perturbed, mask, config, batch.columns.get("kl"))
     without_image = ~(((jsd != 0) | (perturbed != entropy)) & mask).any(dim=1, keepdim=True)
     scores = torch.where(without_image, min_max(entropy, mask), scores)
-    weights = token_weights(scores, mask, config)
+    weights = token_weights(scores, mask, config, batch.loss_agg_mode)
     with_image = mask & ~without_image if config.needs_counterfactual else None
     metrics = selection_metrics(mask, weights > 0, scores, entropy, jsd, perturbed, with_image, config.fraction)
     return weights, scores, metrics

@@ -5,10 +5,10 @@ on the response sampled from P. With j = JSD(P, Q), h = H(P), gap = H(Q) - H(P),
 of its response (hats),
 
     s = (1 - (1 - j^)^alpha (1 - |gap|^)^(1 - alpha)) h^              score D, alpha = 0.7
-    w = m_sel * (sum m / sum m_sel),   m_sel = the ceil(k T) best tokens of each response, k = 0.2
+    w = m_sel * ratio,   m_sel = the ceil(k T) best tokens of each response, k = 0.2
 
-and w multiplies the advantages: with verl's token-mean loss this is the mean over the selected tokens. Both sums are
-over the global batch. fraction = 1 is GRPO, bit for bit.
+and w multiplies the advantages. The ratio makes verl's loss, which averages over all tokens, the mean over the selected
+ones (``token_weights``): sum m / sum m_sel over the global batch for token-mean. fraction = 1 is GRPO, bit for bit.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from verl_plugins.methods.vepo.scores import SCORES, min_max, top_tokens
 from verl_plugins.vision.perturb import Perturbation
 
 KEY = "algorithm.vepo"
+
+LOSS_AGG_MODES = ("token-mean", "seq-mean-token-mean", "token-sum", "seq-mean-token-sum", "seq-mean-token-sum-norm")
+"""Values of ``actor.loss_agg_mode`` for which ``token_weights`` are made."""
 
 
 @dataclass(frozen=True)
@@ -105,18 +108,42 @@ def token_scores(
     return SCORES[config.score](j, h, size, rise, config.alpha).masked_fill(~mask, 0.0)
 
 
-def token_weights(scores: Tensor, response_mask: Tensor, config: VEPOConfig) -> Tensor:
+def token_weights(
+    scores: Tensor, response_mask: Tensor, config: VEPOConfig, loss_agg_mode: str = "token-mean"
+) -> Tensor:
     """Compute the weights of the tokens' advantages (module docstring).
+
+    With the weights, verl's ``agg_loss`` over all valid tokens is its aggregation over the selected ones alone: the
+    weight of a selected token is (valid tokens) / (selected tokens) of the batch for token-mean, of its response for
+    seq-mean-token-mean, and 1 for the sums.
 
     Args:
         scores: (B, T) float; of equal scores, the earlier token is kept.
         response_mask: (B, T) 0/1 or bool, of the global batch.
+        loss_agg_mode: one of ``LOSS_AGG_MODES``.
 
     Returns:
         (B, T) float32, 0 outside the mask.
+
+    Raises:
+        ValueError: another ``loss_agg_mode``.
     """
     mask = response_mask.bool()
     if config.soft:
         return torch.where(mask, 1.0 + config.soft * scores.float(), 0.0)
     selected = top_tokens(scores if config.select == "top" else -scores, mask, config.fraction)
-    return selected.float() * (mask.sum() / selected.sum().clamp_min(1))
+    return selected.float() * _mean_ratio(mask, selected, loss_agg_mode)
+
+
+def _mean_ratio(mask: Tensor, selected: Tensor, loss_agg_mode: str) -> Tensor | float:
+    """Number of tokens that verl's mean divides by, per selected token: a scalar, or (B, 1)."""
+    if loss_agg_mode not in LOSS_AGG_MODES:
+        raise ValueError(
+            f"actor_rollout_ref.actor.loss_agg_mode: got {loss_agg_mode}, expected one of {', '.join(LOSS_AGG_MODES)}, "
+            "for which vepo's weights are made; set actor_rollout_ref.actor.loss_agg_mode"
+        )
+    if loss_agg_mode == "token-mean":
+        return mask.sum() / selected.sum().clamp_min(1)
+    if loss_agg_mode == "seq-mean-token-mean":
+        return mask.sum(dim=1, keepdim=True) / selected.sum(dim=1, keepdim=True).clamp_min(1)
+    return 1.0
