@@ -14,8 +14,17 @@ def check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
     """Check the estimator, and the keys that every method depends on."""
     run = RunChecks(partial(OmegaConf.select, config))
     run.expect("trainer.use_v1", lambda got: got is True, "true (the methods are stages of verl's V1 trainer)")
-    run.expect("algorithm.adv_estimator", lambda got: got == "grpo" or got in METHODS, f"grpo or {', '.join(METHODS)}")
     estimator = config.algorithm.adv_estimator
+    if methods:
+        run.expect(
+            "algorithm.adv_estimator", lambda got: got == "grpo" or got in METHODS, f"grpo or {', '.join(METHODS)}"
+        )
+    if run.get("algorithm.extra_fields"):
+        run.expect(
+            "algorithm.adv_estimator",
+            lambda got: got not in ("grpo", "gae", *METHODS),
+            "an estimator that takes the columns of algorithm.extra_fields",
+        )
     if estimator in METHODS and estimator not in methods:
         run.refuse(f"algorithm.{estimator}", "nothing", "its settings", f"start the run with +method={estimator}")
     if methods:

@@ -30,6 +30,7 @@ from verl_plugins.training.bypass import add_entropy
 from verl_plugins.training.checkpoint import load_parts, save_parts
 from verl_plugins.training.drivers import build_drivers, carrying, shared_request
 from verl_plugins.training.estimator import group_indices
+from verl_plugins.training.extra_fields import ExtraFields
 from verl_plugins.training.rows import advantage_batch, last_outputs, loss_aggregation, padded_tensors, sort_rows
 from verl_plugins.training.signals import expect_columns, expect_signals
 from verl_plugins.training.step_metrics import step_metrics
@@ -62,6 +63,7 @@ class EntropyStages(PPOTrainer):
             config.trainer.v1.trainer_mode = self.mode
             if config.algorithm.adv_estimator in METHODS:
                 config.algorithm.adv_estimator = "grpo"
+            self.extra_fields = ExtraFields(config)
         super().__init__(config)
 
     def _init_dataloader(self):
@@ -127,7 +129,8 @@ class EntropyStages(PPOTrainer):
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """Compute verl's advantages, apply the methods, and replace ``advantages`` in the TransferQueue."""
-        batch = super()._compute_advantage(batch, metrics)
+        with self.extra_fields.of(batch):
+            batch = super()._compute_advantage(batch, metrics)
         where = {"keys": batch.keys, "partition_id": batch.partition_id}
         with marked_timer("entropy_methods", self.timing_raw):
             columns = ["uid", "data_source", "extra_fields"]
