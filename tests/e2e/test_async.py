@@ -1,0 +1,76 @@
+"""verl's asynchronous trainers under verl's own mode names, with the methods, killed and resumed."""
+
+import json
+
+import psutil
+import pytest
+from precision import BF16, BF16_DISTANCE, FEW_PROMPTS
+
+from verl_plugins.demo.watchdog import RunFailed
+
+pytestmark = pytest.mark.slow
+
+METHODS = "[ecvgpo,vepo]"
+STALENESS = "training/off_policy"
+
+
+def test_colocated_killed_and_resumed(train, tmp_path):
+    """Bypass mode, group filtering and means over sequences at once."""
+    settings = [
+        "trainer.v1.trainer_mode=colocate_async",
+        "algorithm.rollout_correction.bypass_mode=true",
+        "algorithm.filter_groups.enable=true",
+        "actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean",
+        "algorithm.ecvgpo.delta=9",
+        "trainer.save_freq=2",
+        f"trainer.default_local_dir={tmp_path / 'checkpoints'}",
+        *BF16,
+        *FEW_PROMPTS,
+    ]
+    metrics = tmp_path / "first" / "metrics.jsonl"
+
+    def kill_after_the_third_step():
+        if metrics.exists() and len(metrics.read_text().splitlines()) >= 3:
+            for process in psutil.Process().children(recursive=True):
+                if process.name().startswith("ray::TaskRunner"):
+                    process.kill()
+
+    with pytest.raises(RunFailed):
+        train("first", METHODS, 100, *settings, on_poll=kill_after_the_third_step)
+    first = [json.loads(line) for line in metrics.read_text().splitlines()]
+    resumed = train("resumed", METHODS, 5, *settings)
+    assert [row["step"] for row in first][:3] == [1, 2, 3]
+    assert list(resumed) == [3, 4, 5]
+    for row in [*(row["data"] for row in first), *resumed.values()]:
+        check(row)
+        assert row["groups/zero_variance"] == 0  # filtered
+
+
+def check(row):
+    """Both methods acted on responses of several policy versions."""
+    assert row["ecvgpo/reshaped_tokens"] > 0
+    assert 0.2 <= row["vepo/selected_tokens"] < 0.3
+    assert row["vepo/jsd_kept"] > row["vepo/jsd_dropped"] > 0
+    assert row["actor/entropy"] > 0
+    assert row["actor/grad_norm"] > 0
+
+
+def test_separate_devices(train):
+    steps = train(
+        "separate",
+        METHODS,
+        3,
+        "trainer.v1.trainer_mode=separate_async",
+        "trainer.v1.separate_async.parameter_sync_step=2",
+        "data.train_batch_size=8",
+        "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+        "actor_rollout_ref.rollout.nnodes=1",
+        "actor_rollout_ref.rollout.n_gpus_per_node=1",
+        "actor_rollout_ref.hybrid_engine=false",
+        "algorithm.ecvgpo.delta=9",
+        *BF16,
+    )
+    assert list(steps) == [1, 2, 3]
+    for row in steps.values():
+        check(row)
+        assert 0 < row["training/rollout_probs_diff_mean"] < 10 * BF16_DISTANCE  # of older policies

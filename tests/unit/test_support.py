@@ -1,0 +1,22 @@
+"""``docs/support.md`` says what the preflight says, of every setting and method."""
+
+from pathlib import Path
+
+import pytest
+
+from verl_plugins.methods import METHODS
+from verl_plugins.support import SETTINGS, refusals, table
+
+PAGE = Path(__file__).parents[2] / "docs" / "support.md"
+
+
+def test_the_page_holds_the_table_of_the_methods():
+    assert table(["ecvgpo", "vepo", "saei"]) in PAGE.read_text(), "write docs/support.md anew: verl-plugins support"
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_a_refusal_is_one_line_that_names_the_key(setting):
+    for method, problems in refusals(setting, list(METHODS)).items():
+        assert len(problems) <= 1, (method, problems)
+        for problem in problems:
+            assert "expected" in problem and "; set " in problem

@@ -1,0 +1,107 @@
+"""``verl-plugins support``: which of verl's settings each installed method trains with, asked of the preflight.
+
+``docs/support.md`` holds the output; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import NamedTuple
+
+FOUND_ON_DISK = ("data.train_files", "data.val_files", "actor_rollout_ref.model.path")
+"""Problems of a run's files, which are not there when the table is made."""
+
+
+class Setting(NamedTuple):
+    """A row of the table.
+
+    Args:
+        name: what the overrides choose.
+        overrides: of a run that is accepted with GRPO.
+        was_run: how it was tried with the methods, and on what.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    was_run: str
+
+
+ACTOR, ROLLOUT = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
+UNIT = "unit test"
+STACK = "trained on the CPU stack"
+NEVER = "not run"
+SETTINGS = (
+    Setting("FSDP2", (f"{ACTOR}.strategy=fsdp2",), STACK),
+    Setting("FSDP1", (f"{ACTOR}.strategy=fsdp",), NEVER),
+    Setting("rows packed, micro-batches by tokens", (
+        "actor_rollout_ref.model.use_remove_padding=true", f"{ACTOR}.use_dynamic_bsz=true"), STACK),
+    Setting("LoRA", ("actor_rollout_ref.model.lora_rank=16",), STACK),
+    Setting("KL loss to a reference policy", (f"{ACTOR}.use_kl_loss=true",), STACK),
+    Setting("loss: seq-mean-token-mean", (f"{ACTOR}.loss_agg_mode=seq-mean-token-mean",), STACK),
+    Setting("loss: seq-mean-token-sum", (f"{ACTOR}.loss_agg_mode=seq-mean-token-sum",), UNIT),
+    Setting("loss: seq-mean-token-sum-norm", (f"{ACTOR}.loss_agg_mode=seq-mean-token-sum-norm",), UNIT),
+    Setting("policy loss: gspo", (f"{ACTOR}.policy_loss.loss_mode=gspo",), NEVER),
+    Setting("policy loss: geo_mean", (f"{ACTOR}.policy_loss.loss_mode=geo_mean",), NEVER),
+    Setting("fused kernels", ("actor_rollout_ref.model.use_fused_kernels=true",), STACK),
+    Setting("Ulysses sequence parallelism", (
+        f"{ACTOR}.fsdp_config.ulysses_sequence_parallel_size=2", "actor_rollout_ref.model.use_remove_padding=true",
+        "trainer.n_gpus_per_node=8"), UNIT),
+    Setting("rollout correction: bypass mode", ("algorithm.rollout_correction.bypass_mode=true",), STACK),
+    Setting("group filtering (DAPO's dynamic sampling)", ("algorithm.filter_groups.enable=true",), STACK),
+    Setting("colocate_async", ("trainer.v1.trainer_mode=colocate_async",), STACK),
+    Setting("separate_async", (
+        "trainer.v1.trainer_mode=separate_async", "trainer.v1.separate_async.parameter_sync_step=4",
+        "data.train_batch_size=1024", f"{ACTOR}.ppo_mini_batch_size=256", f"{ROLLOUT}.nnodes=1",
+        f"{ROLLOUT}.n_gpus_per_node=8", f"{ROLLOUT}.checkpoint_engine.backend=nccl"), STACK),
+    Setting("Megatron", ("model_engine=megatron",), NEVER),
+    Setting("VeOmni", ("model_engine=veomni",), NEVER),
+    Setting("torchtitan", ("model_engine=torchtitan",), NEVER),
+    Setting("FSDP turbo", (f"{ACTOR}.strategy=fsdp_turbo",), NEVER),
+    Setting("tool agent loop, several turns", (
+        f"{ROLLOUT}.agent.default_agent_loop=tool_agent", f"{ROLLOUT}.multi_turn.enable=true"), STACK),
+    Setting("SGLang", (f"{ROLLOUT}.name=sglang",), NEVER),
+)  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments: none."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table as Markdown; returns 0."""
+    print(table())
+    return 0
+
+
+def table() -> str:
+    """Return the table as Markdown, and under it the reason of each refusal, which the preflight gives."""
+    from verl_plugins.methods import METHODS
+
+    lines = [f"| setting | {' | '.join(METHODS)} | with the methods |", f"|---|{'---|' * len(METHODS)}---|"]
+    reasons: list[str] = []
+    for setting in SETTINGS:
+        problems = refusals(setting)
+        cells = ("refused" if problems[method] else "yes" for method in METHODS)
+        lines.append(f"| {setting.name} | {' | '.join(cells)} | {setting.was_run} |")
+        reasons += [f"- {setting.name}, {method}: {line}" for method in METHODS for line in problems[method]]
+    return "\n".join([*lines, "", *reasons])
+
+
+def refusals(setting: Setting) -> dict[str, list[str]]:
+    """Return what the preflight says of a run with each method and ``setting``, without what it says of files."""
+    from omegaconf import open_dict
+
+    from verl_plugins.compose import compose_run
+    from verl_plugins.methods import METHODS
+    from verl_plugins.preflight import check_run
+
+    every = compose_run([f"+method=[{','.join(METHODS)}]", f"{ROLLOUT}.n=12", *setting.overrides])
+    problems = {}
+    for method in METHODS:
+        config = every.copy()
+        with open_dict(config):
+            for other in METHODS.keys() - {method}:
+                config.algorithm[other] = None
+            config.algorithm.adv_estimator = method
+        problems[method] = [line for line in check_run(config) if not line.startswith(FOUND_ON_DISK)]
+    return problems
