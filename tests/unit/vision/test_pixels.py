@@ -107,7 +107,7 @@ def test_supported_processors_are_found_invertible(name):
 def test_processors_that_cannot_be_inverted_are_refused_with_what_to_set():
     with pytest.raises(ValueError, match="cuts an image into 9 tiles.*set data.mm_processor_kwargs.crop_to_patches="):
         check_invertible(PROCESSORS["internvl3"])
-    with pytest.raises(ValueError, match="layout of its pixel_values is not known"):
+    with pytest.raises(ValueError, match="layout of pixel_values is not known.*set actor_rollout_ref.model.path"):
         check_invertible(object())
 
 

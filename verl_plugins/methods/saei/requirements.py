@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from verl_plugins.methods.run_checks import RunChecks, expect_fsdp_engine
 from verl_plugins.methods.saei.maths import SaEIConfig
 from verl_plugins.methods.saei.second_sampling import SECOND_LOOPS
+from verl_plugins.vision.pixels import check_invertible
 
 
 def requirements(run: RunChecks, config: SaEIConfig) -> None:
@@ -44,3 +48,8 @@ def requirements(run: RunChecks, config: SaEIConfig) -> None:
     ):
         if run.get(key):
             run.refuse(key, "true", f"false ({reason})", f"set {key}")
+
+
+def check_processor(processor: Any, settings: Mapping[str, Any], config: SaEIConfig) -> None:
+    """Raise ValueError for a processor whose ``pixel_values`` cannot be converted back to the image."""
+    check_invertible(processor, settings)

@@ -3,13 +3,14 @@
 from verl_plugins.methods.method import Method
 from verl_plugins.methods.vepo.apply import apply as apply_vepo
 from verl_plugins.methods.vepo.maths import VEPOConfig
-from verl_plugins.methods.vepo.requirements import requirements
+from verl_plugins.methods.vepo.requirements import check_processor, requirements
 
 METHOD = Method(
     config=VEPOConfig,
     apply=apply_vepo,
     driver="verl_plugins.methods.vepo.driver:VEPODriver",
     requirements=requirements,
+    check_processor=check_processor,
     has_second_forward=True,
     demo_task="reasoning",
 )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from verl_plugins.methods.run_checks import RunChecks, expect_fsdp_engine
 from verl_plugins.methods.vepo.maths import VEPOConfig
+from verl_plugins.vision.layout import layout_of
 
 
 def requirements(run: RunChecks, config: VEPOConfig) -> None:
@@ -14,3 +18,9 @@ def requirements(run: RunChecks, config: VEPOConfig) -> None:
         lambda mode: mode == "token-mean",
         "token-mean, for which vepo's weights are made",
     )
+
+
+def check_processor(processor: Any, settings: Mapping[str, Any], config: VEPOConfig) -> None:
+    """Raise ValueError for a processor whose images cannot be perturbed, if the score needs a perturbed image."""
+    if config.needs_counterfactual:
+        layout_of(processor)
