@@ -74,6 +74,7 @@ def qwen3_5():
             **TINY,
             **linear,
             "num_hidden_layers": 4,
+            "mamba_ssm_dtype": "float32",  # of vLLM's states, as in the published configs
             "vocab_size": len(processor.tokenizer),
             "head_dim": 32,
             "rope_parameters": {**rope, "partial_rotary_factor": 1.0},
