@@ -67,6 +67,15 @@ qwen3_vl() { # MODEL_PATH
     BOX_SPACE=0-1000
 }
 
+qwen3_5() { # MODEL_PATH
+    qwen3_vl "$1" # the same image processor and box space
+    # The chat template ends a prompt with an open <think> unless told otherwise. The data sets' prompts ask for the tags,
+    # and the rewards count a response without the opening one as a wrong form.
+    DATA+=(+data.apply_chat_template_kwargs.enable_thinking=false)
+    # As verl's own script for Qwen3.5 has it: vLLM would cache prefixes of linear attention in a mode of its own.
+    ROLLOUT+=(actor_rollout_ref.rollout.enable_prefix_caching=false)
+}
+
 internvl3() { # MODEL_PATH
     MODEL+=(actor_rollout_ref.model.path="$1")
     PATCH_SIZE=14

@@ -31,6 +31,7 @@ SPACE_OF_MODEL = {  # `model_type` of Transformers: the space in which that fami
     "qwen2_5_vl": "processed",
     "qwen3_vl": "0-1000",
     "qwen3_vl_moe": "0-1000",
+    "qwen3_5": "0-1000",
     "internvl": "0-1000",
     "internvl_chat": "0-1000",
 }
@@ -133,7 +134,7 @@ def smart_resize(
 
     Args:
         height, width: size of the original image in pixels.
-        factor: patch size times merge size: 28 for Qwen2-VL and Qwen2.5-VL, 32 for Qwen3-VL.
+        factor: patch size times merge size: 28 for Qwen2-VL and Qwen2.5-VL, 32 for Qwen3-VL and Qwen3.5.
         min_pixels, max_pixels: limits of the area; None for 4 and 16384 times factor^2.
 
     Returns:

@@ -68,39 +68,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table as Markdown; returns 0."""
-    print(table())
+    """Print the table of every installed method as Markdown; returns 0."""
+    from verl_plugins.methods import METHODS
+
+    print(table(list(METHODS)))
     return 0
 
 
-def table() -> str:
+def table(methods: list[str]) -> str:
     """Return the table as Markdown, and under it the reason of each refusal, which the preflight gives."""
-    from verl_plugins.methods import METHODS
-
-    lines = [f"| setting | {' | '.join(METHODS)} | with the methods |", f"|---|{'---|' * len(METHODS)}---|"]
+    lines = [f"| setting | {' | '.join(methods)} | with the methods |", f"|---|{'---|' * len(methods)}---|"]
     reasons: list[str] = []
     for setting in SETTINGS:
-        problems = refusals(setting)
-        cells = ("refused" if problems[method] else "yes" for method in METHODS)
+        problems = refusals(setting, methods)
+        cells = ("refused" if problems[method] else "yes" for method in methods)
         lines.append(f"| {setting.name} | {' | '.join(cells)} | {setting.was_run} |")
-        reasons += [f"- {setting.name}, {method}: {line}" for method in METHODS for line in problems[method]]
+        reasons += [f"- {setting.name}, {method}: {line}" for method in methods for line in problems[method]]
     return "\n".join([*lines, "", *reasons])
 
 
-def refusals(setting: Setting) -> dict[str, list[str]]:
+def refusals(setting: Setting, methods: list[str]) -> dict[str, list[str]]:
     """Return what the preflight says of a run with each method and ``setting``, without what it says of files."""
     from omegaconf import open_dict
 
     from verl_plugins.compose import compose_run
-    from verl_plugins.methods import METHODS
     from verl_plugins.preflight import check_run
 
-    every = compose_run([f"+method=[{','.join(METHODS)}]", f"{ROLLOUT}.n=12", *setting.overrides])
+    every = compose_run([f"+method=[{','.join(methods)}]", f"{ROLLOUT}.n=12", *setting.overrides])
     problems = {}
-    for method in METHODS:
+    for method in methods:
         config = every.copy()
         with open_dict(config):
-            for other in METHODS.keys() - {method}:
+            for other in set(methods) - {method}:
                 config.algorithm[other] = None
             config.algorithm.adv_estimator = method
         problems[method] = [line for line in check_run(config) if not line.startswith(FOUND_ON_DISK)]

@@ -17,7 +17,13 @@ INTERNVL = [
     "+data.mm_processor_kwargs.crop_to_patches=false",
 ]
 QWEN3_VL = ["+data.mm_processor_kwargs={min_pixels:102400,max_pixels:200704}"]  # more than its processor's own limit
-FAMILIES = {"qwen3_vl": QWEN3_VL, "internvl3": INTERNVL}  # a random Qwen2.5-VL is in test_golden.py
+QWEN3_5 = [
+    *QWEN3_VL,
+    "+data.apply_chat_template_kwargs.enable_thinking=false",
+    "actor_rollout_ref.rollout.dtype=bfloat16",  # vLLM's linear attention on a CPU takes no other
+    "actor_rollout_ref.rollout.enable_prefix_caching=false",
+]
+FAMILIES = {"qwen3_vl": QWEN3_VL, "qwen3_5": QWEN3_5, "internvl3": INTERNVL}  # a random Qwen2.5-VL is in test_golden.py
 AS_RECIPES_HAVE_IT = [  # recipes/common.sh: what the CPU platform and the demo leave out
     "data.filter_overlong_prompts=true",
     "actor_rollout_ref.model.use_remove_padding=true",
@@ -27,7 +33,11 @@ AS_RECIPES_HAVE_IT = [  # recipes/common.sh: what the CPU platform and the demo 
     "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1024",
     "actor_rollout_ref.actor.entropy_from_logits_with_chunking=false",
 ]
-BANNED = {"qwen3_vl": 2, "internvl3": 1}  # tokens that stand for images and videos, which are never sampled
+BANNED = {
+    "qwen3_vl": 2,
+    "qwen3_5": 2,
+    "internvl3": 1,
+}  # tokens that stand for images and videos, which are never sampled
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -35,6 +45,7 @@ def test_two_updates_with_all_methods_and_the_checkpoint_in_transformers(family,
     tiny_families.build(family, tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     ban = BANNED[family] / config["text_config"]["vocab_size"]  # what these tokens take of a nearly uniform policy
+    tolerance = 0.3 if family == "qwen3_5" else 0.1  # bfloat16 is off by 0.0008 on average, the ban by 0.0037
     metrics = train(
         "run",
         "[ecvgpo,vepo,saei]",
@@ -50,7 +61,7 @@ def test_two_updates_with_all_methods_and_the_checkpoint_in_transformers(family,
     for step in (1, 2):
         # The rollout engine's log-probabilities are the actor's but for the ban, on clean and on adversarial images.
         for half in ("clean", "adversarial"):
-            assert metrics[step][f"saei/log_prob_mismatch_{half}"] == pytest.approx(ban, rel=0.1)
+            assert metrics[step][f"saei/log_prob_mismatch_{half}"] == pytest.approx(ban, rel=tolerance)
         assert metrics[step]["saei/prompts_without_image"] == 0 and metrics[step]["vepo/rows_without_image"] == 0
         assert metrics[step]["saei/pixel_change"] > 1.0
         assert metrics[step]["actor/kl_loss"] >= 0.0

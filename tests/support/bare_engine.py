@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,6 +43,7 @@ def bare_engine(model: nn.Module, processor: Any, micro_batch_size: int) -> Any:
     )
     engine._autocast_dtype, engine.pad_to_length, engine.use_ulysses_sp = torch.float32, 0, False
     engine._get_packed_pad_size = lambda length: 0
+    engine.pass_packed_cu_seqlens = "cu_seqlens" in signature(model.forward).parameters  # as verl finds out
     engine.get_data_parallel_group = lambda: None
     return engine
 

@@ -16,6 +16,7 @@ from transformers import (
     InternVLProcessor,
     PreTrainedTokenizerFast,
     Qwen2VLImageProcessor,
+    Qwen3_5Config,
     Qwen3VLConfig,
     Qwen3VLProcessor,
 )
@@ -32,6 +33,15 @@ TINY = {
     "num_attention_heads": 2,
     "num_key_value_heads": 1,
 }
+QWEN3_VISION = {
+    "depth": 2,
+    "num_heads": 2,
+    "patch_size": 16,
+    "out_hidden_size": 64,
+    "hidden_size": 64,
+    "intermediate_size": 64,
+    "num_position_embeddings": 64,
+}
 
 
 def qwen2_5_vl():
@@ -42,26 +52,57 @@ def qwen2_5_vl():
 
 
 def qwen3_vl():
-    base = build_processor(TASKS["grounding"])
-    names = {"image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>"}
-    names |= {"vision_start_token_id": "<|vision_start|>", "vision_end_token_id": "<|vision_end|>"}
+    processor = _qwen3_processor()
     rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 6, 6], "mrope_interleaved": True}
-    vision = {"depth": 2, "num_heads": 2, "patch_size": 16, "out_hidden_size": 64, "deepstack_visual_indexes": [0]}
     config = Qwen3VLConfig(
-        text_config={**TINY, "vocab_size": len(base.tokenizer), "head_dim": 32, "rope_parameters": rope},
-        vision_config={**vision, "hidden_size": 64, "intermediate_size": 64, "num_position_embeddings": 64},
-        **{name: base.tokenizer.convert_tokens_to_ids(token) for name, token in names.items()},
+        text_config={**TINY, "vocab_size": len(processor.tokenizer), "head_dim": 32, "rope_parameters": rope},
+        vision_config={**QWEN3_VISION, "deepstack_visual_indexes": [0]},
+        **_qwen_tokens(processor.tokenizer),
     )
     config.architectures = ["Qwen3VLForConditionalGeneration"]
+    return config, processor
+
+
+def qwen3_5():
+    """Three layers of linear attention and one of full attention, as in each block of the published models."""
+    processor = _qwen3_processor()
+    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 6, 6], "mrope_interleaved": True}
+    linear = {"linear_num_key_heads": 1, "linear_num_value_heads": 2}
+    linear |= {"linear_key_head_dim": 32, "linear_value_head_dim": 32}
+    config = Qwen3_5Config(
+        text_config={
+            **TINY,
+            **linear,
+            "num_hidden_layers": 4,
+            "mamba_ssm_dtype": "float32",  # of vLLM's states, as in the published configs
+            "vocab_size": len(processor.tokenizer),
+            "head_dim": 32,
+            "rope_parameters": {**rope, "partial_rotary_factor": 1.0},
+        },
+        vision_config=QWEN3_VISION,
+        **_qwen_tokens(processor.tokenizer),
+    )
+    config.architectures = ["Qwen3_5ForConditionalGeneration"]
+    return config, processor
+
+
+def _qwen_tokens(tokenizer):
+    names = {"image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>"}
+    names |= {"vision_start_token_id": "<|vision_start|>", "vision_end_token_id": "<|vision_end|>"}
+    return {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
+
+
+def _qwen3_processor():
+    """The processor of both Qwen3-VL and Qwen3.5."""
+    base = build_processor(TASKS["grounding"])
     sizes = {"patch_size": 16, "merge_size": 2, "temporal_patch_size": 2, "min_pixels": 32**2, "max_pixels": 300**2}
     sizes |= {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    processor = Qwen3VLProcessor(
+    return Qwen3VLProcessor(
         image_processor=Qwen2VLImageProcessor(**sizes),
         tokenizer=base.tokenizer,
         video_processor=Qwen3VLVideoProcessor(**sizes),
         chat_template=base.chat_template,
     )
-    return config, processor
 
 
 def internvl3():
@@ -97,7 +138,7 @@ def internvl3():
     return config, processor
 
 
-FAMILIES = {"qwen2_5_vl": qwen2_5_vl, "qwen3_vl": qwen3_vl, "internvl3": internvl3}
+FAMILIES = {"qwen2_5_vl": qwen2_5_vl, "qwen3_vl": qwen3_vl, "qwen3_5": qwen3_5, "internvl3": internvl3}
 PROCESSORS = {name: family()[1] for name, family in FAMILIES.items()}
 
 

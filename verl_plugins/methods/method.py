@@ -27,6 +27,8 @@ class Method:
         apply: the method on a global batch. Torch only.
         driver: ``"module:Class"`` of a ``Driver``, imported in the trainer's process alone.
         requirements: ``(RunChecks, config) -> None`` reports what the run's config must have for the method.
+        check_processor: ``(processor, data.mm_processor_kwargs, config) -> None`` raises ValueError if the method
+            cannot work with the model's processor; the preflight calls it where the processor is on this machine.
         agent_loops: name to ``"module:Class"`` of agent loops, registered with verl under that name.
         takes_videos: whether training rows may hold videos; the preflight refuses them otherwise.
         needs_entropy: whether a config reads ``AdvantageBatch.entropy``. verl computes it except in bypass mode, in
@@ -43,6 +45,7 @@ class Method:
     apply: Apply
     driver: str | None = None
     requirements: Callable[..., None] | None = None
+    check_processor: Callable[..., None] | None = None
     agent_loops: Mapping[str, str] = field(default_factory=dict)
     takes_videos: bool = True
     needs_entropy: Callable[[Any], bool] = lambda config: False

@@ -32,6 +32,7 @@ class Plan:
         cache: bytes of vLLM's KV cache on a GPU; negative if there is no room for it.
         cached_token: bytes of a token in the KV cache.
         request_tokens: tokens of the longest request that vLLM must hold, in whole blocks.
+        request_state: bytes of a request's state in layers with linear attention.
         host: bytes of host memory by phase, without Python, Ray and the data set.
     """
 
@@ -40,6 +41,7 @@ class Plan:
     cache: int
     cached_token: int
     request_tokens: int
+    request_state: int
     host: dict[str, Phase]
 
     @property
@@ -57,7 +59,11 @@ class Plan:
     @property
     def cache_lack(self) -> int:
         """Bytes that the KV cache lacks for one request, as in vLLM's ``check_enough_kv_cache_memory``."""
-        return max(0, self.request_tokens * self.cached_token - self.cache)
+        return max(0, self.request_bytes - self.cache)
+
+    @property
+    def request_bytes(self) -> int:
+        return self.request_tokens * self.cached_token + self.request_state
 
 
 def plan(shape: ModelShape, load: Workload, memory: int) -> Plan:
@@ -84,6 +90,7 @@ def plan(shape: ModelShape, load: Workload, memory: int) -> Plan:
         image_tokens=image_tokens(shape, load),
         cache=int(load.vllm_share * memory) - 2 * shape.parameters // load.vllm_gpus - VLLM_ACTIVATIONS,
         cached_token=cached_token(shape.text, load),
+        request_state=shape.text.linear.state // load.vllm_gpus if shape.text.linear else 0,
         request_tokens=-(-(load.max_model_len or shape.longest) // KV_BLOCK) * KV_BLOCK,
         host=host_memory(shape, load, trained),
     )
@@ -105,7 +112,7 @@ def image_tokens(shape: ModelShape, load: Workload) -> int:
 
 def cached_token(text: Layers, load: Workload) -> int:
     """Return the bytes of a token in the KV cache of one GPU: keys and values in bfloat16, at least one head each."""
-    return 2 * 2 * text.count * text.key // min(load.vllm_gpus, text.key_heads)
+    return 2 * 2 * text.cached * text.key // min(load.vllm_gpus, text.key_heads)
 
 
 def update(shape: ModelShape, load: Workload) -> Phase:
@@ -177,7 +184,7 @@ def forward(shape: ModelShape, load: Workload) -> Phase:
 
 def kept_by_language_model(shape: ModelShape, load: Workload, is_trained: bool = True) -> int:
     """Bytes per token that the language model keeps for its backward, without logits: its layers and the last norm."""
-    return _kept_by_layers(shape.text, load, is_trained) + _kept_by_norm(shape.text, load, is_trained)
+    return kept_by_stack(shape.text, load, is_trained) + _kept_by_norm(shape.text, load, is_trained)
 
 
 def kept_by_vision_tower(shape: ModelShape, load: Workload, is_trained: bool = True) -> int:
@@ -185,14 +192,15 @@ def kept_by_vision_tower(shape: ModelShape, load: Workload, is_trained: bool = T
     pixels = load.compute_bytes * 3 * shape.frames * shape.patch**2
     activation = (1 + is_trained) * load.compute_bytes * shape.vision.hidden
     merger = _kept_by_norm(shape.vision, load, is_trained) + activation
-    return pixels + _kept_by_layers(shape.vision, load, is_trained) + shape.mergers * merger
+    return pixels + kept_by_stack(shape.vision, load, is_trained) + shape.mergers * merger
 
 
-def _kept_by_layers(layers: Layers, load: Workload, is_trained: bool) -> int:
+def kept_by_stack(layers: Layers, load: Workload, is_trained: bool) -> int:
     """Bytes per token kept by the layers; with checkpointing, only the input of each."""
     if load.is_checkpointed:
         return layers.count * load.compute_bytes * layers.hidden
-    return layers.count * saved_by_layer(layers, load, is_trained)
+    softmax = layers.cached * saved_by_layer(layers, load, is_trained)
+    return softmax + (layers.linear.count * saved_by_linear_layer(layers, load, is_trained) if layers.linear else 0)
 
 
 def layer_work(layers: Layers, load: Workload, is_trained: bool = True) -> int:
@@ -203,11 +211,13 @@ def layer_work(layers: Layers, load: Workload, is_trained: bool = True) -> int:
     """
     inner = load.compute_bytes * layers.intermediate * (6 if layers.is_gated else 3)
     gradients = inner - _kept_by_feed_forward(layers, load, is_trained)
-    return gradients + (saved_by_layer(layers, load, is_trained) if load.is_checkpointed else 0)
+    if not load.is_checkpointed:
+        return gradients
+    return gradients + max(saved_by_layer(layers, load, is_trained), saved_by_linear_layer(layers, load, is_trained))
 
 
 def saved_by_layer(layers: Layers, load: Workload, is_trained: bool = True) -> int:
-    """Bytes per token that one layer saves, in Transformers' implementations of Qwen2, Qwen3 and their vision towers.
+    """Bytes per token that one layer with softmax attention saves, in Transformers' Qwen models and vision towers.
 
     Attention saves queries, keys, values and output; if they come from one projection, the values keep all of it alive.
     Frozen weights save no input.
@@ -220,8 +230,19 @@ def saved_by_layer(layers: Layers, load: Workload, is_trained: bool = True) -> i
     attention = width * (2 * layers.query + 2 * keys)
     if layers.has_one_projection:
         attention += width * 2 * layers.query
+    if layers.has_gated_output:  # the gate after its sigmoid, and the product
+        attention += width * (1 + is_trained) * layers.query
     if not load.fused_kernels:  # keys and values repeated for each query head, the output made contiguous
         attention += width * (2 * (layers.query - keys) + layers.query)
+    return norms + attention + _kept_by_feed_forward(layers, load, is_trained)
+
+
+def saved_by_linear_layer(layers: Layers, load: Workload, is_trained: bool = True) -> int:
+    """Bytes per token that one layer with linear attention saves; 0 for a stack without such layers."""
+    if layers.linear is None:
+        return 0
+    norms = 2 * _kept_by_norm(layers, load, is_trained)
+    attention = layers.linear.saved(load.compute_bytes, is_trained)
     return norms + attention + _kept_by_feed_forward(layers, load, is_trained)
 
 

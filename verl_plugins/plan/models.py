@@ -1,6 +1,8 @@
 """Configs of the recipes' models, reduced to their sizes, so that a plan needs no download.
 
-Source: ``config.json`` of each model on the Hugging Face Hub, read from its published copies.
+Source: ``config.json`` of each model on the Hugging Face Hub, read from its published copies. Those of Qwen3.5 give the
+Hub's numbers of parameters to the last digit, 4,659,865,088 and 9,653,104,368, once the layer that predicts a second
+token is added, which Transformers does not load.
 """
 
 from __future__ import annotations
@@ -12,6 +14,11 @@ _QWEN2_5_VISION = {
     "spatial_merge_size": 2, "temporal_patch_size": 2, "in_channels": 3,
 }  # fmt: skip
 _QWEN3_VISION = {"patch_size": 16, "spatial_merge_size": 2, "temporal_patch_size": 2, "num_heads": 16, "in_channels": 3}
+_QWEN3_5_TEXT = {
+    "num_hidden_layers": 32, "num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 256, "vocab_size": 248320,
+    "max_position_embeddings": 262144, "full_attention_interval": 4, "linear_num_key_heads": 16,
+    "linear_num_value_heads": 32, "linear_key_head_dim": 128, "linear_value_head_dim": 128, "linear_conv_kernel_dim": 4,
+}  # fmt: skip
 
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "Qwen/Qwen2.5-VL-3B-Instruct": (
@@ -65,6 +72,30 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "vision_config": {
                 **_QWEN3_VISION, "depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "out_hidden_size": 4096,
                 "deepstack_visual_indexes": [8, 16, 24],
+            },
+        },
+    ),
+    "Qwen/Qwen3.5-4B": (
+        "qwen3_5",
+        {
+            "tie_word_embeddings": True,
+            "text_config": {
+                **_QWEN3_5_TEXT, "hidden_size": 2560, "intermediate_size": 9216, "tie_word_embeddings": True,
+            },
+            "vision_config": {
+                **_QWEN3_VISION, "depth": 24, "hidden_size": 1024, "intermediate_size": 4096, "out_hidden_size": 2560,
+            },
+        },
+    ),
+    "Qwen/Qwen3.5-9B": (
+        "qwen3_5",
+        {
+            "tie_word_embeddings": False,
+            "text_config": {
+                **_QWEN3_5_TEXT, "hidden_size": 4096, "intermediate_size": 12288, "tie_word_embeddings": False,
+            },
+            "vision_config": {
+                **_QWEN3_VISION, "depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "out_hidden_size": 4096,
             },
         },
     ),

@@ -43,8 +43,9 @@ def run_plan(
     overrides, after = advice(shape, load, machines)
     print(f"does not fit: {_largest(estimate, machines)}")
     if estimate.cache_lack:
-        needed = estimate.request_tokens * estimate.cached_token
-        print(f"vLLM would not start: it needs {needed / GIB:.1f} GiB of KV cache for its longest request")
+        print(
+            f"vLLM would not start: it needs {estimate.request_bytes / GIB:.1f} GiB of KV cache for its longest request"
+        )
     verdict = "it fits" if fits(after, machines) else f"it still does not; {_last_resort(after, machines)}"
     print(f"turn down, and {verdict} ({_largest(after, machines)}):", *(f"  {key}" for key in overrides), sep="\n")
     return 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from verl_plugins.plan.linear_attention import LinearAttention, linear_attention_of
 from verl_plugins.plan.models import CONFIGS
 
 VISION_PARTS = {"visual", "vision_tower"}  # Transformers' names of a vision tower
@@ -13,7 +14,7 @@ VISION_PARTS = {"visual", "vision_tower"}  # Transformers' names of a vision tow
 
 @dataclass(frozen=True)
 class Layers:
-    """A stack of identical transformer layers.
+    """A stack of transformer layers that differ at most in their attention.
 
     Args:
         count: number of layers.
@@ -24,7 +25,9 @@ class Layers:
         has_head_norms: whether queries and keys are normalised head by head.
         has_one_projection: whether queries, keys and values are views of one projection.
         repeats_keys: whether verl's forward repeats keys and values for every query head before attention.
-        parameters: number of parameters of one layer.
+        parameters: number of parameters of one layer, the largest.
+        has_gated_output: whether softmax attention multiplies its output by a gate.
+        linear: the layers with linear attention; None if all have softmax attention.
     """
 
     count: int
@@ -38,6 +41,13 @@ class Layers:
     has_one_projection: bool
     repeats_keys: bool
     parameters: int
+    has_gated_output: bool = False
+    linear: LinearAttention | None = None
+
+    @property
+    def cached(self) -> int:
+        """Number of layers with keys and values in vLLM's cache."""
+        return self.count - (self.linear.count if self.linear else 0)
 
 
 @dataclass(frozen=True)
@@ -130,8 +140,10 @@ def _layers(config: Any, model: Any, is_vision: bool) -> Layers:
     count = getattr(config, "num_hidden_layers", None) or config.depth
     names = ("blocks", "layer") if is_vision else ("layers",)
     stacks = (m for name, m in model.named_modules() if name.rpartition(".")[2] in names and len(list(m)) == count)
-    layer = next(stacks)[0]
-    classes = {name.rpartition(".")[2]: type(module).__name__ for name, module in layer.named_modules()}
+    stack = next(stacks)
+    modules = [module for layer in stack for module in layer.named_modules()]
+    classes = {name.rpartition(".")[2]: type(module).__name__ for name, module in modules}
+    linear = None if is_vision else linear_attention_of(config)
     key_heads = getattr(config, "num_key_value_heads", None) or heads
     return Layers(
         count=count,
@@ -144,5 +156,7 @@ def _layers(config: Any, model: Any, is_vision: bool) -> Layers:
         has_head_norms=classes.get("q_norm", "Identity") != "Identity",
         has_one_projection="qkv" in classes,
         repeats_keys="qwen2_5_vl" in config.model_type,  # verl/models/transformers/qwen2_vl.py
-        parameters=sum(parameter.numel() for parameter in layer.parameters()),
+        parameters=max(sum(parameter.numel() for parameter in layer.parameters()) for layer in stack),
+        has_gated_output=linear is not None,  # in Qwen3.5 and Qwen3-Next both come together
+        linear=linear,
     )

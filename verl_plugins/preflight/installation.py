@@ -1,4 +1,4 @@
-"""Checks of the installation for a run on GPUs, which verl would only miss in a Ray worker."""
+"""Checks of the installation for a run on GPUs, which verl would miss only in a Ray worker, or not at all."""
 
 from __future__ import annotations
 
@@ -15,17 +15,40 @@ FLASH_ATTN = "2.8.3"
 INSTALL_FLASH_ATTN = (
     "pip install ninja packaging psutil setuptools wheel && pip install --no-build-isolation flash-attn==2.8.3.post2"
 )
+FLA = "0.5.2"
+"""Version of flash-linear-attention that verl 0.9.1's extra ``fsdp`` pins."""
+
+INSTALL_FLA = f"pip install flash-linear-attention=={FLA}"
 ATTENTION = "actor_rollout_ref.model.override_config.attn_implementation"
 WITHOUT_FLASH_ATTN = f"+{ATTENTION}=sdpa actor_rollout_ref.model.use_remove_padding=false"
 
 
 def check_installation(config: DictConfig) -> list[str]:
-    """Check that FlashAttention is installed if the run computes attention with it, as verl does by default."""
+    """Check that the kernels of a run on GPUs are installed."""
+    if config.trainer.device != "cuda":
+        return []
+    return [*_check_flash_attn(config), *_check_linear_attention(config)]
+
+
+def _check_linear_attention(config: DictConfig) -> list[str]:
+    """Check for the kernels of Qwen3.5's linear attention. Without them Transformers computes it, with no more than a
+    warning, by a loop over chunks in float32."""
+    path = str(config.actor_rollout_ref.model.path)
+    if model_type(path) != "qwen3_5" or find_spec("fla"):
+        return []
+    return [
+        f"actor_rollout_ref.model.path: got {path} and no flash-linear-attention installed, expected "
+        f"flash-linear-attention {FLA}, the kernels of its linear attention; install it by `{INSTALL_FLA}`"
+    ]
+
+
+def _check_flash_attn(config: DictConfig) -> list[str]:
+    """Check for FlashAttention if the run computes attention with it, as verl does by default."""
     model = config.actor_rollout_ref.model
     implementation = OmegaConf.select(config, ATTENTION) or "flash_attention_2"
     # in these two families verl replaces the attention of packed rows, whatever the implementation
     replaced = bool(model.use_remove_padding) and model_type(str(model.path)) in ("qwen2_vl", "qwen2_5_vl")
-    if config.trainer.device != "cuda" or find_spec("flash_attn"):
+    if find_spec("flash_attn"):
         return []
     if implementation != "flash_attention_2" and not replaced:
         return []

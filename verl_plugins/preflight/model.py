@@ -5,18 +5,45 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP, INTERNVL_CONFIG
 
-FAMILIES = ("internvl", "qwen2_5_vl", "qwen2_vl", "qwen3_vl")  # Transformers' names of model types
+FAMILIES = {
+    "internvl": "internvl",
+    "qwen2_5_vl": "qwen2_5_vl",
+    "qwen2_vl": "qwen2_vl",
+    "qwen3_vl": "qwen3_vl",
+    "qwen3_5": "qwen3_5",
+    "glm_4_1v": "glm4v",
+}
+"""What a family's models are called on the Hub, in lower case with underscores: Transformers' ``model_type``."""
+
+UNTRAINABLE = {
+    "glm4v": "GLM-4.1V, whose vision tower returns an object in Transformers 5 where verl 0.9.1 expects a tensor"
+}
+"""Families that verl itself cannot train with the supported Transformers, with the reason."""
+
+THINKING = "data.apply_chat_template_kwargs.enable_thinking"
 
 
 def check_model(config: DictConfig) -> list[str]:
-    """Check InternVL's model config and agent loop, and image processor settings that would have no effect."""
+    """Check what a family needs, and image processor settings that would have no effect."""
     problems = []
     model, loop = config.actor_rollout_ref.model, config.actor_rollout_ref.rollout.agent.get("default_agent_loop")
-    if model_type(str(model.path)) == "internvl":
+    family = model_type(str(model.path))
+    if family in UNTRAINABLE:
+        problems.append(
+            f"actor_rollout_ref.model.path: got {UNTRAINABLE[family]}, expected a Qwen-VL, Qwen3.5 or InternVL3 (-hf) "
+            "model; set actor_rollout_ref.model.path"
+        )
+    if family == "qwen3_5" and not isinstance(OmegaConf.select(config, THINKING), bool):
+        problems.append(
+            f"{THINKING}: got nothing, expected false or true (Qwen3.5's chat template ends a prompt with an open "
+            "<think> unless it is false; a response then lacks the opening tag, which the rewards of this package "
+            f"count as a wrong form); set +{THINKING}=false"
+        )
+    if family == "internvl":
         if model.get("_target_") != INTERNVL_CONFIG:
             problems.append(
                 f"actor_rollout_ref.model._target_: got {model.get('_target_')}, expected {INTERNVL_CONFIG} (verl does "
@@ -42,4 +69,4 @@ def model_type(path: str) -> str:
     if config.is_file():
         return json.loads(config.read_text()).get("model_type", "")
     name = path.lower().replace("-", "_").replace(".", "_")
-    return next((family for family in FAMILIES if family in name), "")
+    return next((family for part, family in FAMILIES.items() if part in name), "")

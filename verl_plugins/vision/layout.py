@@ -1,7 +1,7 @@
 """Layout of an image in a processor's ``pixel_values``, and the conversion back to an image.
 
-Two layouts cover the supported models. Qwen2.5-VL and Qwen3-VL cut images into a list of flattened patches, with the
-number of patches of each image in ``image_grid_thw``; InternVL3 cuts them into square tiles.
+Two layouts cover the supported models. Qwen2.5-VL, Qwen3-VL and Qwen3.5 cut images into a list of flattened patches,
+with the number of patches of each image in ``image_grid_thw``; InternVL3 cuts them into square tiles.
 """
 
 from __future__ import annotations
@@ -117,12 +117,12 @@ def layout_of(processor: Any) -> PixelLayout:
     """
     images = getattr(processor, "image_processor", processor)
     name = type(images).__name__
-    if name.startswith("Qwen2VL"):  # Qwen2-VL, Qwen2.5-VL and Qwen3-VL
+    if name.startswith("Qwen2VL"):  # Qwen2-VL, Qwen2.5-VL, Qwen3-VL and Qwen3.5
         sizes = images.patch_size, images.merge_size, images.temporal_patch_size
         return PixelLayout(tuple(images.image_mean), tuple(images.image_std), *sizes)
     if name.startswith("GotOcr2"):  # InternVL3-hf
         return PixelLayout(tuple(images.image_mean), tuple(images.image_std), patch_size=14, tiled=True)
     raise ValueError(
-        f"image processor: got {name}, expected that of Qwen2.5-VL, Qwen3-VL or InternVL3 (-hf); "
-        "the layout of its pixel_values is not known"
+        f"image processor: got {name}, whose layout of pixel_values is not known, expected that of Qwen2.5-VL, "
+        "Qwen3-VL, Qwen3.5 or InternVL3 (-hf); set actor_rollout_ref.model.path"
     )

@@ -208,8 +208,9 @@ def test_the_box_space_is_the_familys_and_its_sizes_the_processors(folder, tmp_p
         "min_pixels": 784,
         "max_pixels": 28224,
     }
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "internvl"}))
-    assert box_settings(tmp_path, {}) == {"box_space": "0-1000"}
+    for relative in ("internvl", "qwen3_vl", "qwen3_5"):
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": relative}))
+        assert box_settings(tmp_path, {}) == {"box_space": "0-1000"}
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llava"}))
     with pytest.raises(SystemExit, match="got the model_type 'llava'.*--reward grounding.box_space"):
         box_settings(tmp_path, {})

@@ -6,10 +6,11 @@ import sys
 
 import pytest
 import torch
-from bare_engine import Row, worker_batch
+from bare_engine import Row, bare_engine, worker_batch
 from selective_entropy import selective_entropy
 from tiny_engine import build_engine, image, micro_batch, pack_as_verl_does
-from tiny_families import qwen3_vl
+from tiny_families import qwen3_5, qwen3_vl
+from transformers import AutoModelForImageTextToText
 from verl.utils import tensordict_utils as tu
 
 from verl_plugins.components.requests import REQUEST
@@ -200,9 +201,24 @@ def test_images_larger_than_the_processors_own_limit_are_attacked_under_the_runs
     assert images.inputs("a")["pixel_values"].shape == made["pixel_values"].shape
 
 
-def test_all_images_of_a_prompt_move_along_their_own_gradient(engine):
+@pytest.fixture(scope="module")
+def linear_engine():
+    """An engine around a tiny Qwen3.5, whose gradient passes through layers of linear attention."""
+    config, processor = qwen3_5()
+    torch.manual_seed(0)
+    model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32).eval()
+    with torch.no_grad():
+        model.lm_head.weight.mul_(20)
+    return bare_engine(model, processor, micro_batch_size=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"), [("engine", [(56, 84), (112, 112)]), ("linear_engine", [(64, 96), (96, 96)])]
+)
+def test_all_images_of_a_prompt_move_along_their_own_gradient(request, name, sizes):
+    engine = request.getfixturevalue(name)
     processor = engine.model_config.processor
-    images = [image(0).resize((56, 84)), image(1)]
+    images = [image(number).resize(size) for number, size in enumerate(sizes)]
     generator = torch.Generator().manual_seed(1)
     responses = [torch.randint(10, 200, (length,), generator=generator) for length in (8, 5)]
     rows = [Row("prompt", 0, number, "both", images, ids) for number, ids in enumerate(responses)]
@@ -212,7 +228,8 @@ def test_all_images_of_a_prompt_move_along_their_own_gradient(engine):
     tu.assign_non_tensor(data, **{REQUEST: AttackRequest(SaEIConfig(), seed=3, step=5)})
     with torch.no_grad():
         result = engine.forward_backward_batch(data, None, forward_only=True)["model_output"]
-    assert result[SIZES][0].tolist() == [84, 56, *image(1).size[::-1]] and result[SIZES][1].tolist() == []
+    assert result[SIZES][0].tolist() == [side for width, height in sizes for side in (height, width)]
+    assert result[SIZES][1].tolist() == []
 
     pixel_values = sample["pixel_values"].clone().requires_grad_()
     entropies = [

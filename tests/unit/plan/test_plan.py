@@ -18,7 +18,16 @@ from verl_plugins.cli import main
 from verl_plugins.compose import compose_run
 from verl_plugins.plan.advice import Machines, advice, fits
 from verl_plugins.plan.host import pixel_bytes
-from verl_plugins.plan.memory import image_tokens, layer_work, plan, saved_by_layer, trained_parameters
+from verl_plugins.plan.linear_attention import LinearAttention
+from verl_plugins.plan.memory import (
+    image_tokens,
+    kept_by_stack,
+    layer_work,
+    plan,
+    saved_by_layer,
+    saved_by_linear_layer,
+    trained_parameters,
+)
 from verl_plugins.plan.models import CONFIGS
 from verl_plugins.plan.shape import Layers, shape_of
 from verl_plugins.plan.workload import GIB, Workload, workload_of
@@ -39,11 +48,25 @@ def shapes():
         ("Qwen2.5-VL-7B", 8.29),
         ("Qwen3-VL-4B", 4.44),
         ("Qwen3-VL-8B", 8.77),
+        ("Qwen3.5-4B", 4.54),
+        ("Qwen3.5-9B", 9.41),
         ("InternVL3-8B-hf", 7.94),
     ],
 )
 def test_the_models_have_their_published_sizes(shapes, model, billions):
     assert shapes[model].parameters / 1e9 == pytest.approx(billions, abs=0.01)
+
+
+# The Hub's totals. They include the layer that predicts a second token, which Transformers does not load: one with
+# softmax attention, the projection of state and embedding, two norms before it and one after.
+@pytest.mark.parametrize(
+    ("model", "total", "hidden", "intermediate"),
+    [("Qwen3.5-4B", 4_659_865_088, 2560, 9216), ("Qwen3.5-9B", 9_653_104_368, 4096, 12288)],
+)
+def test_the_widths_of_qwen3_5_give_its_published_size_to_the_last_digit(shapes, model, total, hidden, intermediate):
+    attention = hidden * (2 * 4096 + 1024 + 1024) + 4096 * hidden + 2 * 256  # queries with a gate; norms of a head
+    layer = attention + 3 * hidden * intermediate + 2 * hidden
+    assert shapes[model].parameters + layer + 2 * hidden * hidden + 3 * hidden == total
 
 
 def test_a_folder_is_read_and_anything_else_refused(tmp_path):
@@ -111,6 +134,38 @@ def test_bytes_of_a_layer_by_hand():
     plain = replace(layers, is_gated=False)
     assert saved_by_layer(plain, load) == 96 + 48 + 64
     assert layer_work(plain, load) == 96 + 48 + 64 + 32
+
+
+def test_bytes_of_linear_attention_by_hand():
+    linear = LinearAttention(count=3, heads=2, key=4, value=8, mixed=24, taps=4)
+    # bf16: the projection before and after the convolution 2 * 24; queries and keys of two heads 2 * 2 * 4, values 16,
+    # inverses 2 * 64; norm's inputs 2 * 16, its output 16; the decay 2 * 4 in float32.
+    assert linear.saved(2, is_trained=True) == 2 * (48 + 16 + 16 + 128 + 32 + 16) + 8
+    assert linear.saved(2, is_trained=False) == 2 * (48 + 16 + 16 + 128 + 32) + 8
+    assert linear.state == 3 * (4 * 2 * 4 * 8 + 2 * 3 * 24)
+    layers = Layers(
+        4, hidden=8, intermediate=16, query=8, key=4, key_heads=1, is_gated=True, has_head_norms=False,
+        has_one_projection=False, repeats_keys=False, parameters=0, has_gated_output=True, linear=linear,
+    )  # fmt: skip
+    load = Workload(gpus=1, gpus_of_a_node=1)
+    # As without linear attention, and a gate and a product of 8 each; in the other three layers its own for the 48.
+    assert saved_by_layer(layers, load) == 128 + 48 + 32 + 128
+    assert saved_by_linear_layer(layers, load) == 128 + linear.saved(2, is_trained=True) + 128
+    assert layer_work(layers, load) == saved_by_linear_layer(layers, load) + 64  # the larger of the two
+    kept = kept_by_stack(layers, replace(load, is_checkpointed=False), is_trained=True)
+    assert kept == saved_by_layer(layers, load) + 3 * saved_by_linear_layer(layers, load)
+    assert saved_by_linear_layer(replace(layers, linear=None), load) == 0
+
+
+def test_a_request_of_qwen3_5_holds_eight_layers_of_keys_and_a_state(shapes):
+    load = Workload(gpus=8, gpus_of_a_node=8, max_model_len=4096)
+    for model in ("Qwen3.5-4B", "Qwen3.5-9B"):
+        estimate = plan(shapes[model], load, 80 * GIB)
+        assert estimate.cached_token == 8 * 2 * 4 * 256 * 2  # layers, keys and values, heads, bf16
+        # 24 layers of 32 matrices of 128 x 128 in float32, and three inputs of 8,192 in bf16
+        assert estimate.request_state == 24 * (32 * 128 * 128 * 4 + 3 * 8192 * 2)
+        assert estimate.request_bytes == 4096 * estimate.cached_token + estimate.request_state
+    assert plan(shapes["Qwen3-VL-8B"], load, 80 * GIB).request_state == 0
 
 
 # At true widths: 12,288 tokens and eight images of a megapixel, four layers of each stack, because all are alike.
@@ -242,7 +297,7 @@ def test_a_request_is_what_vllm_asks_for(model, length):
     parallel: Any = SimpleNamespace(decode_context_parallel_size=1, prefill_context_parallel_size=1)
     config: Any = SimpleNamespace(model_config=SimpleNamespace(max_model_len=length), parallel_config=parallel)
     result = plan(shape_of(model), Workload(gpus=8, gpus_of_a_node=8, max_model_len=length), 80 * GIB)
-    target = text["num_hidden_layers"] * spec.max_memory_usage_bytes(config)
+    target = text["num_hidden_layers"] // text.get("full_attention_interval", 1) * spec.max_memory_usage_bytes(config)
     assert result.request_tokens * result.cached_token == target
 
 

@@ -17,6 +17,7 @@ from verl_plugins.preflight.model import model_type
 PACKED = "actor_rollout_ref.model.use_remove_padding=true"
 SDPA = "+actor_rollout_ref.model.override_config.attn_implementation=sdpa"
 QWEN2_5 = "actor_rollout_ref.model.path=Qwen/Qwen2.5-VL-3B-Instruct"
+QWEN3_5 = "actor_rollout_ref.model.path=Qwen/Qwen3.5-4B"
 QWEN3 = "actor_rollout_ref.model.path=Qwen/Qwen3-VL-8B-Instruct"
 
 
@@ -46,6 +47,22 @@ def test_a_run_that_needs_it_is_told_how_to_get_it_or_go_without(monkeypatch, ov
         assert "pip install --no-build-isolation flash-attn==2.8.3" in problem and WITHOUT_FLASH_ATTN in problem
 
 
+@pytest.mark.parametrize(
+    ("model", "platform", "number"), [(QWEN3_5, [], 1), (QWEN3_5, ["+platform=cpu"], 0), (QWEN3, [], 0)]
+)
+def test_qwen3_5_needs_the_kernels_of_its_linear_attention_on_a_gpu(monkeypatch, model, platform, number):
+    monkeypatch.setattr(installation, "find_spec", lambda name: None if name == "fla" else object())
+    result = problems(model, *platform)
+    assert len(result) == number
+    assert all("got Qwen/Qwen3.5-4B and no flash-linear-attention installed" in problem for problem in result)
+    assert all("pip install flash-linear-attention==0.5.2" in problem for problem in result)
+
+
+def test_the_version_of_flash_linear_attention_is_verls():
+    requirements = importlib.metadata.requires("verl") or []
+    assert any(each.startswith(f"flash-linear-attention=={installation.FLA}") for each in requirements)
+
+
 def test_where_it_is_installed_nothing_is_said(monkeypatch):
     monkeypatch.setattr(installation, "find_spec", lambda name: object())
     assert problems(QWEN2_5, PACKED) == []
@@ -58,6 +75,8 @@ def test_where_it_is_installed_nothing_is_said(monkeypatch):
         ("Qwen/Qwen2-VL-2B", "qwen2_vl"),
         ("OpenGVLab/InternVL3-8B-hf", "internvl"),
         ("Qwen/Qwen3-VL-4B-Instruct", "qwen3_vl"),
+        ("Qwen/Qwen3.5-9B", "qwen3_5"),
+        ("zai-org/GLM-4.1V-9B-Thinking", "glm4v"),
         ("meta/other", ""),
     ],
 )

@@ -394,3 +394,14 @@ def test_saei_takes_internvls_images_whole(data):
 def test_one_limit_of_the_pixels_alone_is_refused(data):
     (result,) = problems(["+method=grpo", *data, "+data.mm_processor_kwargs.max_pixels=1000"])
     assert "data.mm_processor_kwargs: got max_pixels alone, expected min_pixels and max_pixels" in result
+
+
+QWEN3_5 = "actor_rollout_ref.model.path=Qwen/Qwen3.5-4B"
+THINKING = "data.apply_chat_template_kwargs.enable_thinking"
+
+
+@pytest.mark.parametrize(("override", "number"), [([], 1), ([f"+{THINKING}=false"], 0), ([f"+{THINKING}=true"], 0)])
+def test_qwen3_5_is_asked_whether_the_prompt_opens_the_thinking(data, override, number):
+    result = problems(["+method=grpo", *data, QWEN3_5, *override])
+    assert len(result) == number
+    assert all(f"{THINKING}: got nothing" in problem and f"set +{THINKING}=false" in problem for problem in result)

@@ -67,7 +67,8 @@ def overrides_of(tmp_path, parquet):
 def test_every_model_has_every_method():
     models = {path.stem.removeprefix("run_").rpartition("_")[0] for path in RECIPES}
     assert models == {
-        "qwen2_5_vl_3b", "qwen2_5_vl_3b_lora", "qwen2_5_vl_7b", "qwen3_vl_4b", "qwen3_vl_8b", "internvl3_8b",
+        "qwen2_5_vl_3b", "qwen2_5_vl_3b_lora", "qwen2_5_vl_7b", "qwen3_vl_4b", "qwen3_vl_8b", "qwen3_5_4b",
+        "qwen3_5_9b", "internvl3_8b",
     }  # fmt: skip
     for model in models - {"qwen2_5_vl_3b_lora"}:
         for method in ("ecvgpo", "vepo", "saei", "grpo"):

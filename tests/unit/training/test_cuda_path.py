@@ -53,7 +53,7 @@ PACKING = pytest.mark.parametrize("packed", [False, True], ids=["padded", "packe
 FAMILIES = pytest.mark.parametrize("family", tiny_families.FAMILIES)
 
 # Factor of a random model's logits: with others it hardly looks at its image, or is sure of every token.
-SHARPNESS = {"qwen2_5_vl": 0.5, "qwen3_vl": 4, "internvl3": 4}
+SHARPNESS = {"qwen2_5_vl": 0.5, "qwen3_vl": 4, "qwen3_5": 4, "internvl3": 4}
 
 # Largest error in bfloat16, about three times what was measured: absolute, and a share of the signal's largest value.
 BFLOAT16_ERROR = {
@@ -77,7 +77,8 @@ def one_thread():
 def tiny_model(family):
     """(model, processor), float32 on the host."""
     config, processor = tiny_families.FAMILIES[family]()
-    config.text_config.num_hidden_layers = config.vision_config.depth = 2  # the demo's model has 4 of each
+    if family == "qwen2_5_vl":
+        config.text_config.num_hidden_layers = config.vision_config.depth = 2  # the demo's model has 4 of each
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32).eval()
@@ -216,7 +217,7 @@ class FlashAttention:
 
 def patch_as_verl_does(monkeypatch, model):
     """verl's own forwards of this model, until the test is over."""
-    for name in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"):
+    for name in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"):
         for part in vars(getattr(getattr(transformers.models, name), f"modeling_{name}")).values():
             for method in ("forward", "fast_pos_embed_interpolate"):
                 if isinstance(part, type) and method in vars(part):

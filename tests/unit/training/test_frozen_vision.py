@@ -6,7 +6,10 @@ import json
 
 import gloo_engine_process
 import pytest
+import tiny_families
+import torch
 from torch import nn
+from transformers import AutoModelForImageTextToText
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,18 @@ def test_the_optimizer_holds_nothing_for_it(report):
 @pytest.mark.slow  # trains in processes of its own
 def test_a_checkpoint_holds_it_and_a_resumed_run_goes_on_the_same(report):
     assert report["frozen"]["loaded"] and report["frozen"]["resumed"]
+
+
+@pytest.mark.parametrize("family", tiny_families.FAMILIES)
+def test_the_tower_of_each_family_is_all_that_comes_before_the_language_model(family):
+    from verl_plugins.training.frozen_vision import vision_tower
+
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(tiny_families.FAMILIES[family]()[0])
+    tower = set(vision_tower(model).parameters())
+    others = {name for name, parameter in model.named_parameters() if parameter not in tower}
+    parts = ("model.language_model.", "lm_head.", "model.multi_modal_projector.")  # the last is InternVL's, and trained
+    assert tower and all(name.startswith(parts) for name in others)
 
 
 def test_a_model_without_a_tower_is_refused():

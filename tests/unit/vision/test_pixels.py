@@ -17,6 +17,7 @@ from verl_plugins.vision.pixels import check_invertible, to_pixel_values, to_pix
 SETTINGS = {
     "qwen2_5_vl": {"min_pixels": 28 * 28, "max_pixels": 300 * 300},
     "qwen3_vl": {"min_pixels": 32 * 32, "max_pixels": 250 * 250},
+    "qwen3_5": {"min_pixels": 32 * 32, "max_pixels": 250 * 250},
     "internvl3": {"crop_to_patches": False},
 }
 
@@ -47,7 +48,7 @@ def test_what_a_processor_made_leads_back_to_a_picture_that_gives_it_again(name,
 
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_a_picture_of_the_processors_size_comes_back_as_it_was(name):
-    side = {"qwen2_5_vl": 28, "qwen3_vl": 32, "internvl3": 112}[name]
+    side = {"qwen2_5_vl": 28, "qwen3_vl": 32, "qwen3_5": 32, "internvl3": 112}[name]
     image = picture(side, side) if name == "internvl3" else picture(4 * side, 3 * side)
     _, (recovered,) = through(name, image)
     assert np.array_equal(recovered.permute(1, 2, 0).numpy(), np.array(image))
@@ -106,7 +107,7 @@ def test_supported_processors_are_found_invertible(name):
 def test_processors_that_cannot_be_inverted_are_refused_with_what_to_set():
     with pytest.raises(ValueError, match="cuts an image into 9 tiles.*set data.mm_processor_kwargs.crop_to_patches="):
         check_invertible(PROCESSORS["internvl3"])
-    with pytest.raises(ValueError, match="layout of its pixel_values is not known"):
+    with pytest.raises(ValueError, match="layout of pixel_values is not known.*set actor_rollout_ref.model.path"):
         check_invertible(object())
 
 

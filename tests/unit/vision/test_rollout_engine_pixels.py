@@ -13,7 +13,7 @@ from verl_plugins.vision.pixels import check_invertible, to_pixel_values, to_pix
 
 QWEN = ("<|vision_start|><|image_pad|><|vision_end|>?", (90, 61))
 SETTINGS = {"internvl3": {"crop_to_patches": False}}
-PROMPTS = {"qwen2_5_vl": QWEN, "qwen3_vl": QWEN, "internvl3": ("<IMG_CONTEXT>?", (300, 500))}
+PROMPTS = {"qwen2_5_vl": QWEN, "qwen3_vl": QWEN, "qwen3_5": QWEN, "internvl3": ("<IMG_CONTEXT>?", (300, 500))}
 
 
 @pytest.mark.parametrize("family", FAMILIES)

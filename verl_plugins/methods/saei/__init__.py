@@ -3,7 +3,7 @@
 from verl_plugins.methods.method import Method
 from verl_plugins.methods.saei.apply import apply as apply_saei
 from verl_plugins.methods.saei.maths import SaEIConfig
-from verl_plugins.methods.saei.requirements import requirements
+from verl_plugins.methods.saei.requirements import check_processor, requirements
 from verl_plugins.methods.saei.second_sampling import AGENT_LOOPS
 
 METHOD = Method(
@@ -11,6 +11,7 @@ METHOD = Method(
     apply=apply_saei,
     driver="verl_plugins.methods.saei.driver:SaEIDriver",
     requirements=requirements,
+    check_processor=check_processor,
     agent_loops=AGENT_LOOPS,
     takes_videos=False,
     samples_again=True,

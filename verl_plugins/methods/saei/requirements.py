@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from verl_plugins.methods.run_checks import RunChecks, expect_fsdp_engine
 from verl_plugins.methods.saei.maths import SaEIConfig
 from verl_plugins.methods.saei.second_sampling import SECOND_LOOPS
+from verl_plugins.vision.pixels import check_invertible
 
 
 def requirements(run: RunChecks, config: SaEIConfig) -> None:
@@ -38,6 +42,7 @@ def requirements(run: RunChecks, config: SaEIConfig) -> None:
             "false (its tiles overlap in the thumbnail, and saei cannot change them apart)",
             f"set {crop}",
         )
+<<<<<<< HEAD
     replay = "skip.rollout_tq.enable"
     if run.get(replay):
         run.refuse(replay, "true", "false (replayed responses have no prompts to sample again)", f"set {replay}")
@@ -56,3 +61,16 @@ def requirements(run: RunChecks, config: SaEIConfig) -> None:
             "false with algorithm.saei.update=clean (the rollout's log-probs are given the adversarial image)",
             f"set {bypass}, or algorithm.saei.update=adversarial",
         )
+=======
+    for key, reason in (
+        ("algorithm.filter_groups.enable", "groups are filtered before saei has sampled the second half of them"),
+        ("skip.rollout_tq.enable", "replayed responses have no prompts to sample again"),
+    ):
+        if run.get(key):
+            run.refuse(key, "true", f"false ({reason})", f"set {key}")
+
+
+def check_processor(processor: Any, settings: Mapping[str, Any], config: SaEIConfig) -> None:
+    """Raise ValueError for a processor whose ``pixel_values`` cannot be converted back to the image."""
+    check_invertible(processor, settings)
+>>>>>>> h-models

@@ -3,7 +3,7 @@
 from verl_plugins.methods.method import Method
 from verl_plugins.methods.vepo.apply import apply as apply_vepo
 from verl_plugins.methods.vepo.maths import VEPOConfig
-from verl_plugins.methods.vepo.requirements import requirements
+from verl_plugins.methods.vepo.requirements import check_processor, requirements
 
 METHOD = Method(
     config=VEPOConfig,
@@ -11,6 +11,7 @@ METHOD = Method(
     driver="verl_plugins.methods.vepo.driver:VEPODriver",
     requirements=requirements,
     needs_entropy=lambda config: not config.keeps_all,
+    check_processor=check_processor,
     has_second_forward=True,
     demo_task="reasoning",
 )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from verl_plugins.methods.run_checks import RunChecks, expect_fsdp_engine
 from verl_plugins.methods.vepo.maths import LOSS_AGG_MODES, VEPOConfig
+from verl_plugins.vision.layout import layout_of
 
 
 def requirements(run: RunChecks, config: VEPOConfig) -> None:
@@ -19,3 +23,9 @@ def requirements(run: RunChecks, config: VEPOConfig) -> None:
         lambda mode: mode != "geo_mean",
         "another policy loss (geo_mean averages the advantages of a response, which undoes vepo's weights)",
     )
+
+
+def check_processor(processor: Any, settings: Mapping[str, Any], config: VEPOConfig) -> None:
+    """Raise ValueError for a processor whose images cannot be perturbed, if the score needs a perturbed image."""
+    if config.needs_counterfactual:
+        layout_of(processor)

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# GRPO with Qwen3.5-9B on DATASET=refcoco, geometry3k_mmk12, geometry3k or mm_eureka: the methods' baseline with an equal budget.
+set -xeuo pipefail
+
+# shellcheck source=recipes/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+qwen3_5 "${MODEL_PATH:-Qwen/Qwen3.5-9B}"
+dataset_of "${DATASET:-refcoco}" refcoco geometry3k_mmk12 geometry3k mm_eureka
+
+METHOD=(+method=grpo)
+launch "${METHOD[@]}" "${DATA[@]}" "${MODEL[@]}" "${ACTOR[@]}" "${ROLLOUT[@]}" "${TRAINER[@]}" "$@"
