@@ -42,7 +42,6 @@ def requirements(run: RunChecks, config: SaEIConfig) -> None:
             "false (its tiles overlap in the thumbnail, and saei cannot change them apart)",
             f"set {crop}",
         )
-<<<<<<< HEAD
     replay = "skip.rollout_tq.enable"
     if run.get(replay):
         run.refuse(replay, "true", "false (replayed responses have no prompts to sample again)", f"set {replay}")
@@ -61,16 +60,8 @@ def requirements(run: RunChecks, config: SaEIConfig) -> None:
             "false with algorithm.saei.update=clean (the rollout's log-probs are given the adversarial image)",
             f"set {bypass}, or algorithm.saei.update=adversarial",
         )
-=======
-    for key, reason in (
-        ("algorithm.filter_groups.enable", "groups are filtered before saei has sampled the second half of them"),
-        ("skip.rollout_tq.enable", "replayed responses have no prompts to sample again"),
-    ):
-        if run.get(key):
-            run.refuse(key, "true", f"false ({reason})", f"set {key}")
 
 
 def check_processor(processor: Any, settings: Mapping[str, Any], config: SaEIConfig) -> None:
     """Raise ValueError for a processor whose ``pixel_values`` cannot be converted back to the image."""
     check_invertible(processor, settings)
->>>>>>> h-models
