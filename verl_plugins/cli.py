@@ -30,6 +30,12 @@ COMMANDS = {
         description="Prints the config that verl.trainer.main_ppo would train with, as YAML, and on stderr what would "
         "keep the run from starting. Exit code 0 if nothing would, 1 if something does. Recipes call it for DRY_RUN=1.",
     ),
+    "support": Command(
+        "verl_plugins.support",
+        help="print which of verl's settings each installed method trains with",
+        description="Asks the preflight about each setting and method, and prints the table of docs/support.md as "
+        "Markdown, with the reason of each refusal.",
+    ),
     "plan": Command(
         "verl_plugins.plan.plan_command",
         help="estimate what a recipe needs of each GPU's and each machine's memory, and what to turn down",

@@ -11,10 +11,14 @@ import verl.trainer.ppo.v1.trainer_base as trainer_base
 from tensordict import NonTensorStack, TensorDict
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
+from verl_plugins.components.counterfactual import SIGNALS
+from verl_plugins.components.requests import REQUEST
 from verl_plugins.compose import compose_run
 from verl_plugins.health.watch import RunStopped
+from verl_plugins.training import trainer
 from verl_plugins.training.checkpoint import NAME, read_state, write_state
 from verl_plugins.training.modes import EntropyTrainer
+from verl_plugins.vision.perturb import Perturbation
 
 
 class Loop(EntropyTrainer):
@@ -185,3 +189,32 @@ def test_the_adaptive_r0_is_saved_with_the_checkpoint_and_restored(tmp_path, met
     loop.fit(None)
     driver = Loop(tmp_path, COLLAPSE, *knobs).drivers["ecvgpo"]
     assert (driver.state()["steps"], driver.state()["integral"]) == (41, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("method", "knobs", "has_forward"),
+    [
+        ("ecvgpo", [], False),
+        ("ecvgpo", ["algorithm.ecvgpo.r0=adaptive", "algorithm.ecvgpo.target_entropy=0.2"], True),
+        ("vepo", [], True),
+        ("vepo", ["algorithm.vepo.score=entropy"], True),
+        ("vepo", ["algorithm.vepo.fraction=1"], False),
+    ],
+)
+def test_in_bypass_mode_a_forward_is_run_for_methods_that_need_one(tmp_path, monkeypatch, method, knobs, has_forward):
+    loop = Loop(tmp_path, [1.0], f"+method={method}", *knobs, "algorithm.rollout_correction.bypass_mode=true")
+    for driver in loop.drivers.values():
+        driver.columns = SIGNALS if method == "vepo" and not knobs else ()  # as setup sets them
+        driver.perturbation = Perturbation("gaussian")
+    requests = []
+
+    def add_entropy(trainer, batch, metrics):
+        requests.append((batch.extra_info or {}).get(REQUEST))
+        return batch
+
+    monkeypatch.setattr(PPOTrainerSync, "_compute_old_log_prob", lambda self, batch, metrics: batch)
+    monkeypatch.setattr(trainer, "add_entropy", add_entropy)
+    batch = loop._compute_old_log_prob(tq.KVBatchMeta(partition_id="train", keys=["u_0_0"], tags=[{}]), {})
+    assert bool(requests) == has_forward == ("entropy" in loop._tensor_names())
+    assert not has_forward or (requests[0] is not None) == (method == "vepo" and not knobs)
+    assert REQUEST not in (batch.extra_info or {})
