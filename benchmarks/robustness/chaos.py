@@ -14,13 +14,13 @@ minutes per kill on two cores. With --kills 0, two unbroken runs are compared.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
-import os
 import random
-import signal
 import time
 from pathlib import Path
 
+import psutil
 from demo_runs import attempt, metrics_of, refuse_used
 
 from verl_plugins.demo.assets import ensure_demo_assets
@@ -46,23 +46,20 @@ SERVER_METRICS = ("rollout_corr/", "training/rollout_", "saei/log_prob_mismatch"
 ROUNDING = 1e-4
 
 
-def process_of(kind: str, mark: str) -> int | None:
-    """Find the id of a process of that kind in a run.
+def process_of(kind: str, mark: str) -> psutil.Process | None:
+    """Find a process of that kind in a run.
 
     Args:
         kind: a key of KINDS.
         mark: the mark in the environment of the run's processes.
 
     Returns:
-        A process id, or None if there is no such process.
+        The process, or None if there is none.
     """
-    for pid in marked_processes(mark):
-        try:
-            title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-        if KINDS[kind] in title:
-            return pid
+    for process in marked_processes(mark):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if KINDS[kind] in " ".join(process.cmdline()):
+                return process
     return None
 
 
@@ -90,9 +87,9 @@ class Killer:
         if self.due is None and self.saved() > self.before:
             self.due = time.monotonic() + self.delay_s
         if self.killed_at is None and self.due is not None and time.monotonic() >= self.due:
-            pid = process_of(self.kind, (self.run_dir / "processes.txt").read_text())
-            if pid is not None:
-                os.kill(pid, signal.SIGKILL)
+            process = process_of(self.kind, (self.run_dir / "processes.txt").read_text())
+            if process is not None:
+                process.kill()
                 self.killed_at = time.monotonic()
 
 

@@ -43,11 +43,10 @@ class MemoryLog:
             return
         self.due = time.monotonic() + PERIOD_S
         step = max(metrics_of(self.run_dir), default=0)
-        for pid in marked_processes((self.run_dir / "processes.txt").read_text()):
+        for process in marked_processes((self.run_dir / "processes.txt").read_text()):
             try:
-                process = psutil.Process(pid)
                 title = Path(process.cmdline()[0]).name.split(".")[0][:SHORT]  # Ray's titles: class, then method
-                self.seen[pid, title].append((step, process.memory_full_info().uss / 2**20))
+                self.seen[process.pid, title].append((step, process.memory_full_info().uss / 2**20))
             except (psutil.Error, IndexError):
                 continue
 
