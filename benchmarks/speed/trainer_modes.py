@@ -5,8 +5,8 @@
 
 Trains the demo's grounding task in each mode in turn, with as many responses a step, and prints a Markdown table:
 seconds of a step (median, without the first three), the ratio to ``sync``, the mean age of the responses in policy
-versions, and the reward of the first and the last third of the steps. On a CPU, rollout and training share the cores, so
-a mode gains by what would wait, not by devices of its own.
+versions, and the reward of the first and the last third of the steps. On a CPU, rollout and training share the cores,
+so a mode gains by what would wait, not by devices of its own.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
     refuse_used(arguments.out)
-    print(
-        "| round | mode | seconds a step | steps a second / sync | age of the responses | reward, first and last third |"
-    )
+    print("| round | mode | seconds a step | steps a second / sync | age of responses | reward, first and last third |")
     print("|---|---|---|---|---|---|")
     for number in range(arguments.rounds):
         seconds: dict[str, float] = {}
