@@ -118,6 +118,7 @@ def test_no_module_imports_itself_by_way_of_others():
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     ["training.modes", "training.frozen_vision", "methods.saei.adversarial_loops"],

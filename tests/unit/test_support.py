@@ -10,10 +10,12 @@ from verl_plugins.support import SETTINGS, refusals, table
 PAGE = Path(__file__).parents[2] / "docs" / "support.md"
 
 
+@pytest.mark.slow
 def test_the_page_holds_the_table_of_the_methods():
     assert table(["ecvgpo", "vepo", "saei"]) in PAGE.read_text(), "write docs/support.md anew: verl-plugins support"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 def test_a_refusal_is_one_line_that_names_the_key(setting):
     for method, problems in refusals(setting, list(METHODS)).items():

@@ -79,6 +79,7 @@ def test_too_little_memory_for_the_cpu_platform(no_ray, monkeypatch):
     assert "available memory: got 3.0 GiB, expected >= 10 GiB" in out
 
 
+@pytest.mark.slow
 def test_a_plugin_that_does_not_load_is_found():
     code = (
         "import sys; sys.modules['wrapt'] = None\n"

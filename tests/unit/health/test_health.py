@@ -196,6 +196,7 @@ def test_the_driver_ends_with_one_message_where_ray_would_show_a_traceback(tmp_p
         callback.on_job_end(OmegaConf.create(), job_return=SimpleNamespace(_return_value=other))
 
 
+@pytest.mark.slow
 def test_verls_own_entry_point_ends_with_the_message_and_exit_code_1(tmp_path):
     import subprocess
     import sys

@@ -178,6 +178,7 @@ assert list(both.drivers) == ["ecvgpo", "entropy_shaping"] and both.config.algor
 """
 
 
+@pytest.mark.slow
 def test_the_installed_package_is_found_by_every_part(tmp_path):
     site = install_own_methods(tmp_path)
     env = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}

@@ -391,6 +391,7 @@ def test_what_a_config_leaves_open():
     assert (load.max_model_len, load.validation_prompts, load.image_cache) == (None, None, 4 * GIB)
 
 
+@pytest.mark.slow
 def test_the_command_plans_a_recipe(capsys, tmp_path, monkeypatch):
     command = tmp_path / "verl-plugins"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m verl_plugins.cli "$@"\n')

@@ -21,6 +21,7 @@ def in_a_fresh_process(code, **env):
     return process.stdout.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_it_is_selected_by_name_only():
     code = "import verl; from verl.utils.device import get_device_name; print(get_device_name())"
     assert in_a_fresh_process(code, VERL_PLATFORM="cpu") == "cpu"
@@ -64,6 +65,7 @@ def test_gloo_is_asked_for_once():
     assert asked == ["cpu:gloo", "cpu:gloo,meta:gloo"]
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_trained_are_not_pinned():
     module = types.SimpleNamespace(CPUOffloadPolicy=CPUOffloadPolicy)
     cpu_bridges._keep_frozen_weights_unpinned(module)

@@ -265,6 +265,7 @@ def test_a_check_that_fails_itself_is_a_problem_beside_the_others(data, monkeypa
     assert result[1].startswith("the check itself failed: fail: KeyError: 'gone'")
 
 
+@pytest.mark.slow
 def test_no_exception_of_a_callback_lets_the_run_start(tmp_path, data):
     """Hydra would make a warning of it and go on."""
     (tmp_path / "reward_fns").mkdir()
@@ -292,6 +293,7 @@ def main_ppo(*overrides, cwd, code="from verl.trainer.main_ppo import main; main
     )
 
 
+@pytest.mark.slow
 def test_verls_own_entry_point_refuses_before_ray_starts(tmp_path, data):
     done = main_ppo("+method=ecvgpo", "algorithm.ecvgpo.r0=0", *data, cwd=tmp_path)
     assert done.returncode == 1
@@ -300,6 +302,7 @@ def test_verls_own_entry_point_refuses_before_ray_starts(tmp_path, data):
     assert "ray init" not in done.stdout
 
 
+@pytest.mark.slow
 def test_an_unknown_method_is_answered_with_the_known_ones(tmp_path):
     done = main_ppo("+method=ecvpgo", cwd=tmp_path)
     assert done.returncode == 1
@@ -307,6 +310,7 @@ def test_an_unknown_method_is_answered_with_the_known_ones(tmp_path):
     assert "ecvgpo" in done.stderr.split("Available options")[1]
 
 
+@pytest.mark.slow
 def test_a_broken_plugin_is_not_silent(tmp_path):
     # verl itself logs a plugin that fails to import at DEBUG.
     code = "import sys, types; sys.modules['wrapt'] = None\nfrom verl.trainer.main_ppo import main; main()"

@@ -171,6 +171,7 @@ def test_a_data_set_that_the_recipe_is_not_for_is_refused(tmp_path):
     assert "DATASET: got refcoco, expected one of: geometry3k mm_eureka" in process.stderr
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_the_config_and_what_is_wrong(tmp_path, parquet):
     command = tmp_path / "bin" / "verl-plugins"
     command.parent.mkdir()

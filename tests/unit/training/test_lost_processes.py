@@ -40,6 +40,7 @@ ray.get(waited_for.wait.remote())
 """
 
 
+@pytest.mark.slow
 def test_a_driver_that_waits_for_another_actor_ends_with_the_message(tmp_path):
     (tmp_path / "latest_checkpointed_iteration.txt").write_text("7")
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
@@ -75,6 +76,7 @@ print(*wait_for_lost_processes(), sep="\\n")
 """
 
 
+@pytest.mark.slow
 def test_a_server_whose_engine_is_dead_is_named():
     done = subprocess.run([sys.executable, "-c", ENGINES], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
