@@ -6,6 +6,7 @@ a hook of the projection itself, inside the model's forward, where FSDP has gath
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 from torch import Tensor, nn
+from verl.utils import tensordict_utils as tu
 from verl.utils.device import get_device_name
 
 CHUNK = 1 << 26  # logits projected at once: 128 MiB in bf16
+FUSED = ("forward_with_torch_backend", "forward_with_triton_backend")  # verl's, under use_fused_kernels=true
 
 
 @dataclass(frozen=True)
@@ -77,19 +80,75 @@ def predicting_positions(input_ids: Any, response_mask: Any) -> tuple[Tensor, Te
     return input_ids.offsets()[1:][rows] - lengths[rows] - 1 + within, rows, within
 
 
+def prepare_inputs(engine: Any, micro_batch: TensorDict) -> tuple[dict[str, Any], Predictions]:
+    """Prepare the model's inputs as verl's engine does without fused kernels, and locate the predictions.
+
+    Args:
+        engine: verl's ``FSDPEngineWithLMHead``.
+        micro_batch: rows on the model's device.
+    """
+    micro_batch = micro_batch.copy()
+    tu.assign_non_tensor(micro_batch, use_fused_kernels=False)
+    model_inputs, _ = engine.prepare_model_inputs(micro_batch=micro_batch)
+    return model_inputs, Predictions.of(micro_batch, model_inputs)
+
+
+@contextmanager
+def hidden_states_of(engine: Any, visit: Callable[[Tensor], Tensor | None]) -> Iterator[None]:
+    """Let the engine's model run in its autocast and pass its hidden states to ``visit``; see ``before_projection``."""
+    head = output_projection(engine.module)
+    with autocast(engine), unfused_forward(engine.module), before_projection(head, visit):
+        yield
+
+
 def output_projection(module: nn.Module) -> nn.Linear:
     """Return the projection to the vocabulary, under whatever FSDP and LoRA have wrapped around the model.
 
     Raises:
         ValueError: the model has no module named ``lm_head``.
     """
+    return _model_and_projection(module)[1]
+
+
+def _model_and_projection(module: nn.Module) -> tuple[nn.Module, nn.Linear]:
     for name, child in module.named_modules():
-        if name.rpartition(".")[2] == "lm_head":
-            return child  # pyright: ignore[reportReturnType]
+        parent, _, last = name.rpartition(".")
+        if last == "lm_head":
+            return module.get_submodule(parent), child  # pyright: ignore[reportReturnType]
     raise ValueError(
         f"model: got {type(module).__name__} without lm_head, expected a language model with one; set "
         "actor_rollout_ref.model.path"
     )
+
+
+@contextmanager
+def unfused_forward(module: nn.Module) -> Iterator[None]:
+    """Give the model its unfused forward, bit for bit that of a run without ``model.use_fused_kernels``.
+
+    With fused kernels verl replaces the ``forward`` of the model's class by one that reads the weights of ``lm_head``
+    and never calls it. The module of verl that defines it also defines the family's unfused forward, which the instance
+    gets meanwhile; the class, and with it verl's own forwards, stays fused.
+
+    Raises:
+        ValueError: verl has no unfused forward for the family.
+    """
+    model, _ = _model_and_projection(module)
+    fused = type(model).forward  # FSDP2's class inherits it
+    if fused.__name__ not in FUSED:
+        yield
+        return
+    unfused = getattr(sys.modules[fused.__module__], "forward_with_normal_backend", None)
+    if unfused is None:
+        raise ValueError(
+            f"actor_rollout_ref.model.use_fused_kernels: got true for {type(model).__name__}, expected false (verl's "
+            "fused forward of this model replaces one that cannot be recovered); set "
+            "actor_rollout_ref.model.use_fused_kernels=false"
+        )
+    model.forward = unfused.__get__(model)
+    try:
+        yield
+    finally:
+        del model.forward
 
 
 @contextmanager

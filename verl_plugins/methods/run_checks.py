@@ -48,4 +48,3 @@ def expect_fsdp_engine(run: RunChecks, strategies: tuple[str, ...], reason: str)
     run.expect("actor_rollout_ref.actor.strategy", strategies.__contains__, expected)
     for key in ULYSSES:
         run.expect(key, lambda size: size in (None, 1), f"1 ({reason})")
-    run.expect("actor_rollout_ref.model.use_fused_kernels", lambda fused: not fused, f"false ({reason})")

@@ -13,7 +13,7 @@ FAMILIES = ("internvl", "qwen2_5_vl", "qwen2_vl", "qwen3_vl")  # Transformers' n
 
 
 def check_model(config: DictConfig) -> list[str]:
-    """Check InternVL's model config and agent loop, and image processor settings that would have no effect."""
+    """Check InternVL's model config, agent loop and kernels, and image processor settings that would have no effect."""
     problems = []
     model, loop = config.actor_rollout_ref.model, config.actor_rollout_ref.rollout.agent.get("default_agent_loop")
     if model_type(str(model.path)) == "internvl":
@@ -26,6 +26,11 @@ def check_model(config: DictConfig) -> list[str]:
             problems.append(
                 f"actor_rollout_ref.rollout.agent.default_agent_loop: got {loop}, expected {IMAGE_LOOP} or "
                 f"{AGENT_LOOP} for InternVL; set actor_rollout_ref.rollout.agent.default_agent_loop"
+            )
+        if model.get("use_fused_kernels"):
+            problems.append(
+                "actor_rollout_ref.model.use_fused_kernels: got true, expected false (verl's fused forward of InternVL "
+                "ignores the images); set actor_rollout_ref.model.use_fused_kernels"
             )
     given = {"min_pixels", "max_pixels"} & set(config.data.get("mm_processor_kwargs") or {})
     if len(given) == 1:

@@ -141,7 +141,6 @@ def test_each_bad_override_is_one_line_that_names_the_key(data, override, messag
             "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size=2",
             "actor.fsdp_config.ulysses_sequence_parallel_size: got 2, expected 1",
         ),
-        ("actor_rollout_ref.model.use_fused_kernels=true", "use_fused_kernels: got True, expected false"),
         ("actor_rollout_ref.actor.strategy=megatron", "strategy: got megatron, expected fsdp or fsdp2"),
     ],
 )
@@ -321,6 +320,16 @@ def test_internvl_needs_its_model_config_and_loop(data, tmp_path):
     assert "model._target_: got verl.workers.config.HFModelConfig, expected verl_plugins.internvl" in bare[0]
     assert "default_agent_loop: got single_turn_agent, expected image_single_turn_agent" in bare[1]
     assert len(bare) == 2
+
+
+@pytest.mark.parametrize("method", ["grpo", "vepo"])
+def test_fused_kernels_are_refused_where_they_would_ignore_the_images(data, method):
+    fused = "actor_rollout_ref.model.use_fused_kernels=true"
+    (result,) = problems([f"+method={method}", *data, *INTERNVL, fused])
+    assert result.startswith(
+        "actor_rollout_ref.model.use_fused_kernels: got true, expected false (verl's fused forward"
+    )
+    assert problems([f"+method={method}", *data, fused]) == []
 
 
 def test_saei_takes_internvls_images_whole(data):

@@ -23,7 +23,7 @@ from verl.utils.model import extract_multi_modal_inputs
 from verl.workers.engine.utils import prepare_micro_batches
 
 from verl_plugins.components import hidden_states
-from verl_plugins.components.hidden_states import Predictions, autocast, before_projection, output_projection
+from verl_plugins.components.hidden_states import hidden_states_of, output_projection, prepare_inputs
 from verl_plugins.components.requests import BatchRequest
 from verl_plugins.methods.saei.attacked_images import AttackedImages
 from verl_plugins.methods.saei.maths import SaEIConfig, select_tokens, token_entropy
@@ -135,10 +135,9 @@ def _forward(
     """
     uids = _plain(micro_batch, "uid")
     micro_batch = micro_batch.to(get_device_id())
-    model_inputs, _ = engine.prepare_model_inputs(micro_batch=micro_batch)
+    model_inputs, predictions = prepare_inputs(engine, micro_batch)
     model_inputs |= extract_multi_modal_inputs([images.inputs(uid) for uid in uids])
     pixel_values = model_inputs["pixel_values"] = model_inputs["pixel_values"].detach().requires_grad_(with_gradient)
-    predictions = Predictions.of(micro_batch, model_inputs)
     mask = torch.nested.to_padded_tensor(micro_batch["response_mask"], 0).bool()
     head = output_projection(engine.module)
     results: list[tuple[Tensor, Tensor]] = []
@@ -160,7 +159,7 @@ def _forward(
         results.append((mean, tokens))
         return None if gradient is None else (states[chosen] * gradient).sum().reshape(1, 1, 1)
 
-    with autocast(engine), before_projection(head, visit), torch.set_grad_enabled(with_gradient):
+    with hidden_states_of(engine, visit), torch.set_grad_enabled(with_gradient):
         output = engine.module(**model_inputs, use_cache=False)
     if with_gradient:
         (gradient,) = torch.autograd.grad(output.logits.sum(), pixel_values)
