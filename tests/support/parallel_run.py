@@ -1,6 +1,6 @@
 """VEPO's columns and SaEI's images on FSDP2, on one rank and on two Ulysses ranks, and under fused kernels.
 
-Run by test_parallel.py in a process of its own. Each rank saves what it computed: ``<case>_<rank>.pt``.
+Run by test_parallel.py in a process of its own. Each rank saves what it computed: ``<family>/<case>_<rank>.pt``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import pytest
 import torch
 import torch.distributed as dist
 from tiny_engine import build_engine, micro_batch, replace_flash_attention
+from tiny_families import qwen3_vl
 from torch import Tensor
+from transformers import AutoModelForImageTextToText
 from verl.utils import tensordict_utils as tu
 from verl.utils import ulysses
 
@@ -22,10 +24,10 @@ from verl_plugins.components.counterfactual import Counterfactual
 from verl_plugins.components.requests import REQUEST
 from verl_plugins.methods.saei.attack import AttackRequest
 from verl_plugins.methods.saei.maths import SaEIConfig
-from verl_plugins.methods.saei.second_sampling import PIXELS, STATISTICS
 from verl_plugins.training.engine import EntropyEngine
 
-LENGTHS = [5, 7, 6, 90]  # the last response spans both slices; the prompts of the others fill whole slices alone
+LENGTHS = [5, 7, 6, 90]  # row by row, the first slice of each short response is prompt alone
+ATTACKS = {"qwen2_5_vl": (2, 2), "qwen3_vl": (1, 1)}  # rows of a micro-batch, steps
 FUSED = {"use_fused_kernels": True, "fused_kernel_options": {"impl_backend": "torch"}}
 
 
@@ -54,32 +56,47 @@ def run(engine: Any, request: Any, micro_batch_size: int) -> dict[str, Tensor]:
     return {name: values.values() if values.is_nested else values for name, values in output.items()}
 
 
-def compute(model: Path, folder: Path, name: str, model_settings: dict, fsdp_settings: dict) -> None:
-    """Save the columns of VEPO and verl, and the attack's result for micro-batches of one and of two rows."""
-    engine = gloo_engine.build(
-        EntropyEngine, model, "float32", {"use_remove_padding": True, **model_settings}, fsdp_settings
-    )
-    attack = AttackRequest(SaEIConfig(steps=2), seed=3, step=5)
+def compute(folder: Path, name: str, model_settings: dict[str, Any], fsdp_settings: dict[str, Any]) -> None:
+    """Save the columns of VEPO and verl, and the attack's result."""
+    rows, steps = ATTACKS[folder.name]
+    settings = {"use_remove_padding": True, **model_settings}
+    engine = gloo_engine.build(EntropyEngine, folder / "model", "float32", settings, fsdp_settings)
+    for module in engine.module.modules():
+        if hasattr(module, "config"):
+            module.config._attn_implementation = "flash_attention_2"  # which from_pretrained would look for
     results = {
         "vepo": run(engine, Counterfactual("gaussian", 2.0, seed=3, step=5), 2),
-        "saei": run(engine, attack, 2),
-        "saei_row_by_row": run(engine, attack, 1),
+        "saei": run(engine, AttackRequest(SaEIConfig(steps=steps), seed=3, step=5), rows),
     }
     if not engine.model_config.use_fused_kernels:  # verl's fused forward of Qwen2.5-VL fails on FSDP2's untied lm_head
         results["verl"] = run(engine, None, 2)
     torch.save(results, folder / f"{name}_{dist.get_rank()}.pt")
 
 
+def save_model(family: str, folder: Path) -> None:
+    """Save a random model that looks at its image."""
+    if family == "qwen2_5_vl":
+        engine = build_engine(sharpness=4)
+        model, processor = engine.module, engine.model_config.processor
+    else:
+        config, processor = qwen3_vl()
+        torch.manual_seed(0)
+        model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
+        model.lm_head.weight.data.mul_(4)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
 def main(folder: Path) -> None:
     patch = pytest.MonkeyPatch()  # of this process, until it ends
     replace_flash_attention(patch)
     patch.setattr(ulysses, "all_to_all_tensor", all_to_all)
-    tiny = build_engine(sharpness=4)
-    tiny.module.save_pretrained(folder / "model")
-    tiny.model_config.processor.save_pretrained(folder / "model")
-    gloo_engine.in_ranks(1, compute, folder / "model", folder, "one_rank", {}, {})
-    gloo_engine.in_ranks(1, compute, folder / "model", folder, "fused", FUSED, {})
-    gloo_engine.in_ranks(2, compute, folder / "model", folder, "ulysses", {}, {"ulysses_sequence_parallel_size": 2})
+    for family in ATTACKS:
+        mine = folder / family
+        save_model(family, mine / "model")
+        gloo_engine.in_ranks(1, compute, mine, "one_rank", {}, {})
+        gloo_engine.in_ranks(2, compute, mine, "ulysses", {}, {"ulysses_sequence_parallel_size": 2})
+    gloo_engine.in_ranks(1, compute, folder / "qwen2_5_vl", "fused", FUSED, {})
 
 
 if __name__ == "__main__":
