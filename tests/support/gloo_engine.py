@@ -60,22 +60,25 @@ def in_ranks(world_size: int, job: Callable[..., None], *arguments: Any) -> None
         raise RuntimeError(f"ranks {failed} of {world_size} failed in {job.__name__}")
 
 
-def build(engine_class: type, model: Path, precision: str, lora: dict[str, Any] | None = None) -> Any:
+def build(
+    engine_class: type,
+    model: Path,
+    precision: str,
+    model_settings: dict[str, Any] | None = None,
+    fsdp_settings: dict[str, Any] | None = None,
+) -> Any:
     """An engine as verl's worker makes it, with gradient checkpointing as in the recipes."""
-    config = HFModelConfig(
-        path=str(model),
-        use_remove_padding=False,
-        override_config={"attn_implementation": "sdpa"},
-        **(lora or {}),
-    )
-    fsdp = FSDPEngineConfig(
-        strategy="fsdp2",
-        model_dtype="fp32",
-        mixed_precision=PRECISIONS[precision],
-        use_torch_compile=False,
-        use_dynamic_bsz=False,
-        micro_batch_size_per_gpu=2,
-    )
+    settings = {"use_remove_padding": False, "override_config": {"attn_implementation": "sdpa"}}
+    config = HFModelConfig(path=str(model), **settings | (model_settings or {}))
+    settings = {
+        "strategy": "fsdp2",
+        "model_dtype": "fp32",
+        "mixed_precision": PRECISIONS[precision],
+        "use_torch_compile": False,
+        "use_dynamic_bsz": False,
+        "micro_batch_size_per_gpu": 2,
+    }
+    fsdp = FSDPEngineConfig(**settings | (fsdp_settings or {}))
     optimizer = FSDPOptimizerConfig(lr=1e-2, weight_decay=0.1, total_training_steps=10)
     engine = engine_class(config, fsdp, optimizer, CheckpointConfig())
     engine.initialize()

@@ -11,7 +11,7 @@ from PIL import Image
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl
-from verl.models.transformers import qwen2_vl
+from verl.models.transformers import monkey_patch, qwen2_vl
 
 from data_prep.synthetic.shapes import make_row
 from verl_plugins.demo.tasks import TASKS
@@ -33,7 +33,14 @@ def pack_as_verl_does(monkeypatch):
     whole = modeling_qwen2_5_vl.Qwen2_5_VLForConditionalGeneration
     monkeypatch.setattr(whole, "forward", qwen2_vl.forward_with_normal_backend)
     monkeypatch.setattr(modeling_qwen2_5_vl.Qwen2_5_VLAttention, "forward", qwen2_vl.qwen2_vl_attn_forward)
+    replace_flash_attention(monkeypatch)
+
+
+def replace_flash_attention(monkeypatch):
+    """Write out flash-attn's kernel for verl's attention: Qwen2.5-VL's of packed rows, and that of other families."""
     monkeypatch.setattr(qwen2_vl, "flash_attn_varlen_func", _attend_within_rows, raising=False)
+    monkeypatch.setattr(qwen2_vl, "_flash_attention_forward", _attend_within_one_row)
+    monkeypatch.setattr(monkey_patch, "_flash_attention_forward", _attend_by_positions)
     monkeypatch.setattr(qwen2_vl, "fa_peft_integration_check", lambda *qkv, **_: qkv)  # the kernel's cast to bfloat16
     for name in ("_flash_supports_window_size", "_flash_supports_deterministic", "_flash_use_top_left_mask"):
         monkeypatch.setattr(qwen2_vl, name, False, raising=False)
@@ -46,6 +53,21 @@ def _attend_within_rows(q, k, v, cu_seqlens_q, causal, **_):
         for start, end in pairwise(cu_seqlens_q.tolist())
     ]
     return torch.cat([row.transpose(0, 1) for row in rows])
+
+
+def _attend_within_one_row(q, k, v, *_, is_causal, **__):
+    """(1, tokens, heads, head size) each."""
+    q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+    return scaled_dot_product_attention(q, k, v, is_causal=is_causal).transpose(1, 2)
+
+
+def _attend_by_positions(q, k, v, *_, is_causal, position_ids=None, cu_seq_lens_q=None, **__):
+    """(1, tokens, heads, head size) each; a row begins where its positions (1, tokens) do."""
+    if cu_seq_lens_q is None:  # the language model
+        starts = (position_ids.flatten() == 0).nonzero().flatten()
+        cu_seq_lens_q = torch.cat([starts, torch.tensor([position_ids.numel()])])
+    k, v = (part.repeat_interleave(q.shape[2] // part.shape[2], dim=2) for part in (k, v))
+    return _attend_within_rows(q[0], k[0], v[0], cu_seq_lens_q, is_causal)[None]
 
 
 def micro_batch(processor, with_image, lengths, temperature=1.0, index=lambda number: number // 2):

@@ -16,7 +16,7 @@ from verl.utils.device import get_device_id
 from verl.utils.model import extract_multi_modal_inputs
 
 from verl_plugins.components import hidden_states
-from verl_plugins.components.hidden_states import Predictions, autocast, before_projection, output_projection
+from verl_plugins.components.hidden_states import hidden_states_of, output_projection, prepare_inputs
 from verl_plugins.components.requests import ForwardRequest
 from verl_plugins.kernels.divergence import Divergence, divergence
 from verl_plugins.vision.layout import layout_of
@@ -57,9 +57,8 @@ def counterfactual_forward(engine: Any, micro_batch: TensorDict, counterfactual:
         Nested (B, prompt + response) float32: log_probs, entropy and ``SIGNALS``. As in verl's engine, the value of a
         response token stands at the token before it; zero elsewhere.
     """
-    model_inputs, _ = engine.prepare_model_inputs(micro_batch=micro_batch)
+    model_inputs, predictions = prepare_inputs(engine, micro_batch)
     perturbed_inputs = model_inputs | perturbed_images(engine, micro_batch, counterfactual)
-    predictions = Predictions.of(micro_batch, model_inputs)
     head = output_projection(engine.module)
     clean_states: list[Tensor] = []
     results: list[tuple[Tensor, Divergence]] = []
@@ -71,10 +70,9 @@ def counterfactual_forward(engine: Any, micro_batch: TensorDict, counterfactual:
         pair = clean_states[0], states[predictions.positions]
         results.append(project_and_compare(head, *pair, predictions.labels, predictions.temperature))
 
-    with autocast(engine):
-        for inputs, visit in ((model_inputs, keep), (perturbed_inputs, compare)):
-            with before_projection(head, visit):
-                engine.module(**inputs, use_cache=False)
+    for inputs, visit in ((model_inputs, keep), (perturbed_inputs, compare)):
+        with hidden_states_of(engine, visit):
+            engine.module(**inputs, use_cache=False)
     log_probs, divergences = results[0]
     signals = {"log_probs": log_probs} | {name: getattr(divergences, name) for name in ("entropy", *SIGNALS)}
     return {name: predictions.nested(values, micro_batch["input_ids"]) for name, values in signals.items()}

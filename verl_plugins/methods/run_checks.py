@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-ULYSSES = (  # verl's key for FSDP, and the deprecated one, which takes precedence where it is larger than 1
-    "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size",
-    "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
-)
-
 
 class RunChecks:
     """The problems of one run's config.
@@ -46,6 +41,3 @@ def expect_fsdp_engine(run: RunChecks, strategies: tuple[str, ...], reason: str)
         return
     expected = f"{' or '.join(strategies)} ({reason})"
     run.expect("actor_rollout_ref.actor.strategy", strategies.__contains__, expected)
-    for key in ULYSSES:
-        run.expect(key, lambda size: size in (None, 1), f"1 ({reason})")
-    run.expect("actor_rollout_ref.model.use_fused_kernels", lambda fused: not fused, f"false ({reason})")

@@ -13,7 +13,7 @@ from verl_plugins.preflight.parquet import check_files
 from verl_plugins.preflight.requirements_of_methods import check_requirements
 from verl_plugins.preflight.reward import check_reward
 from verl_plugins.preflight.trainer_mode import check_trainer_mode
-from verl_plugins.preflight.verl_run import check_micro_batches, check_trainer
+from verl_plugins.preflight.verl_run import check_micro_batches, check_sequence_parallelism, check_trainer
 
 
 def check_run(config: DictConfig) -> list[str]:
@@ -34,6 +34,7 @@ def check_run(config: DictConfig) -> list[str]:
         partial(check_trainer_mode, config, methods),
         partial(check_requirements, config, methods),
         partial(check_micro_batches, config),
+        partial(check_sequence_parallelism, config),
         partial(check_reward, config),
         partial(check_model, config),
         partial(check_health, config),

@@ -7,7 +7,13 @@ from functools import partial
 from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.methods import METHODS
-from verl_plugins.methods.run_checks import ULYSSES, RunChecks
+from verl_plugins.methods.run_checks import RunChecks
+from verl_plugins.preflight.model import model_type
+
+ULYSSES = (  # verl's deprecated key, which takes precedence where it is larger than 1, and the one for FSDP
+    "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
+    "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size",
+)
 
 
 def check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
@@ -37,6 +43,19 @@ def check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
         run.expect("actor_rollout_ref.actor.strategy", lambda got: got == "fsdp2", f"fsdp2 {reason}")
         reason = "(LoRA trains adapters alone; keep them out of the tower by actor_rollout_ref.model.exclude_modules)"
         run.expect("actor_rollout_ref.model.lora_rank", lambda got: not got, f"0 with freeze_vision_tower {reason}")
+    return run.problems
+
+
+def check_sequence_parallelism(config: DictConfig) -> list[str]:
+    """Check that verl can slice the rows of this model; it would notice in the first forward, or not at all."""
+    run = RunChecks(partial(OmegaConf.select, config))
+    key = next((key for key in ULYSSES if (run.get(key) or 1) > 1), None)
+    if key is None:
+        return []
+    packed = "actor_rollout_ref.model.use_remove_padding"
+    run.expect(packed, bool, f"true with {key}={run.get(key)} (verl slices packed rows alone)")
+    if model_type(str(config.actor_rollout_ref.model.path)) == "internvl":
+        run.expect(key, lambda size: False, "1 for InternVL (verl does not slice its inputs)")
     return run.problems
 
 

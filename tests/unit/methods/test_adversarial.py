@@ -196,7 +196,7 @@ def test_images_larger_than_the_processors_own_limit_are_attacked_under_the_runs
     picture = image(0).resize((416, 512))
     made = processor(text=[processor.image_token], images=[picture], return_tensors="pt", **limits)
     images = AttackedImages(processor, limits, ["a"], [0], [made], (3, 5))
-    images.take_step(SaEIConfig(direction="random"), 0, None)
+    images.take_step(SaEIConfig(direction="random"), 0)
     assert images.bytes_and_sizes("a")[1].tolist() == [512, 416] and images.change("a") > 1.5
     assert images.inputs("a")["pixel_values"].shape == made["pixel_values"].shape
 

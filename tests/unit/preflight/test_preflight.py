@@ -71,10 +71,6 @@ def test_a_good_run_with_a_second_sampling_passes(data, method, platform):
         ("algorithm.saei.epsilon=1", "algorithm.saei.epsilon: got 1, expected 0, or a whole number >= alpha"),
         ("algorithm.saei.band=[0.8,0.2]", "algorithm.saei.band: got [0.8, 0.2]"),
         ("actor_rollout_ref.actor.strategy=fsdp", "actor_rollout_ref.actor.strategy: got fsdp, expected fsdp2 (saei"),
-        (
-            "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size=2",
-            "actor.fsdp_config.ulysses_sequence_parallel_size: got 2, expected 1",
-        ),
         ("actor_rollout_ref.rollout.agent.default_agent_loop=tool_agent", "agent_loop: got tool_agent, expected"),
         ("skip.rollout_tq.enable=true", "skip.rollout_tq.enable: got true, expected false"),
         ("trainer.v1.trainer_mode=colocate_async", "trainer_mode: got colocate_async, expected sync (saei"),
@@ -194,15 +190,6 @@ def test_each_bad_override_is_one_line_that_names_the_key(data, override, messag
             "actor_rollout_ref.actor.policy_loss.loss_mode=geo_mean",
             "policy_loss.loss_mode: got geo_mean, expected another policy loss",
         ),
-        (
-            "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2",
-            "ulysses_sequence_parallel_size: got 2, expected 1",
-        ),
-        (
-            "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size=2",
-            "actor.fsdp_config.ulysses_sequence_parallel_size: got 2, expected 1",
-        ),
-        ("actor_rollout_ref.model.use_fused_kernels=true", "use_fused_kernels: got True, expected false"),
         ("actor_rollout_ref.actor.strategy=megatron", "strategy: got megatron, expected fsdp or fsdp2"),
     ],
 )
@@ -386,6 +373,30 @@ def test_internvl_needs_its_model_config_and_loop(data, tmp_path):
     assert "model._target_: got verl.workers.config.HFModelConfig, expected verl_plugins.internvl" in bare[0]
     assert "default_agent_loop: got single_turn_agent, expected image_single_turn_agent" in bare[1]
     assert len(bare) == 2
+
+
+@pytest.mark.parametrize("method", ["grpo", "vepo"])
+def test_fused_kernels_are_refused_where_they_would_ignore_the_images(data, method):
+    fused = "actor_rollout_ref.model.use_fused_kernels=true"
+    (result,) = problems([f"+method={method}", *data, *INTERNVL, fused])
+    assert result.startswith(
+        "actor_rollout_ref.model.use_fused_kernels: got true, expected false (verl's fused forward"
+    )
+    assert problems([f"+method={method}", *data, fused]) == []
+
+
+@pytest.mark.parametrize("key", ["actor.fsdp_config", "actor"])
+@pytest.mark.parametrize("method", ["ecvgpo", "vepo", "saei"])
+def test_sequence_parallelism_needs_packed_rows_of_a_family_that_verl_slices(data, method, key):
+    key = f"actor_rollout_ref.{key}.ulysses_sequence_parallel_size"
+    run = [f"+method={method}", *data, "actor_rollout_ref.rollout.n=12", "trainer.n_gpus_per_node=2", f"{key}=2"]
+    packed = "actor_rollout_ref.model.use_remove_padding"
+    assert problems([*run, f"{packed}=true"]) == []
+    (result,) = problems([*run, f"{packed}=false"])
+    assert result.startswith(f"{packed}: got False, expected true with {key}=2") and result.endswith(f"set {packed}")
+    internvl = [*INTERNVL, "+data.mm_processor_kwargs.crop_to_patches=false"]
+    (result,) = problems([*run, f"{packed}=true", *internvl])
+    assert result.startswith(f"{key}: got 2, expected 1 for InternVL") and result.endswith(f"set {key}")
 
 
 def test_saei_takes_internvls_images_whole(data):

@@ -19,19 +19,17 @@ from unittest import mock
 import pytest
 import tiny_families
 import torch
-import transformers
 from bare_engine import bare_engine
 from pretended_cuda import DEVICE, DifferentiableTensor, pretended_cuda
 from tiny_engine import micro_batch
 from torch.distributed.fsdp._fully_shard._fsdp_common import _cast_fp_tensor
 from torch.distributed.utils import _apply_to_tensors, _to_kwargs
 from transformers import AutoModelForImageTextToText, modeling_flash_attention_utils
-from transformers.integrations import flash_attention
 from verl.models.transformers import qwen2_vl
-from verl.models.transformers.monkey_patch import apply_monkey_patch
 from verl.utils import device as verl_device
 from verl.utils import tensordict_utils as tu
 from verl.utils.fsdp_utils import _select_fsdp2_wrap_targets
+from verl_forwards import patch_as_verl_does
 
 import verl_plugins
 from verl_plugins.components import counterfactual, hidden_states
@@ -215,17 +213,6 @@ class FlashAttention:
             monkeypatch.setattr(qwen2_vl, "fa_peft_integration_check", lambda *qkv, **_: qkv)
 
 
-def patch_as_verl_does(monkeypatch, model):
-    """verl's own forwards of this model, until the test is over."""
-    for name in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"):
-        for part in vars(getattr(getattr(transformers.models, name), f"modeling_{name}")).values():
-            for method in ("forward", "fast_pos_embed_interpolate"):
-                if isinstance(part, type) and method in vars(part):
-                    monkeypatch.setattr(part, method, vars(part)[method])  # so that it is put back
-    monkeypatch.setattr(flash_attention, "_flash_attention_forward", flash_attention._flash_attention_forward)
-    apply_monkey_patch(model, use_remove_padding=True)
-
-
 def wrap_as_fsdp2_does(model, dtype):
     """FSDP2 with verl's mixed precision: weights in ``dtype``, inputs of the model on the device, and of every module
     that verl wraps in ``dtype``."""
@@ -260,7 +247,7 @@ def engine_on_gpu(
     """The engine around a copy of the tiny model, the device, and flash-attn's stand-in."""
     model, processor = tiny_model(family)
     model, flash = deepcopy(model), FlashAttention(dtype)
-    patch_as_verl_does(monkeypatch, model)
+    patch_as_verl_does(monkeypatch, model, use_remove_padding=True)
     flash.install(monkeypatch)
     monkeypatch.setattr(divergence_triton, "divergence_triton", triton_kernel)
     for part in model.modules():

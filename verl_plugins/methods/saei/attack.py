@@ -20,10 +20,16 @@ from torch.distributed.fsdp import FSDPModule
 from verl.utils import tensordict_utils as tu
 from verl.utils.device import get_device_id
 from verl.utils.model import extract_multi_modal_inputs
+from verl.utils.ulysses import get_ulysses_sequence_parallel_world_size
 from verl.workers.engine.utils import prepare_micro_batches
 
 from verl_plugins.components import hidden_states
-from verl_plugins.components.hidden_states import Predictions, autocast, before_projection, output_projection
+from verl_plugins.components.hidden_states import (
+    hidden_states_of,
+    output_projection,
+    prepare_inputs,
+    sum_over_slices,
+)
 from verl_plugins.components.requests import BatchRequest
 from verl_plugins.methods.saei.attacked_images import AttackedImages
 from verl_plugins.methods.saei.maths import SaEIConfig, select_tokens, token_entropy
@@ -84,7 +90,7 @@ def adversarial_images(engine: Any, data: TensorDict, request: AttackRequest) ->
                     if step == 0 or is_last:
                         entropy[int(is_last), rows] = row_entropy.cpu()
             if not is_last:
-                images.take_step(config, step, engine.get_data_parallel_group())
+                images.take_step(config, step)
     return {"model_output": _output(uids, images, entropy), "loss": [0.0], "metrics": {}}
 
 
@@ -98,7 +104,7 @@ def _micro_batches(engine: Any, data: TensorDict) -> tuple[list[TensorDict], lis
     size = max(1, training.micro_batch_size_per_gpu or 1)
     tu.assign_non_tensor(
         data,
-        sp_size=1,
+        sp_size=get_ulysses_sequence_parallel_world_size(),
         use_dynamic_bsz=training.use_dynamic_bsz,
         max_token_len_per_gpu=training.max_token_len_per_gpu,
         micro_batch_size_per_gpu=next(n for n in range(min(size, len(data)), 0, -1) if len(data) % n == 0),
@@ -125,6 +131,10 @@ def _forward(
 ) -> tuple[Tensor, Tensor]:
     """Run a micro-batch on the current images, and add to the images' gradients if ``with_gradient``.
 
+    Under Ulysses sequence parallelism every rank runs the vision tower on whole images and the language model on its
+    slice of the tokens, so the gradient that it adds is the part that flows through the image tokens of its slice;
+    ``AttackedImages.take_step`` sums the parts.
+
     Args:
         selected: (B, T) bool, tokens that an earlier forward selected, so that the entropies before and after the
             attack are of the same tokens; None in the first forward.
@@ -135,10 +145,9 @@ def _forward(
     """
     uids = _plain(micro_batch, "uid")
     micro_batch = micro_batch.to(get_device_id())
-    model_inputs, _ = engine.prepare_model_inputs(micro_batch=micro_batch)
+    model_inputs, predictions = prepare_inputs(engine, micro_batch)
     model_inputs |= extract_multi_modal_inputs([images.inputs(uid) for uid in uids])
     pixel_values = model_inputs["pixel_values"] = model_inputs["pixel_values"].detach().requires_grad_(with_gradient)
-    predictions = Predictions.of(micro_batch, model_inputs)
     mask = torch.nested.to_padded_tensor(micro_batch["response_mask"], 0).bool()
     head = output_projection(engine.module)
     results: list[tuple[Tensor, Tensor]] = []
@@ -149,7 +158,7 @@ def _forward(
         if tokens is None:
             entropy = torch.zeros(mask.shape, device=states.device)
             entropy[rows, predictions.within] = entropy_and_gradient(head, states.detach(), predictions.temperature)[0]
-            tokens = select_tokens(entropy, mask, config, noise)
+            tokens = select_tokens(sum_over_slices(entropy), mask, config, noise)
         # indices, not a mask, which would wait for the device at each use
         chosen = tokens[rows, predictions.within].nonzero().squeeze(1)
         rows, weight = rows[chosen], 1.0 / tokens.sum(dim=1).clamp_min(1)
@@ -157,10 +166,10 @@ def _forward(
             head, states[chosen].detach(), predictions.temperature[chosen], weight[rows] if with_gradient else None
         )
         mean = torch.zeros(len(mask), device=states.device).index_add_(0, rows, entropy * weight[rows])
-        results.append((mean, tokens))
+        results.append((sum_over_slices(mean), tokens))
         return None if gradient is None else (states[chosen] * gradient).sum().reshape(1, 1, 1)
 
-    with autocast(engine), before_projection(head, visit), torch.set_grad_enabled(with_gradient):
+    with hidden_states_of(engine, visit), torch.set_grad_enabled(with_gradient):
         output = engine.module(**model_inputs, use_cache=False)
     if with_gradient:
         (gradient,) = torch.autograd.grad(output.logits.sum(), pixel_values)

@@ -91,11 +91,10 @@ class AttackedImages:
             previous = prompt.gradient or [torch.zeros_like(image) for image in gradients]
             prompt.gradient = [a + b for a, b in zip(previous, gradients, strict=True)]
 
-    def take_step(self, config: SaEIConfig, step: int, group: Any) -> None:
-        """Move every image one PGD step, along the gradient summed over the ranks of ``group``, or in random
-        directions."""
+    def take_step(self, config: SaEIConfig, step: int) -> None:
+        """Move every image one PGD step, along the gradient summed over all ranks, or in random directions."""
         if config.direction == "gradient":
-            self._sum_over_ranks(group)
+            self._sum_over_ranks()
         generator = torch.Generator()
         for prompt in self.prompts.values():
             if config.direction == "random":
@@ -110,13 +109,17 @@ class AttackedImages:
             prompt.pixel_values = to_pixel_values(prompt.pixels, self.processor, self.settings)
             prompt.gradient = []
 
-    def _sum_over_ranks(self, group: Any) -> None:
-        """Sum the gradients of prompts whose responses lie on several ranks, so that all ranks take the same step."""
-        if group is None or torch.distributed.get_world_size(group) == 1:
+    def _sum_over_ranks(self) -> None:
+        """Sum the gradients of prompts that several ranks hold, so that all take the same step to the last bit.
+
+        They hold other responses to the prompt or, under Ulysses sequence parallelism, other tokens of the same. One
+        sum over all ranks adds up both in one order.
+        """
+        if not torch.distributed.is_initialized():
             return
-        ranks: list[dict[str, list]] = [{} for _ in range(torch.distributed.get_world_size(group))]
+        ranks: list[dict[str, list]] = [{} for _ in range(torch.distributed.get_world_size())]
         own = {uid: [tuple(part.shape) for part in prompt.gradient] for uid, prompt in self.prompts.items()}
-        torch.distributed.all_gather_object(ranks, own, group=group)
+        torch.distributed.all_gather_object(ranks, own)
         for uid in sorted(set(chain.from_iterable(ranks))):
             holders = [rank[uid] for rank in ranks if uid in rank]
             if len(holders) > 1:
@@ -124,7 +127,7 @@ class AttackedImages:
                 parts = prompt.gradient if prompt else [torch.zeros(shape) for shape in holders[0]]
                 parts = [part.to(get_device_id()) for part in parts]
                 for part in parts:
-                    torch.distributed.all_reduce(part, group=group)
+                    torch.distributed.all_reduce(part)
                 if prompt:
                     prompt.gradient = [part.cpu() for part in parts]
 
