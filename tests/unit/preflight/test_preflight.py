@@ -109,6 +109,7 @@ SEPARATE = [
         ("data.train_batch_size=64", "data.train_batch_size: got 64, expected 32 (parameter_sync_step 4 x ppo_"),
         ("actor_rollout_ref.rollout.nnodes=0", "rollout.nnodes: got 0, expected > 0 (the rollout has devices"),
         ("actor_rollout_ref.rollout.n_gpus_per_node=0", "rollout.n_gpus_per_node: got 0, expected > 0"),
+        ("actor_rollout_ref.hybrid_engine=false", "hybrid_engine: got False, expected true (with false, a line"),
         ("actor_rollout_ref.rollout.checkpoint_engine.backend=naive", "backend: got naive, expected nccl, or another"),
     ],
 )  # fmt: skip
