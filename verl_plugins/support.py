@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import NamedTuple
 
-FOUND_ON_DISK = ("data.train_files", "data.val_files", "actor_rollout_ref.model.path")
+ON_DISK = ("data.train_files", "data.val_files", "actor_rollout_ref.model.path")
 """Problems of a run's files, which are not there when the table is made."""
 
 
@@ -26,41 +26,70 @@ class Setting(NamedTuple):
     was_run: str
 
 
-ACTOR, ROLLOUT = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
-UNIT = "unit test"
-STACK = "trained on the CPU stack"
+MODEL, ACTOR, ROLLOUT = (f"actor_rollout_ref.{part}" for part in ("model", "actor", "rollout"))
+EACH = "CPU stack: each method"
+EVERY = "CPU stack: all three at once"
+TWO = "CPU stack: ECVGPO with VEPO"
+PAIRS = "CPU stack: ECVGPO with VEPO, SaEI with VEPO"
+UNIT = "unit tests"
 NEVER = "not run"
 SETTINGS = (
-    Setting("FSDP2", (f"{ACTOR}.strategy=fsdp2",), STACK),
+    Setting("FSDP2", (f"{ACTOR}.strategy=fsdp2",), EACH),
     Setting("FSDP1", (f"{ACTOR}.strategy=fsdp",), NEVER),
-    Setting("rows packed, micro-batches by tokens", (
-        "actor_rollout_ref.model.use_remove_padding=true", f"{ACTOR}.use_dynamic_bsz=true"), STACK),
-    Setting("LoRA", ("actor_rollout_ref.model.lora_rank=16",), STACK),
-    Setting("KL loss to a reference policy", (f"{ACTOR}.use_kl_loss=true",), STACK),
-    Setting("loss: seq-mean-token-mean", (f"{ACTOR}.loss_agg_mode=seq-mean-token-mean",), STACK),
+    Setting(
+        "rows packed, micro-batches by tokens",
+        (f"{MODEL}.use_remove_padding=true", f"{ACTOR}.use_dynamic_bsz=true"),
+        EVERY,
+    ),
+    Setting("LoRA", (f"{MODEL}.lora_rank=16",), "CPU stack: ECVGPO, all three at once"),
+    Setting("KL loss to a reference policy", (f"{ACTOR}.use_kl_loss=true",), EVERY),
+    Setting("loss: seq-mean-token-mean", (f"{ACTOR}.loss_agg_mode=seq-mean-token-mean",), PAIRS),
     Setting("loss: seq-mean-token-sum", (f"{ACTOR}.loss_agg_mode=seq-mean-token-sum",), UNIT),
     Setting("loss: seq-mean-token-sum-norm", (f"{ACTOR}.loss_agg_mode=seq-mean-token-sum-norm",), UNIT),
     Setting("policy loss: gspo", (f"{ACTOR}.policy_loss.loss_mode=gspo",), NEVER),
     Setting("policy loss: geo_mean", (f"{ACTOR}.policy_loss.loss_mode=geo_mean",), NEVER),
-    Setting("fused kernels", ("actor_rollout_ref.model.use_fused_kernels=true",), STACK),
-    Setting("Ulysses sequence parallelism", (
-        f"{ACTOR}.fsdp_config.ulysses_sequence_parallel_size=2", "actor_rollout_ref.model.use_remove_padding=true",
-        "trainer.n_gpus_per_node=8"), UNIT),
-    Setting("rollout correction: bypass mode", ("algorithm.rollout_correction.bypass_mode=true",), STACK),
-    Setting("group filtering (DAPO's dynamic sampling)", ("algorithm.filter_groups.enable=true",), STACK),
-    Setting("colocate_async", ("trainer.v1.trainer_mode=colocate_async",), STACK),
-    Setting("separate_async", (
-        "trainer.v1.trainer_mode=separate_async", "trainer.v1.separate_async.parameter_sync_step=4",
-        "data.train_batch_size=1024", f"{ACTOR}.ppo_mini_batch_size=256", f"{ROLLOUT}.nnodes=1",
-        f"{ROLLOUT}.n_gpus_per_node=8", f"{ROLLOUT}.checkpoint_engine.backend=nccl"), STACK),
+    Setting("fused kernels", (f"{MODEL}.use_fused_kernels=true",), "CPU stack: ECVGPO with VEPO; SaEI: unit tests"),
+    Setting(
+        "Ulysses sequence parallelism",
+        (
+            f"{ACTOR}.fsdp_config.ulysses_sequence_parallel_size=2",
+            f"{MODEL}.use_remove_padding=true",
+            "trainer.n_gpus_per_node=8",
+        ),
+        "two gloo ranks, unit tests",
+    ),
+    Setting("rollout correction: bypass mode", ("algorithm.rollout_correction.bypass_mode=true",), TWO),
+    Setting(
+        "bypass mode with saei.update=adversarial",
+        ("algorithm.rollout_correction.bypass_mode=true", "algorithm.saei.update=adversarial"),
+        "CPU stack: SaEI with VEPO",
+    ),
+    Setting("group filtering (DAPO's dynamic sampling)", ("algorithm.filter_groups.enable=true",), PAIRS),
+    Setting("colocate_async", ("trainer.v1.trainer_mode=colocate_async",), TWO),
+    Setting(
+        "separate_async",
+        (
+            "trainer.v1.trainer_mode=separate_async",
+            "trainer.v1.separate_async.parameter_sync_step=4",
+            "data.train_batch_size=1024",
+            f"{ACTOR}.ppo_mini_batch_size=256",
+            f"{ROLLOUT}.nnodes=1",
+            f"{ROLLOUT}.n_gpus_per_node=8",
+            f"{ROLLOUT}.checkpoint_engine.backend=nccl",
+        ),
+        TWO,
+    ),
     Setting("Megatron", ("model_engine=megatron",), NEVER),
     Setting("VeOmni", ("model_engine=veomni",), NEVER),
     Setting("torchtitan", ("model_engine=torchtitan",), NEVER),
     Setting("FSDP turbo", (f"{ACTOR}.strategy=fsdp_turbo",), NEVER),
-    Setting("tool agent loop, several turns", (
-        f"{ROLLOUT}.agent.default_agent_loop=tool_agent", f"{ROLLOUT}.multi_turn.enable=true"), STACK),
+    Setting(
+        "tool agent loop, several turns",
+        (f"{ROLLOUT}.agent.default_agent_loop=tool_agent", f"{ROLLOUT}.multi_turn.enable=true"),
+        TWO,
+    ),
     Setting("SGLang", (f"{ROLLOUT}.name=sglang",), NEVER),
-)  # fmt: skip
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,5 +131,5 @@ def refusals(setting: Setting, methods: list[str]) -> dict[str, list[str]]:
             for other in set(methods) - {method}:
                 config.algorithm[other] = None
             config.algorithm.adv_estimator = method
-        problems[method] = [line for line in check_run(config) if not line.startswith(FOUND_ON_DISK)]
+        problems[method] = [line for line in check_run(config) if not line.startswith(ON_DISK)]
     return problems
