@@ -1,7 +1,4 @@
-"""Responses of two turns with an image from a tool between them: only what the policy wrote is trained on.
-
-verl's fused kernels compute the log-probabilities and the update there.
-"""
+"""Responses of two turns with an image from a tool between them: only what the policy wrote is trained on."""
 
 import pytest
 from crop_tool import tool_overrides
@@ -12,7 +9,6 @@ pytestmark = pytest.mark.slow
 
 def test_both_methods_train_on_the_turns_of_the_policy(train, tmp_path):
     settings = [*tool_overrides(tmp_path), *FEW_PROMPTS, "algorithm.ecvgpo.delta=9"]
-    settings += ["actor_rollout_ref.model.use_fused_kernels=true"]
     steps = train("tools", "[ecvgpo,vepo]", 2, *settings)
     for row in steps.values():
         assert row["num_turns/mean"] == row["num_turns/min"] == 4  # user, policy, tool, policy

@@ -23,8 +23,8 @@ BACKEND = "tcp_store"
 """The value of ``rollout.checkpoint_engine.backend`` that selects this engine; ``platform/cpu.yaml`` sets it."""
 
 TIMEOUT = timedelta(minutes=5)
-END = b""
-"""Stored after the last bucket."""
+PIECE = 4 << 20
+"""Bytes in one entry of the store, which resets the connection at 8 MiB."""
 
 
 @CheckpointEngineRegistry.register(BACKEND)
@@ -32,7 +32,7 @@ class TCPStoreCheckpointEngine(CheckpointEngine):
     """Checkpoint engine over a ``TCPStore``. Only the actor's first rank sends; its weights are whole by then.
 
     Args:
-        bucket_size: bytes of weights in one entry of the store; a larger tensor has an entry of its own.
+        bucket_size: bytes of weights that are sent together; a larger tensor is sent alone.
         is_master: this process is the actor's first rank, which holds the store.
     """
 
@@ -74,35 +74,41 @@ class TCPStoreCheckpointEngine(CheckpointEngine):
     ) -> None:
         """Store the weights in buckets; the other ranks take part in gathering them."""
         bucket: dict[str, torch.Tensor] = {}
+        number = 0
         for name, weight in weights:
             if not self.is_master:
                 continue
             bucket[name] = weight.detach().cpu().contiguous().clone()
             if sum(tensor.nbytes for tensor in bucket.values()) >= self.bucket_size:
-                self._put(global_steps, save(bucket))
-                bucket = {}
+                self._put(f"{global_steps}/{number}", save(bucket))
+                bucket, number = {}, number + 1
         if self.is_master:
             if bucket:
-                self._put(global_steps, save(bucket))
-            self._put(global_steps, END)
+                self._put(f"{global_steps}/{number}", save(bucket))
+                number += 1
+            self._put(f"{global_steps}/{number}", b"")  # the end
 
     async def receive_weights(self, global_steps: int | None = None) -> AsyncGenerator[tuple[str, torch.Tensor], None]:
         """Yield the names and tensors of the update ``global_steps``, as they arrive."""
-        store, number = self._connected(), 0
-        while (entry := await asyncio.to_thread(store.get, _key(global_steps, number))) != END:
-            for name, weight in load(entry).items():
+        number = 0
+        while bucket := await asyncio.to_thread(self._get, f"{global_steps}/{number}"):
+            for name, weight in load(bucket).items():
                 yield name, weight
             number += 1
 
-    def _put(self, global_steps: int | None, entry: bytes) -> None:
-        key = _key(global_steps, len(self.stored))
-        self._connected().set(key, entry)
-        self.stored.append(key)
+    def _put(self, key: str, bucket: bytes) -> None:
+        """Store a bucket in pieces, and then their number under its key."""
+        pieces = [bucket[start : start + PIECE] for start in range(0, len(bucket), PIECE)]
+        entries = {f"{key}/{number}": piece for number, piece in enumerate(pieces)} | {key: str(len(pieces)).encode()}
+        for name, entry in entries.items():
+            self._connected().set(name, entry)
+        self.stored += entries
+
+    def _get(self, key: str) -> bytes:
+        """Wait for a bucket; empty after the last one."""
+        store = self._connected()
+        return b"".join(store.get(f"{key}/{number}") for number in range(int(store.get(key))))
 
     def _connected(self) -> torch.distributed.TCPStore:
         assert self.store is not None, "verl calls prepare or init_process_group first"
         return self.store
-
-
-def _key(global_steps: int | None, number: int) -> str:
-    return f"{global_steps}/{number}"

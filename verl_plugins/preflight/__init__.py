@@ -7,6 +7,7 @@ from functools import partial
 from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.methods import METHODS
+from verl_plugins.preflight.fused_kernels import check_fused_kernels
 from verl_plugins.preflight.model import check_model
 from verl_plugins.preflight.own_settings import check_health, check_knobs
 from verl_plugins.preflight.parquet import check_files
@@ -37,6 +38,7 @@ def check_run(config: DictConfig) -> list[str]:
         partial(check_sequence_parallelism, config),
         partial(check_reward, config),
         partial(check_model, config),
+        partial(check_fused_kernels, config),
         partial(check_health, config),
         partial(check_files, config, "train_files", refuse_videos),
         partial(check_files, config, "val_files", []),

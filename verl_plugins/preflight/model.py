@@ -54,11 +54,6 @@ def check_model(config: DictConfig) -> list[str]:
                 f"actor_rollout_ref.rollout.agent.default_agent_loop: got {loop}, expected {IMAGE_LOOP} or "
                 f"{AGENT_LOOP} for InternVL; set actor_rollout_ref.rollout.agent.default_agent_loop"
             )
-        if model.get("use_fused_kernels"):
-            problems.append(
-                "actor_rollout_ref.model.use_fused_kernels: got true, expected false (verl's fused forward of InternVL "
-                "ignores the images); set actor_rollout_ref.model.use_fused_kernels"
-            )
     given = {"min_pixels", "max_pixels"} & set(config.data.get("mm_processor_kwargs") or {})
     if len(given) == 1:
         problems.append(

@@ -12,7 +12,7 @@ from verl_plugins.platforms.tcp_store_checkpoint_engine import BACKEND
 
 def weights(step):
     generator = torch.Generator().manual_seed(step)
-    yield "embedding", torch.randn(50, 8, generator=generator)
+    yield "embedding", torch.randn(1 << 20, 3, generator=generator)  # 12 MiB: more than one entry of the store takes
     yield "bias", torch.randn((), generator=generator).bfloat16()
     yield "transposed", torch.randn(3, 5, generator=generator).T
     yield "empty", torch.zeros(0, 4)

@@ -386,6 +386,37 @@ def test_fused_kernels_are_refused_where_they_would_ignore_the_images(data, meth
     assert problems([f"+method={method}", *data, fused]) == []
 
 
+UNTIED = '{"model_type": "qwen2_5_vl", "tie_word_embeddings": false}'
+TIED = '{"model_type": "qwen2_5_vl", "text_config": {"tie_word_embeddings": true}}'
+
+
+@pytest.mark.parametrize(
+    ("model", "strategy", "backend", "number"),
+    [
+        ("Qwen/Qwen2.5-VL-7B-Instruct", "fsdp2", "torch", 1),
+        ("Qwen/Qwen2.5-VL-72B-Instruct", "fsdp2", "torch", 1),
+        ("Qwen/Qwen2.5-VL-7B-Instruct", "fsdp", "torch", 0),
+        ("Qwen/Qwen2.5-VL-3B-Instruct", "fsdp2", "torch", 0),
+        ("Qwen/Qwen3-VL-8B-Instruct", "fsdp2", "torch", 0),
+        ("Qwen/Qwen3-VL-8B-Instruct", "fsdp2", "triton", 1),
+        ("Qwen/Qwen3-VL-4B-Instruct", "fsdp2", "triton", 0),
+        (UNTIED, "fsdp2", "torch", 1),
+        (TIED, "fsdp2", "torch", 0),
+    ],
+)
+def test_fused_kernels_are_refused_where_verls_forward_would_fail_on_fsdp2(
+    data, tmp_path, model, strategy, backend, number
+):
+    if model.startswith("{"):
+        (tmp_path / "config.json").write_text(model)
+        model = str(tmp_path)
+    options = ["actor_rollout_ref.model.use_fused_kernels=true", f"actor_rollout_ref.actor.strategy={strategy}"]
+    options += [f"actor_rollout_ref.model.fused_kernel_options.impl_backend={backend}"]
+    result = problems(["+method=ecvgpo", *data, f"actor_rollout_ref.model.path={model}", *options])
+    assert len(result) == number, result
+    assert not result or "expected false on FSDP2 for a model whose lm_head is not tied" in result[0]
+
+
 @pytest.mark.parametrize("key", ["actor.fsdp_config", "actor"])
 @pytest.mark.parametrize("method", ["ecvgpo", "vepo", "saei"])
 def test_sequence_parallelism_needs_packed_rows_of_a_family_that_verl_slices(data, method, key):
