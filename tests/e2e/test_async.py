@@ -4,7 +4,7 @@ import json
 
 import psutil
 import pytest
-from precision import BF16, BF16_DISTANCE, FEW_PROMPTS
+from precision import FEW_PROMPTS
 
 from verl_plugins.demo.watchdog import RunFailed
 
@@ -23,7 +23,6 @@ def test_colocated_killed_and_resumed(train, tmp_path):
         "algorithm.ecvgpo.delta=9",
         "trainer.save_freq=2",
         f"trainer.default_local_dir={tmp_path / 'checkpoints'}",
-        *BF16,
         *FEW_PROMPTS,
     ]
     metrics = tmp_path / "first" / "metrics.jsonl"
@@ -68,9 +67,9 @@ def test_separate_devices(train):
         "actor_rollout_ref.rollout.nnodes=1",
         "actor_rollout_ref.rollout.n_gpus_per_node=1",
         "algorithm.ecvgpo.delta=9",
-        *BF16,
     )
     assert list(steps) == [1, 2, 3]
     for row in steps.values():
         check(row)
-        assert 0 < row["training/rollout_probs_diff_mean"] < 10 * BF16_DISTANCE  # of older policies
+        assert 0 < row["training/rollout_probs_diff_mean"] < 0.2  # of older policies
+    assert max(row["training/off_policy/trajectory_staleness/max"] for row in steps.values()) >= 1

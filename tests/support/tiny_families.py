@@ -66,7 +66,7 @@ def qwen3_vl():
 def qwen3_5():
     """Three layers of linear attention and one of full attention, as in each block of the published models."""
     processor = _qwen3_processor()
-    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [4, 6, 6], "mrope_interleaved": True}
+    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1], "mrope_interleaved": True}
     linear = {"linear_num_key_heads": 1, "linear_num_value_heads": 2}
     linear |= {"linear_key_head_dim": 32, "linear_value_head_dim": 32}
     config = Qwen3_5Config(
@@ -77,7 +77,7 @@ def qwen3_5():
             "mamba_ssm_dtype": "float32",  # of vLLM's states, as in the published configs
             "vocab_size": len(processor.tokenizer),
             "head_dim": 32,
-            "rope_parameters": {**rope, "partial_rotary_factor": 1.0},
+            "rope_parameters": {**rope, "partial_rotary_factor": 0.25},  # vLLM reads no other
         },
         vision_config=QWEN3_VISION,
         **_qwen_tokens(processor.tokenizer),
