@@ -4,6 +4,7 @@ import json
 
 import psutil
 import pytest
+from crop_tool import tool_overrides
 from precision import FEW_PROMPTS
 
 from verl_plugins.demo.watchdog import RunFailed
@@ -55,7 +56,8 @@ def check(row):
     assert row["actor/grad_norm"] > 0
 
 
-def test_separate_devices(train):
+def test_separate_devices_and_an_image_from_a_tool_between_two_turns(train, tmp_path):
+    """Only what the policy wrote is trained on."""
     steps = train(
         "separate",
         METHODS,
@@ -67,9 +69,11 @@ def test_separate_devices(train):
         "actor_rollout_ref.rollout.nnodes=1",
         "actor_rollout_ref.rollout.n_gpus_per_node=1",
         "algorithm.ecvgpo.delta=9",
+        *tool_overrides(tmp_path),
     )
     assert list(steps) == [1, 2, 3]
     for row in steps.values():
         check(row)
+        assert row["num_turns/mean"] == row["num_turns/min"] == 4  # user, policy, tool, policy
         assert 0 < row["training/rollout_probs_diff_mean"] < 0.2  # of older policies
     assert max(row["training/off_policy/trajectory_staleness/max"] for row in steps.values()) >= 1
