@@ -59,9 +59,13 @@ def _register_estimators(core_algos: ModuleType) -> None:
 
 def _register_trainers(modes: ModuleType) -> None:
     """Register the trainers under verl's names in the processes of a run with ``+method``, and of no other run."""
+    from verl.trainer.ppo.core_algos import register_adv_est
     from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY, register_trainer
 
     from verl_plugins.config import OWN_TRAINERS, TRAINER_MODE
+    from verl_plugins.training import extra_fields
+
+    register_adv_est(extra_fields.ESTIMATOR)(extra_fields.estimate)
 
     register_trainer(TRAINER_MODE)(modes.EntropyTrainer)
     if os.environ.get(OWN_TRAINERS) == "1":

@@ -58,12 +58,7 @@ SETTINGS = (
         ),
         "two gloo ranks, unit tests",
     ),
-    Setting("rollout correction: bypass mode", ("algorithm.rollout_correction.bypass_mode=true",), TWO),
-    Setting(
-        "bypass mode with saei.update=adversarial",
-        ("algorithm.rollout_correction.bypass_mode=true", "algorithm.saei.update=adversarial"),
-        "CPU stack: SaEI with VEPO",
-    ),
+    Setting("rollout correction: bypass mode", ("algorithm.rollout_correction.bypass_mode=true",), PAIRS),
     Setting("group filtering (DAPO's dynamic sampling)", ("algorithm.filter_groups.enable=true",), PAIRS),
     Setting("colocate_async", ("trainer.v1.trainer_mode=colocate_async",), TWO),
     Setting(

@@ -19,14 +19,14 @@ import transfer_queue as tq
 from omegaconf import DictConfig
 from torch import Tensor
 from transfer_queue import KVBatchMeta
-from verl.trainer.ppo.core_algos import get_adv_estimator_fn, register_adv_est
+from verl.trainer.ppo.core_algos import get_adv_estimator_fn
 
 from verl_plugins.training.rows import padded_tensors
 from verl_plugins.training.signals import expect_columns
 
 KEY = "algorithm.extra_fields"
 ESTIMATOR = "verl_plugins_extra_fields"
-"""Name under which verl finds ``estimate``."""
+"""Name of ``estimate`` in verl's registry."""
 
 _columns: ContextVar[Mapping[str, Any]] = ContextVar("columns")
 
@@ -88,7 +88,6 @@ def _length(nested: Any) -> int:
     return int(nested.offsets()[-1])
 
 
-@register_adv_est(ESTIMATOR)
 def estimate(*, config: Any, response_mask: Tensor, **given: Any) -> tuple[Tensor, Tensor]:
     """Call the run's estimator with what verl passes and the columns.
 

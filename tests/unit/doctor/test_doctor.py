@@ -56,11 +56,9 @@ def test_a_missing_package_is_not_a_crash(no_ray, monkeypatch):
 
 
 def test_overrides_that_do_not_fit_together(no_ray):
-    code, out = no_ray(
-        "+method=ecvgpo", "algorithm.rollout_correction.bypass_mode=true", "data.train_files=/no.parquet"
-    )
+    code, out = no_ray("+method=ecvgpo", "trainer.v1.trainer_mode=async", "data.train_files=/no.parquet")
     assert code == 1
-    assert "algorithm.rollout_correction.bypass_mode: got True, expected false" in out
+    assert "trainer.v1.trainer_mode: got async, expected one of sync, colocate_async, separate_async" in out
     assert "data.train_files: got /no.parquet, expected a file that exists" in out
 
 

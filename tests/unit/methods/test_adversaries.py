@@ -68,6 +68,7 @@ class Trainer:
         self.events, self.queue, self.ranks = [], queue, ranks
         self.timing_raw, self.global_steps, self.total_training_steps = {}, 3, 9
         self.actor_rollout_wg = self.replay_buffer = self.checkpoint_manager = self
+        self.filter_groups_metric, self.sync_refill_failed_groups = "reward", True  # of the replay buffer
         self.reward_loop_manager = SimpleNamespace(reward_loop_worker_handles=["a worker"])
 
     def _query_dispatch_info(self, role):
@@ -98,6 +99,7 @@ class Trainer:
 
     def sample(self, global_steps, partition_id, batch_size):
         self.events.append(("sample", batch_size))
+        assert (self.filter_groups_metric, self.sync_refill_failed_groups) == (None, False)  # each group comes back
         keys = [f"{uid}_{session}_0" for uid in values(self.prompts, "uid") for session in (0, 1)]
         for key in keys:
             self.queue.rows[key] = {"uid": key.split("_")[0]}
