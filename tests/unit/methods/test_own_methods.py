@@ -14,6 +14,7 @@ from own_methods_installed import SOURCE, install_own_methods
 from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
 
 from verl_plugins.components.counterfactual import Counterfactual
+from verl_plugins.config import OWN_TRAINERS
 from verl_plugins.methods import METHODS, load_installed_methods
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.method import Driver, Method
@@ -149,7 +150,6 @@ from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
 from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
 from verl.trainer.ppo.v1 import get_trainer_cls
 from verl_plugins.compose import compose_run
-from verl_plugins.config import TRAINER_MODE
 from verl_plugins.demo.tasks import task_of
 from verl_plugins.plan.workload import workload_of
 from verl_plugins.preflight import check_run
@@ -159,7 +159,7 @@ run = ["actor_rollout_ref.rollout.n=8", "actor_rollout_ref.actor.strategy=fsdp2"
 run += ["actor_rollout_ref.rollout.max_model_len=64"]
 
 config = compose_run([f"+method=[{','.join(own)}]", *run, "algorithm.image_reliance.fraction=0.5"])
-assert (config.trainer.v1.trainer_mode, config.algorithm.image_reliance.fraction) == (TRAINER_MODE, 0.5)
+assert config.algorithm.image_reliance.fraction == 0.5
 assert [problem for problem in check_run(config) if not problem.startswith("data.")] == []
 assert workload_of(compose_run(["+method=image_reliance", *run])).has_second_forward
 assert not workload_of(compose_run(["+method=noisy_rollout", *run])).has_second_forward
@@ -171,7 +171,8 @@ loop = "actor_rollout_ref.rollout.agent.default_agent_loop"
 problems = check_run(compose_run(["+method=noisy_rollout", *run, f"{loop}=tool_agent"]))
 assert any(problem.startswith(f"{loop}: got tool_agent") for problem in problems)
 
-trainer = get_trainer_cls(TRAINER_MODE)
+trainer = get_trainer_cls("sync")
+assert trainer.__module__ == "verl_plugins.training.modes"
 trainer._build_replay_buffer = lambda self: None
 both = trainer(compose_run(["+method=[ecvgpo,entropy_shaping]", *run]))
 assert list(both.drivers) == ["ecvgpo", "entropy_shaping"] and both.config.algorithm.adv_estimator == "grpo"
@@ -181,6 +182,6 @@ assert list(both.drivers) == ["ecvgpo", "entropy_shaping"] and both.config.algor
 @pytest.mark.slow
 def test_the_installed_package_is_found_by_every_part(tmp_path):
     site = install_own_methods(tmp_path)
-    env = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    env = {**os.environ, OWN_TRAINERS: "1", "PYTHONPATH": f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", INSTALLED], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
