@@ -125,6 +125,10 @@ def test_no_module_imports_itself_by_way_of_others():
 )
 def test_a_module_can_be_imported_first_and_the_plugin_is_registered(module):
     code = f"import verl_plugins.{module}; from verl_plugins.doctor import registered_names as n; n.registered_names()"
+    # verl's own names are verl's trainers where no run with +method has set the variable for its processes
+    code += (
+        "; from verl.trainer.ppo.v1 import get_trainer_cls\nassert 'plugins' not in get_trainer_cls('sync').__module__"
+    )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "not loaded" not in done.stderr, done.stderr[-2000:]
 

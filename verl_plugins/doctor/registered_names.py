@@ -28,7 +28,8 @@ def check_ray_worker() -> list[DoctorCheck]:
     import ray
 
     try:
-        ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+        ray.init(address="local", num_cpus=1, **quiet)  # not the cluster that a run may be using on this machine
         got = ray.get(ray.remote(registered_names).remote(), timeout=180)
     except Exception as error:
         fix = "install the same environment on every node; see the message for the cause"
