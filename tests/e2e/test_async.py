@@ -37,9 +37,10 @@ def test_colocated_killed_and_resumed(train, tmp_path):
     with pytest.raises(RunFailed):
         train("first", METHODS, 100, *settings, on_poll=kill_after_the_third_step)
     first = [json.loads(line) for line in metrics.read_text().splitlines()]
-    resumed = train("resumed", METHODS, 5, *settings)
+    saved = int((tmp_path / "checkpoints" / "latest_checkpointed_iteration.txt").read_text())
+    resumed = train("resumed", METHODS, saved + 3, *settings)
     assert [row["step"] for row in first][:3] == [1, 2, 3]
-    assert list(resumed) == [3, 4, 5]
+    assert list(resumed) == [saved + 1, saved + 2, saved + 3]
     rows = [*(row["data"] for row in first), *resumed.values()]
     for row in rows:
         check(row)
