@@ -58,7 +58,8 @@ def _register_estimators(core_algos: ModuleType) -> None:
 
 
 def _register_trainers(modes: ModuleType) -> None:
-    """Register the trainers under verl's names in the processes of a run with ``+method``, and of no other run."""
+    """Register the trainers, under verl's names in the processes of a run with ``+method`` and of no other run, and the
+    estimator that hands further columns on."""
     from verl.trainer.ppo.core_algos import register_adv_est
     from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY, register_trainer
 

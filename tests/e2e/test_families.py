@@ -33,11 +33,8 @@ AS_RECIPES_HAVE_IT = [  # recipes/common.sh: what the CPU platform and the demo 
     "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1024",
     "actor_rollout_ref.actor.entropy_from_logits_with_chunking=false",
 ]
-BANNED = {
-    "qwen3_vl": 2,
-    "qwen3_5": 2,
-    "internvl3": 1,
-}  # tokens that stand for images and videos, which are never sampled
+# Number of tokens that stand for images and videos, which are never sampled.
+BANNED = {"qwen3_vl": 2, "qwen3_5": 2, "internvl3": 1}
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -23,13 +23,9 @@ def check_fused_kernels(config: DictConfig) -> list[str]:
         return [f"{KEY}: got true, expected false (verl's fused forward of InternVL ignores the images); set {KEY}"]
     # FSDP2 shards an output projection of its own; these forwards of verl 0.9.1 read its weight without gathering it
     backend = OmegaConf.select(config, "actor_rollout_ref.model.fused_kernel_options.impl_backend")
-    is_sharded = {
-        "qwen2_5_vl": not has_tied_embeddings(path),
-        "qwen2_vl": not has_tied_embeddings(path),
-        "qwen3_vl": backend == "triton" and not has_tied_embeddings(path),
-    }
-    if config.actor_rollout_ref.actor.strategy == "fsdp2" and is_sharded.get(family):
-        strategy = "actor_rollout_ref.actor.strategy"
+    reads_shards = family in ("qwen2_vl", "qwen2_5_vl") or (family == "qwen3_vl" and backend == "triton")
+    strategy = "actor_rollout_ref.actor.strategy"
+    if OmegaConf.select(config, strategy) == "fsdp2" and reads_shards and not has_tied_embeddings(path):
         return [
             f"{KEY}: got true, expected false on FSDP2 for a model whose lm_head is not tied to its embeddings (verl "
             f"0.9.1's fused forward of it fails: mixed torch.Tensor and DTensor); set {KEY}, or {strategy}=fsdp"

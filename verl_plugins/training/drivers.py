@@ -50,6 +50,6 @@ def carrying(batch: KVBatchMeta, request: ForwardRequest | None) -> Iterator[Non
     if request is None:
         yield
         return
-    batch.extra_info = {**(batch.extra_info or {}), REQUEST: request}
+    carried = batch.extra_info = {**(batch.extra_info or {}), REQUEST: request}
     yield
-    batch.extra_info = {key: value for key, value in batch.extra_info.items() if key != REQUEST}
+    del carried[REQUEST]  # also from a batch that verl returns with the same extra_info

@@ -67,13 +67,20 @@ def fetch(batch: KVBatchMeta, names: list[str]) -> dict[str, Any]:
         the response if it spans the prompt, too.
 
     Raises:
-        ValueError: a column that is neither.
+        ValueError: a column that is neither, or a value that the reward returned for some rows alone.
     """
     where = {"keys": batch.keys, "partition_id": batch.partition_id}
     fields = tq.kv_batch_get(**where, select_fields=["extra_fields"]).pop("extra_fields").tolist()
     infos = [row.get("reward_extra_info") or {} for row in fields]
     of_reward = [name for name in names if any(name in info for info in infos)]
-    columns: dict[str, Any] = {name: np.array([info.get(name, 0.0) for info in infos]) for name in of_reward}
+    for name in of_reward:
+        missing = sum(name not in info for info in infos)
+        if missing:
+            raise ValueError(
+                f"{KEY}: got {name} from the reward of {len(infos) - missing} rows, and none for {missing}, expected "
+                f"it for each; return it for every data source, or set {KEY}"
+            )
+    columns: dict[str, Any] = {name: np.array([info[name] for info in infos]) for name in of_reward}
     per_token = [name for name in names if name not in columns]
     if per_token:
         data = tq.kv_batch_get(**where, select_fields=["response_mask", *per_token])

@@ -22,7 +22,7 @@ from verl.utils.debug import marked_timer
 from verl.workers.engine_workers import ActorRolloutRefWorker
 from verl.workers.utils.padding import response_to_nested
 
-from verl_plugins.components.transfer_queue import parse_key
+from verl_plugins.components.transfer_queue import PARTITION
 from verl_plugins.health.health_config import health_from_node
 from verl_plugins.health.watch import Watch
 from verl_plugins.methods import METHODS
@@ -55,7 +55,7 @@ class EntropyStages(PPOTrainer):
         self.stateful: dict[str, Any] = {name: d for name, d in self.drivers.items() if d.state() is not None}
         self.stateful["health"] = self.watch
         self.saved_step = 0
-        self.prompt_order: dict[str, int] = {}  # uids of the prompts that are being sampled
+        self.prompt_order: dict[str, int] = {}  # by uid, of the prompts that are being sampled or wait for their step
         self.submitted_prompts = 0
         self.has_seen_signals = False
         with open_dict(config):
@@ -107,8 +107,8 @@ class EntropyStages(PPOTrainer):
         for driver in self.drivers.values():
             batch = driver.after_sampling(self, submit, batch, metrics)
         sort_rows(batch, self.prompt_order)
-        for key in batch.keys:
-            self.prompt_order.pop(parse_key(key).uid, None)
+        waiting = (tq.kv_list(PARTITION) or {}).get(PARTITION, {})  # without this batch's prompts, and those evicted
+        self.prompt_order = {uid: place for uid, place in self.prompt_order.items() if uid in waiting}
         return super()._balance_batch(batch, metrics, *args, **kwargs)
 
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:

@@ -6,30 +6,10 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from checked_run import IMAGE, problems, write_parquet
 
 from verl_plugins.compose import compose_run
 from verl_plugins.hydra_plugin import Preflight
-from verl_plugins.preflight import check_run
-
-IMAGE = {"bytes": b"not read", "path": None}
-
-
-def write_parquet(path, images, column="images"):
-    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    prompts = [[{"role": "user", "content": "<image>?"}]] * len(images)
-    table = pa.table({"prompt": prompts, column: pa.array(images, type=pa.list_(struct))})
-    pq.write_table(table, path)
-    return str(path)
-
-
-@pytest.fixture
-def data(tmp_path):
-    path = write_parquet(tmp_path / "rows.parquet", [[IMAGE]] * 3)
-    return [f"data.train_files={path}", f"data.val_files={path}", "actor_rollout_ref.rollout.n=8"]
-
-
-def problems(overrides):
-    return check_run(compose_run(overrides))
 
 
 @pytest.mark.parametrize("method", ["ecvgpo", "grpo", "vepo", "[ecvgpo,vepo]"])
@@ -81,65 +61,6 @@ def test_what_saei_cannot_work_with_is_named(data, override, message):
     result = problems(["+method=saei", *data[:2], override])
     assert any(message in problem for problem in result), result
     assert len(result) == 1, result
-
-
-def test_groups_are_filtered_by_the_clean_half_of_which_there_must_be_two(data):
-    one = ["+method=saei", *data[:2], "algorithm.saei.n1=1", "algorithm.saei.n2=11"]
-    assert problems(one) == []
-    filtered = "algorithm.filter_groups.enable=true"
-    (problem,) = problems([*one, filtered])
-    assert "algorithm.saei.n1: got 1, expected at least 2 with algorithm.filter_groups.enable" in problem
-    assert problems(["+method=saei", *data[:2], filtered]) == []
-
-
-SEPARATE = [
-    "trainer.v1.trainer_mode=separate_async",
-    "trainer.v1.separate_async.parameter_sync_step=4",
-    "data.train_batch_size=32",
-    "actor_rollout_ref.actor.ppo_mini_batch_size=8",
-    "actor_rollout_ref.rollout.nnodes=1",
-    "actor_rollout_ref.rollout.n_gpus_per_node=1",
-    "actor_rollout_ref.rollout.checkpoint_engine.backend=nccl",
-]
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("data.train_batch_size=64", "data.train_batch_size: got 64, expected 32 (parameter_sync_step 4 x ppo_"),
-        ("actor_rollout_ref.rollout.nnodes=0", "rollout.nnodes: got 0, expected > 0 (the rollout has devices"),
-        ("actor_rollout_ref.rollout.n_gpus_per_node=0", "rollout.n_gpus_per_node: got 0, expected > 0"),
-        ("actor_rollout_ref.hybrid_engine=false", "hybrid_engine: got False, expected true (with false, a line"),
-        ("actor_rollout_ref.rollout.checkpoint_engine.backend=naive", "backend: got naive, expected nccl, or another"),
-    ],
-)  # fmt: skip
-def test_what_separate_async_asserts_once_ray_is_up_is_told_before(data, override, message):
-    assert problems(["+method=[ecvgpo,vepo]", *data, *SEPARATE]) == []
-    (problem,) = problems(["+method=[ecvgpo,vepo]", *data, *SEPARATE, override])
-    assert message in problem and problem.endswith(f"set {override.partition('=')[0]}")
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ["trainer.v1.trainer_mode=colocate_async"],
-        ["algorithm.filter_groups.enable=true"],
-        ["algorithm.rollout_correction.bypass_mode=true"],
-        ["actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean"],
-        ["trainer.v1.trainer_mode=verl_plugins_sync"],  # its earlier name
-    ],
-)
-@pytest.mark.parametrize("method", ["grpo", "[ecvgpo,vepo]"])
-def test_what_production_runs_set_is_accepted(data, method, overrides):
-    assert problems([f"+method={method}", *data, *overrides]) == []
-
-
-def test_groups_are_not_filtered_by_a_reward_that_comes_later(data):
-    filtered = ["algorithm.filter_groups.enable=true", "algorithm.filter_groups.metric=null"]
-    model = ["reward.reward_model.enable=true", "reward.reward_model.enable_resource_pool=false"]
-    metric, pool = problems(["+method=grpo", *data, *filtered, *model])
-    assert "algorithm.filter_groups.metric: got None, expected reward, or the name of a number" in metric
-    assert "reward.reward_model.enable_resource_pool: got False, expected true" in pool
 
 
 def test_rows_with_a_video_are_named_for_saei_alone(tmp_path, data):
@@ -358,97 +279,3 @@ def test_a_rewards_settings_are_checked_before_ray_starts(data, reward, settings
 def test_another_reward_is_left_alone(data):
     key = "reward.custom_reward_function"
     assert problems(["+method=grpo", *data, f"{key}.path=mine/grounding.py", f"+{key}.reward_kwargs.a=1"]) == []
-
-
-INTERNVL = [
-    "actor_rollout_ref.model.path=OpenGVLab/InternVL3-8B-hf",
-    "actor_rollout_ref.model._target_=verl_plugins.internvl.InternVLModelConfig",
-    "actor_rollout_ref.rollout.agent.default_agent_loop=image_single_turn_agent",
-]
-
-
-def test_internvl_needs_its_model_config_and_loop(data, tmp_path):
-    assert problems(["+method=grpo", *data, *INTERNVL]) == []
-    (tmp_path / "config.json").write_text('{"model_type": "internvl"}')
-    bare = problems(["+method=grpo", *data, f"actor_rollout_ref.model.path={tmp_path}"])
-    assert "model._target_: got verl.workers.config.HFModelConfig, expected verl_plugins.internvl" in bare[0]
-    assert "default_agent_loop: got single_turn_agent, expected image_single_turn_agent" in bare[1]
-    assert len(bare) == 2
-
-
-@pytest.mark.parametrize("method", ["grpo", "vepo"])
-def test_fused_kernels_are_refused_where_they_would_ignore_the_images(data, method):
-    fused = "actor_rollout_ref.model.use_fused_kernels=true"
-    (result,) = problems([f"+method={method}", *data, *INTERNVL, fused])
-    assert result.startswith(
-        "actor_rollout_ref.model.use_fused_kernels: got true, expected false (verl's fused forward"
-    )
-    assert problems([f"+method={method}", *data, fused]) == []
-
-
-UNTIED = '{"model_type": "qwen2_5_vl", "tie_word_embeddings": false}'
-TIED = '{"model_type": "qwen2_5_vl", "text_config": {"tie_word_embeddings": true}}'
-
-
-@pytest.mark.parametrize(
-    ("model", "strategy", "backend", "number"),
-    [
-        ("Qwen/Qwen2.5-VL-7B-Instruct", "fsdp2", "torch", 1),
-        ("Qwen/Qwen2.5-VL-72B-Instruct", "fsdp2", "torch", 1),
-        ("Qwen/Qwen2.5-VL-7B-Instruct", "fsdp", "torch", 0),
-        ("Qwen/Qwen2.5-VL-3B-Instruct", "fsdp2", "torch", 0),
-        ("Qwen/Qwen3-VL-8B-Instruct", "fsdp2", "torch", 0),
-        ("Qwen/Qwen3-VL-8B-Instruct", "fsdp2", "triton", 1),
-        ("Qwen/Qwen3-VL-4B-Instruct", "fsdp2", "triton", 0),
-        (UNTIED, "fsdp2", "torch", 1),
-        (TIED, "fsdp2", "torch", 0),
-    ],
-)
-def test_fused_kernels_are_refused_where_verls_forward_would_fail_on_fsdp2(
-    data, tmp_path, model, strategy, backend, number
-):
-    if model.startswith("{"):
-        (tmp_path / "config.json").write_text(model)
-        model = str(tmp_path)
-    options = ["actor_rollout_ref.model.use_fused_kernels=true", f"actor_rollout_ref.actor.strategy={strategy}"]
-    options += [f"actor_rollout_ref.model.fused_kernel_options.impl_backend={backend}"]
-    result = problems(["+method=ecvgpo", *data, f"actor_rollout_ref.model.path={model}", *options])
-    assert len(result) == number, result
-    assert not result or "expected false on FSDP2 for a model whose lm_head is not tied" in result[0]
-
-
-@pytest.mark.parametrize("key", ["actor.fsdp_config", "actor"])
-@pytest.mark.parametrize("method", ["ecvgpo", "vepo", "saei"])
-def test_sequence_parallelism_needs_packed_rows_of_a_family_that_verl_slices(data, method, key):
-    key = f"actor_rollout_ref.{key}.ulysses_sequence_parallel_size"
-    run = [f"+method={method}", *data, "actor_rollout_ref.rollout.n=12", "trainer.n_gpus_per_node=2", f"{key}=2"]
-    packed = "actor_rollout_ref.model.use_remove_padding"
-    assert problems([*run, f"{packed}=true"]) == []
-    (result,) = problems([*run, f"{packed}=false"])
-    assert result.startswith(f"{packed}: got False, expected true with {key}=2") and result.endswith(f"set {packed}")
-    internvl = [*INTERNVL, "+data.mm_processor_kwargs.crop_to_patches=false"]
-    (result,) = problems([*run, f"{packed}=true", *internvl])
-    assert result.startswith(f"{key}: got 2, expected 1 for InternVL") and result.endswith(f"set {key}")
-
-
-def test_saei_takes_internvls_images_whole(data):
-    run = ["+method=saei", *data[:2], *INTERNVL]
-    (result,) = problems(run)
-    assert "data.mm_processor_kwargs.crop_to_patches: got true, InternVL's default, expected false" in result
-    assert problems([*run, "+data.mm_processor_kwargs.crop_to_patches=false"]) == []
-
-
-def test_one_limit_of_the_pixels_alone_is_refused(data):
-    (result,) = problems(["+method=grpo", *data, "+data.mm_processor_kwargs.max_pixels=1000"])
-    assert "data.mm_processor_kwargs: got max_pixels alone, expected min_pixels and max_pixels" in result
-
-
-QWEN3_5 = "actor_rollout_ref.model.path=Qwen/Qwen3.5-4B"
-THINKING = "data.apply_chat_template_kwargs.enable_thinking"
-
-
-@pytest.mark.parametrize(("override", "number"), [([], 1), ([f"+{THINKING}=false"], 0), ([f"+{THINKING}=true"], 0)])
-def test_qwen3_5_is_asked_whether_the_prompt_opens_the_thinking(data, override, number):
-    result = problems(["+method=grpo", *data, QWEN3_5, *override])
-    assert len(result) == number
-    assert all(f"{THINKING}: got nothing" in problem and f"set +{THINKING}=false" in problem for problem in result)

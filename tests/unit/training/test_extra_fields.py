@@ -72,6 +72,12 @@ def test_columns_are_cut_to_the_response_and_values_of_the_reward_are_arrays(que
         fetch(BATCH, ["iou", "confidence"])
 
 
+def test_a_value_that_some_rows_lack_is_not_taken_for_zero(queue, monkeypatch):
+    monkeypatch.delitem(INFOS[2], "iou")
+    with pytest.raises(ValueError, match="got iou from the reward of 3 rows, and none for 1, expected it for each"):
+        fetch(BATCH, ["iou"])
+
+
 def test_an_estimator_of_ones_own_gets_what_it_names(queue):
     seen = {}
 

@@ -218,3 +218,14 @@ def test_in_bypass_mode_a_forward_is_run_for_methods_that_need_one(tmp_path, mon
     assert bool(requests) == has_forward == ("entropy" in loop._tensor_names())
     assert not has_forward or (requests[0] is not None) == (method == "vepo" and not knobs)
     assert REQUEST not in (batch.extra_info or {})
+
+
+def test_the_order_of_prompts_is_kept_until_their_step_and_no_longer(tmp_path, monkeypatch):
+    loop = Loop(tmp_path, [1.0])
+    loop.prompt_order = {"second": 1, "evicted": 2, "first": 0, "waits": 3}
+    monkeypatch.setattr(tq, "kv_list", lambda partition: {partition: {"waits": {}}})
+    monkeypatch.setattr(PPOTrainerSync, "_balance_batch", lambda self, batch, metrics: batch)
+    keys = ["second_0_0", "first_1_0", "first_0_0"]
+    batch = loop._balance_batch(tq.KVBatchMeta(partition_id="train", keys=keys, tags=[{}] * 3), {})
+    assert batch.keys == ["first_0_0", "first_1_0", "second_0_0"]
+    assert loop.prompt_order == {"waits": 3}

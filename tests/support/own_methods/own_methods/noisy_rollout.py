@@ -64,8 +64,8 @@ class NoisyRolloutDriver(Driver):
         from verl.utils import tensordict_utils as tu
 
         prompts = prompts.copy()
-        tu.assign_non_tensor_data(prompts, "agent_name", LOOP)
-        tu.assign_non_tensor_data(prompts, "pixel_noise", self.config.noise)
+        tu.assign_non_tensor_stack(prompts, "agent_name", [LOOP] * len(prompts))
+        tu.assign_non_tensor_stack(prompts, "pixel_noise", [self.config.noise] * len(prompts))
         return prompts
 
     def row_columns(self, keys: list[str]) -> dict[str, Tensor]:
