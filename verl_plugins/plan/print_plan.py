@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,7 +97,9 @@ def composed_by(recipe: Path, gpus: int, nodes: int, overrides: Sequence[str]) -
     """
     if not recipe.is_file():
         raise ValueError(f"recipe: got {recipe}, expected a file that exists; recipes/run_*.sh are such")
-    env = {**os.environ, "DRY_RUN": "1", "GPUS": str(gpus), "NNODES": str(nodes)}
+    # The recipe calls `verl-plugins` and `python`: those of this environment, whether or not a shell has activated it.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    env = {**os.environ, "PATH": path, "DRY_RUN": "1", "GPUS": str(gpus), "NNODES": str(nodes)}
     process = subprocess.run(["bash", recipe, *overrides], env=env, capture_output=True, text=True, check=False)
     config = OmegaConf.create(process.stdout)
     if not isinstance(config, DictConfig) or "actor_rollout_ref" not in config:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -393,10 +392,7 @@ def test_what_a_config_leaves_open():
 
 @pytest.mark.slow
 def test_the_command_plans_a_recipe(capsys, tmp_path, monkeypatch):
-    command = tmp_path / "verl-plugins"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m verl_plugins.cli "$@"\n')
-    command.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", os.defpath)  # an environment that no shell has activated
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     recipe = str(ROOT / "recipes" / "run_qwen2_5_vl_7b_saei.sh")
     length = "actor_rollout_ref.rollout.max_model_len="
