@@ -74,14 +74,24 @@ def _register_trainers(modes: ModuleType) -> None:
 
 
 def _register_engines(frozen_vision: ModuleType) -> None:
-    from verl.workers.engine import EngineRegistry
+    """Register a twin that runs requests for each of verl's FSDP engines, VeOmni's and FSDP turbo's included, and the
+    engine with a frozen tower."""
+    from verl.workers.engine import EngineRegistry, FSDPEngineWithLMHead
 
     from verl_plugins.training import ENGINE, FROZEN_VISION_ENGINE
-    from verl_plugins.training.engine import EntropyEngine
+    from verl_plugins.training.engine import with_requests
 
-    for name, engine in ((ENGINE, EntropyEngine), (FROZEN_VISION_ENGINE, frozen_vision.FrozenVisionEngine)):
-        if name not in EngineRegistry._engines:
-            EngineRegistry.register(model_type=name, backend=["fsdp", "fsdp2"], device=["cuda", "npu"])(engine)
+    for backend, by_device in EngineRegistry._engines["language_model"].items():
+        twins = {
+            device: with_requests(engine)
+            for device, engine in by_device.items()
+            if issubclass(engine, FSDPEngineWithLMHead)
+        }
+        if twins:
+            EngineRegistry._engines.setdefault(ENGINE, {})[backend] = twins
+    if FROZEN_VISION_ENGINE not in EngineRegistry._engines:
+        frozen = frozen_vision.FrozenVisionEngine
+        EngineRegistry.register(model_type=FROZEN_VISION_ENGINE, backend="fsdp2", device=["cuda", "npu"])(frozen)
 
 
 def _register_agent_loops(package: ModuleType) -> None:

@@ -33,6 +33,7 @@ TWO = "CPU stack: ECVGPO with VEPO"
 PAIRS = "CPU stack: ECVGPO with VEPO, SaEI with VEPO"
 UNIT = "unit tests"
 NEVER = "not run"
+HEIR = "VEPO: a stand-in engine, unit tests"
 SETTINGS = (
     Setting("FSDP2", (f"{ACTOR}.strategy=fsdp2",), EACH),
     Setting("FSDP1", (f"{ACTOR}.strategy=fsdp",), NEVER),
@@ -75,9 +76,9 @@ SETTINGS = (
         TWO,
     ),
     Setting("Megatron", ("model_engine=megatron",), NEVER),
-    Setting("VeOmni", ("model_engine=veomni",), NEVER),
+    Setting("VeOmni", ("model_engine=veomni",), HEIR),
     Setting("torchtitan", ("model_engine=torchtitan",), NEVER),
-    Setting("FSDP turbo", (f"{ACTOR}.strategy=fsdp_turbo",), NEVER),
+    Setting("FSDP turbo", (f"{ACTOR}.strategy=fsdp_turbo",), HEIR),
     Setting(
         "tool agent loop, several turns",
         (f"{ROLLOUT}.agent.default_agent_loop=tool_agent", f"{ROLLOUT}.multi_turn.enable=true"),

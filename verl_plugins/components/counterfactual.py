@@ -13,7 +13,6 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 from verl.utils import tensordict_utils as tu
 from verl.utils.device import get_device_id
-from verl.utils.model import extract_multi_modal_inputs
 
 from verl_plugins.components import hidden_states
 from verl_plugins.components.hidden_states import hidden_states_of, output_projection, prepare_inputs
@@ -58,7 +57,10 @@ def counterfactual_forward(engine: Any, micro_batch: TensorDict, counterfactual:
         response token stands at the token before it; zero elsewhere.
     """
     model_inputs, predictions = prepare_inputs(engine, micro_batch)
-    perturbed_inputs = model_inputs | perturbed_images(engine, micro_batch, counterfactual)
+    perturbed = micro_batch.copy()
+    images = perturbed_images(engine, micro_batch, counterfactual)
+    tu.assign_non_tensor_stack(perturbed, "multi_modal_inputs", images)
+    perturbed_inputs, _ = prepare_inputs(engine, perturbed)  # an engine may prepare images in its own way
     head = output_projection(engine.module)
     clean_states: list[Tensor] = []
     results: list[tuple[Tensor, Divergence]] = []
@@ -78,14 +80,14 @@ def counterfactual_forward(engine: Any, micro_batch: TensorDict, counterfactual:
     return {name: predictions.nested(values, micro_batch["input_ids"]) for name, values in signals.items()}
 
 
-def perturbed_images(engine: Any, micro_batch: TensorDict, counterfactual: Counterfactual) -> dict[str, Any]:
+def perturbed_images(engine: Any, micro_batch: TensorDict, counterfactual: Counterfactual) -> list[Any]:
     """Perturb every image of a micro-batch; the responses to one image share one draw of the noise.
 
     verl keeps the processor's output on the host; the noise is drawn and added on the model's device. A prompt can have
     two images: SaEI with ``update=adversarial`` trains some of its responses on another one.
 
     Returns:
-        The model's multi-modal inputs.
+        (B,) the ``multi_modal_inputs`` of the rows.
     """
     layout = layout_of(engine.model_config.processor)
     perturbed_by_prompt: dict[str, list[tuple[Tensor, dict[str, Any]]]] = {}
@@ -106,7 +108,7 @@ def perturbed_images(engine: Any, micro_batch: TensorDict, counterfactual: Count
                 pairs.append((inputs["pixel_values"], perturbed))
             inputs = perturbed
         samples.append(inputs)
-    return extract_multi_modal_inputs(samples)
+    return samples
 
 
 def project_and_compare(

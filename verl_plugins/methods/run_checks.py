@@ -29,15 +29,22 @@ class RunChecks:
         self.problems.append(f"{what}: got {got}, expected {expected}; {fix}")
 
 
+FSDP_STRATEGIES = ("fsdp", "fsdp2", "fsdp_turbo", "veomni")
+"""Values of ``actor.strategy`` whose engine is verl's ``FSDPEngineWithLMHead`` or inherits it, and so runs requests."""
+
+
 def expect_fsdp_engine(run: RunChecks, strategies: tuple[str, ...], reason: str) -> None:
     """Report everything that keeps a method's own forwards from running in verl's FSDP engine.
 
     Args:
-        strategies: values of ``actor.strategy`` that the method can work with.
+        strategies: values of ``actor.strategy`` that the method can work with, of ``FSDP_STRATEGIES``.
         reason: why, as a clause with the method's name, e.g. "vepo reads the hidden states of verl's FSDP engine".
     """
-    if run.get("model_engine") not in (None, "dp"):  # the actors of the other engines have other keys
-        run.expect("model_engine", lambda engine: False, f"dp ({reason})")
+    engine = run.get("model_engine") or "dp"  # "dp" chooses by actor.strategy; of the others, the strategy is the name
+    if engine != "dp":
+        also = " or veomni" if "veomni" in strategies else ""
+        run.expect("model_engine", lambda engine: engine in strategies, f"dp{also} ({reason})")
         return
+    strategies = tuple(strategy for strategy in strategies if strategy != "veomni")
     expected = f"{' or '.join(strategies)} ({reason})"
     run.expect("actor_rollout_ref.actor.strategy", strategies.__contains__, expected)

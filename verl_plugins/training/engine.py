@@ -1,4 +1,5 @@
-"""verl's FSDP engine, which also runs the requests that a batch carries in its meta information."""
+"""verl's FSDP engine, and those that inherit it, which also run the requests that a batch carries in its meta
+information."""
 
 # pyright: reportAttributeAccessIssue=false, reportCallIssue=false, reportIndexIssue=false
 # verl registers its engine with an untyped decorator, which hides the class's type.
@@ -17,8 +18,9 @@ from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 from verl_plugins.components.requests import REQUEST, BatchRequest, ForwardRequest
 
 
-class EntropyEngine(FSDPEngineWithLMHead):
-    """``FSDPEngineWithLMHead`` that runs ``ForwardRequest`` and ``BatchRequest``; batches without one are verl's."""
+class RequestEngine:
+    """What ``FSDPEngineWithLMHead`` and its heirs (verl's VeOmni and FSDP turbo) gain: they run ``ForwardRequest`` and
+    ``BatchRequest``. Batches without one are the engine's own. A base class that stands before the engine."""
 
     def __init__(self, model_config, *args, **kwargs):
         model_config.model_type = "language_model"  # for verl, which looked this engine up under its registered name
@@ -50,3 +52,14 @@ class EntropyEngine(FSDPEngineWithLMHead):
         assert isinstance(request, ForwardRequest) and forward_only and loss_function is None
         model_output = request.forward(self, micro_batch.to(get_device_id()))
         return torch.tensor(1.0), {"model_output": model_output, "loss": 1.0, "metrics": {}}
+
+
+class EntropyEngine(RequestEngine, FSDPEngineWithLMHead):
+    """verl's FSDP engine that runs requests."""
+
+
+def with_requests(engine: type[FSDPEngineWithLMHead]) -> type[FSDPEngineWithLMHead]:
+    """Return the heir of one of verl's engines that runs requests."""
+    if engine is FSDPEngineWithLMHead:
+        return EntropyEngine
+    return type(f"Request{engine.__name__}", (RequestEngine, engine), {})

@@ -9,6 +9,7 @@ from tensordict import TensorDict
 from verl.experimental.separation.engine_workers import DetachActorWorker
 from verl.utils.tensordict_utils import nested_tensor_from_tensor_list
 from verl.workers.config import TrainingWorkerConfig
+from verl.workers.engine import EngineRegistry
 from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 
 from verl_plugins.training import ENGINE, FROZEN_VISION_ENGINE
@@ -35,12 +36,13 @@ def mend_position_ids(data: TensorDict) -> TensorDict:
 
 
 class EntropyTrainingWorker(TrainingWorker):
-    """``TrainingWorker`` on repaired batches, and on ``EntropyEngine`` where verl would use its FSDP engine."""
+    """``TrainingWorker`` on repaired batches, and on the engine that runs requests where verl would use its FSDP engine
+    or one that inherits it."""
 
     model_type = ENGINE
 
     def __init__(self, config: TrainingWorkerConfig):
-        if config.model_type == "language_model" and config.engine_config.strategy in ("fsdp", "fsdp2"):
+        if config.model_type == "language_model" and config.engine_config.strategy in EngineRegistry._engines[ENGINE]:
             config = replace(config, model_type=self.model_type)
         super().__init__(config)
 

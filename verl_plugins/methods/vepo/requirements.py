@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from verl_plugins.methods.run_checks import RunChecks, expect_fsdp_engine
+from verl_plugins.methods.run_checks import FSDP_STRATEGIES, RunChecks, expect_fsdp_engine
 from verl_plugins.methods.vepo.maths import LOSS_AGG_MODES, VEPOConfig
 from verl_plugins.vision.layout import layout_of
 
 
 def requirements(run: RunChecks, config: VEPOConfig) -> None:
     """Report an engine whose hidden states VEPO cannot read, or a loss that its weights do not fit."""
-    expect_fsdp_engine(run, ("fsdp", "fsdp2"), "vepo reads the hidden states of verl's FSDP engine")
+    expect_fsdp_engine(run, FSDP_STRATEGIES, "vepo reads the hidden states of verl's FSDP engine")
     run.expect(
         "actor_rollout_ref.actor.loss_agg_mode",
         LOSS_AGG_MODES.__contains__,

@@ -15,7 +15,7 @@ from torch import Tensor
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.knobs import require
 from verl_plugins.methods.method import Driver, Method
-from verl_plugins.methods.run_checks import RunChecks, expect_fsdp_engine
+from verl_plugins.methods.run_checks import FSDP_STRATEGIES, RunChecks, expect_fsdp_engine
 
 KEY = "algorithm.image_reliance"
 
@@ -53,7 +53,7 @@ def apply(batch: AdvantageBatch, config: ImageRelianceConfig) -> tuple[Tensor, d
 
 def requirements(run: RunChecks, config: ImageRelianceConfig) -> None:
     """Report an engine that cannot run the second forward."""
-    expect_fsdp_engine(run, ("fsdp", "fsdp2"), "image_reliance reads the hidden states of verl's FSDP engine")
+    expect_fsdp_engine(run, FSDP_STRATEGIES, "image_reliance reads the hidden states of verl's FSDP engine")
 
 
 class ImageRelianceDriver(Driver):
