@@ -6,23 +6,30 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test unit e2e lint benchmark evidence golden gpu gpu-wheels
+.PHONY: demo test unit slow-unit e2e lint benchmark evidence golden gpu gpu-wheels
 
 demo: $(INSTALLED)
 	$(BIN)/verl-plugins demo
 
-test: lint unit e2e
+# A training run waits for imports most of the time, so the unit tests run beside the runs.
+test: lint
+	$(MAKE) --jobs=2 --output-sync=line WORKERS=1 unit e2e slow-unit
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
+WORKERS ?= 2
+UNIT_TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest --durations=0 --durations-min=10 tests/unit # one thread a process
 unit: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow" tests/unit # two processes on two cores: more threads would wait
+	$(UNIT_TESTS) -n $(WORKERS) -m "not slow"
+
+# Those that start a process which imports verl.
+slow-unit: $(INSTALLED)
+	$(UNIT_TESTS) -n $(WORKERS) -m slow --dist loadfile
 
 e2e: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m slow --durations=0 --durations-min=10 tests/unit
 	$(BIN)/pytest -m slow --durations=0 --durations-min=10 tests/e2e
 
 # After a change that is meant to change what is trained: writes tests/golden anew.

@@ -142,6 +142,24 @@ FAMILIES = {"qwen2_5_vl": qwen2_5_vl, "qwen3_vl": qwen3_vl, "qwen3_5": qwen3_5, 
 PROCESSORS = {name: family()[1] for name, family in FAMILIES.items()}
 
 
+_SIZES = "+data.mm_processor_kwargs={min_pixels:102400,max_pixels:200704}"  # more than the processor's own limit
+OVERRIDES = {
+    "qwen2_5_vl": [],
+    "qwen3_vl": [_SIZES],
+    "qwen3_5": [
+        _SIZES,
+        "+data.apply_chat_template_kwargs.enable_thinking=false",
+        "actor_rollout_ref.rollout.dtype=bfloat16",  # vLLM's linear attention on a CPU takes no other
+        "actor_rollout_ref.rollout.enable_prefix_caching=false",
+    ],
+    "internvl3": [
+        "actor_rollout_ref.model._target_=verl_plugins.internvl.InternVLModelConfig",
+        "+data.mm_processor_kwargs.crop_to_patches=false",
+    ],
+}
+"""What a run of the family needs besides its model."""
+
+
 def build(family: str, path: Path) -> None:
     """Write a model of random float32 weights, the same each time, with its processor."""
     config, processor = FAMILIES[family]()

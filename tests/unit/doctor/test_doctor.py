@@ -89,7 +89,7 @@ def test_a_plugin_that_does_not_load_is_found():
 
 
 @pytest.mark.slow
-def test_a_ray_worker_loads_the_plugin(one_run_at_a_time):
+def test_a_ray_worker_loads_the_plugin():
     done = subprocess.run(
         [sys.executable, "-m", "verl_plugins.cli", "doctor"], capture_output=True, text=True, timeout=300, check=False
     )
