@@ -49,7 +49,7 @@ SETTINGS = (
     Setting("loss: seq-mean-token-sum-norm", (f"{ACTOR}.loss_agg_mode=seq-mean-token-sum-norm",), UNIT),
     Setting("policy loss: gspo", (f"{ACTOR}.policy_loss.loss_mode=gspo",), NEVER),
     Setting("policy loss: geo_mean", (f"{ACTOR}.policy_loss.loss_mode=geo_mean",), NEVER),
-    Setting("fused kernels", (f"{MODEL}.use_fused_kernels=true",), UNIT),
+    Setting("fused kernels", (f"{MODEL}.use_fused_kernels=true",), "CPU stack: SaEI with VEPO; unit tests"),
     Setting(
         "Ulysses sequence parallelism",
         (

@@ -1,4 +1,4 @@
-"""SaEI with groups that verl filters and refills while it samples, in bypass mode, on Qwen3-VL."""
+"""SaEI with groups that verl filters and refills while it samples, in bypass mode, on Qwen3-VL with verl's fused kernels."""
 
 import distinct_characters
 import pytest
@@ -17,6 +17,8 @@ def test_groups_are_filtered_by_the_clean_half_and_each_is_sampled_again(train, 
         "algorithm.rollout_correction.bypass_mode=true",
         "algorithm.saei.update=adversarial",
         "actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean",
+        "actor_rollout_ref.model.use_remove_padding=true",
+        "actor_rollout_ref.model.use_fused_kernels=true",
         f"actor_rollout_ref.model.path={tmp_path / 'model'}",
         *tiny_families.OVERRIDES["qwen3_vl"],
         f"reward.custom_reward_function.path={distinct_characters.__file__}",
