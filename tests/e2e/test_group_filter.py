@@ -1,4 +1,4 @@
-"""SaEI with groups that verl filters and refills while it samples, in bypass mode, on Qwen3-VL with verl's fused kernels."""
+"""SaEI on Qwen3-VL in bypass mode, with groups that verl filters and refills while it samples, and fused kernels."""
 
 import distinct_characters
 import pytest
