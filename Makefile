@@ -13,7 +13,7 @@ demo: $(INSTALLED)
 
 # A training run waits for imports most of the time, so the unit tests run beside the runs.
 test: lint
-	$(MAKE) --jobs=2 --output-sync=line WORKERS=1 unit e2e slow-unit
+	$(MAKE) --jobs=2 WORKERS=1 unit e2e slow-unit
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
