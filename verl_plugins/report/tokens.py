@@ -49,12 +49,14 @@ def _card(record: dict) -> dict[str, Any]:
 
 
 def _token(record: dict, position: int) -> dict[str, Any]:
-    score, entropy = record["score"][position], record["entropy"][position]
-    facts = [f"score {score:.3f}", f"H {entropy:.3f}"]
-    if "jsd" in record:
-        gap = record["perturbed_entropy"][position] - entropy
-        facts[1:1] = [f"JSD {record['jsd'][position]:.4f}"]
-        facts.append(f"ΔH {gap:+.3f}")
+    score, has_image = record["score"][position], "jsd" in record
+    facts = [f"score {score:.3f}"]
+    if has_image:
+        facts.append(f"JSD {record['jsd'][position]:.4f}")
+    if "entropy" in record:
+        facts.append(f"H {record['entropy'][position]:.3f}")
+    if has_image:
+        facts.append(f"ΔH {record['perturbed_entropy'][position] - record['entropy'][position]:+.3f}")
     return {
         "text": record["tokens"][position].replace("\n", "↵\n"),
         "is_kept": record["kept"][position] > 0,

@@ -20,7 +20,11 @@ INCREMENT = 0x9E3779B97F4A7C15
 
 def bits(seed: int, count: int, device: torch.device | str) -> Tensor:
     """Draw the first ``count`` outputs of SplitMix64 from ``seed``: (count,) int64, as signed numbers."""
-    state = torch.arange(1, count + 1, device=device).mul_(_signed(INCREMENT)).add_(_signed(seed))
+    return _mixed(torch.arange(1, count + 1, device=device).mul_(_signed(INCREMENT)).add_(_signed(seed)))
+
+
+def _mixed(state: Tensor) -> Tensor:
+    """Hash the states of SplitMix64 in place."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         state.bitwise_xor_(_shift_right(state, shift)).mul_(_signed(factor))
     return state.bitwise_xor_(_shift_right(state, 31))
@@ -28,7 +32,17 @@ def bits(seed: int, count: int, device: torch.device | str) -> Tensor:
 
 def uniform(seed: int, shape: Sequence[int], device: torch.device | str) -> Tensor:
     """Draw float32 numbers from [0, 1), multiples of 2^-24."""
-    return _shift_right(bits(seed, math.prod(shape), device), 40).float().mul_(2.0**-24).view(*shape)
+    return _unit(bits(seed, math.prod(shape), device)).view(*shape)
+
+
+def uniform_rows(seeds: Tensor, count: int) -> Tensor:
+    """Draw (N, count) float32 numbers from [0, 1): row i is ``uniform(seeds[i], (count,))``.
+
+    Args:
+        seeds: (N,) int64.
+    """
+    steps = torch.arange(1, count + 1, device=seeds.device).mul_(_signed(INCREMENT))
+    return _unit(_mixed(steps + seeds.unsqueeze(1)))
 
 
 def normal(seed: int, shape: Sequence[int], device: torch.device | str) -> Tensor:
@@ -41,6 +55,10 @@ def normal(seed: int, shape: Sequence[int], device: torch.device | str) -> Tenso
     radius = _shift_right(drawn, 32).add_(1).float().mul_(2.0**-32).log_().mul_(-2.0).sqrt_()
     angle = drawn.bitwise_and_(0xFFFFFFFF).float().mul_(2.0 * math.pi * 2.0**-32)
     return torch.cat([radius * angle.cos(), radius.mul_(angle.sin_())])[:count].view(*shape)
+
+
+def _unit(words: Tensor) -> Tensor:
+    return _shift_right(words, 40).float().mul_(2.0**-24)
 
 
 def _shift_right(words: Tensor, by: int) -> Tensor:

@@ -1,7 +1,8 @@
 """Perturbations of processed images, which change the pixels and keep the grid.
 
-Two strengths are in use for VEPO (arXiv 2606.03937): noise of sigma 2 on normalised pixels in the released code (the
-default here), and diffusion noise at step 500 in the paper. PAPO and VPPO black out patches; NoisyRollout anneals
+Three strengths are in use for VEPO (arXiv 2606.03937): diffusion noise at step 500 in the paper; noise of sigma 2 on
+normalised pixels, which the released code names (the default here); and sigma 2 sqrt(12) = 6.93, which it trains with,
+because it adds the noise in place for each of 12 responses. PAPO and VPPO black out patches; NoisyRollout anneals
 diffusion noise. Noise is keyed by (seed, step, row of the data set, image): the responses of one prompt share one
 perturbed image, and a resumed or re-sharded run repeats it on any device. Noise is drawn on the device of the pixels,
 because the host takes more than 100 ms for one image of a megapixel (benchmarks/speed/vepo_noise.py).
@@ -31,33 +32,47 @@ class Perturbation:
     Args:
         kind: a name in PERTURBATIONS.
         strength: in the unit of the kind, see PERTURBATIONS; None for the kind's default.
-        schedule: "constant", or "sigmoid": strength * sigmoid(-30 (progress - 1/2)), which falls from the full strength
-            to zero (the form of NoisyRollout, arXiv 2504.13055).
+        schedule: "constant", or "sigmoid", NoisyRollout's annealing (arXiv 2504.13055):
+            strength * (1 - sigmoid(steepness (progress - midpoint))), from the full strength towards zero.
+        midpoint: progress at which "sigmoid" has halved the strength. NoisyRollout's is 40 of 60 steps.
+        steepness: of "sigmoid", per whole training; 30 is NoisyRollout's lambda.
 
     Raises:
-        ValueError: an unknown kind or schedule, or a strength outside the kind's range.
+        ValueError: an unknown kind or schedule, or a number out of its range. The message begins with the name of the
+            knob: perturbation, schedule, strength, schedule_midpoint or schedule_steepness.
     """
 
     kind: str = "gaussian"
     strength: float | None = None
     schedule: str = "constant"
+    midpoint: float = 0.5
+    steepness: float = 30.0
 
     def __post_init__(self) -> None:
         if self.kind not in PERTURBATIONS:
             raise ValueError(f"perturbation: got {self.kind!r}, expected one of {', '.join(PERTURBATIONS)}")
         if self.schedule not in ("constant", "sigmoid"):
             raise ValueError(f"schedule: got {self.schedule!r}, expected constant or sigmoid")
-        if self.strength is not None:
-            low, high = PERTURBATIONS[self.kind].range
-            is_number = isinstance(self.strength, int | float) and not isinstance(self.strength, bool)
-            if not (is_number and math.isfinite(self.strength) and low <= self.strength <= high):
-                expected = f"{PERTURBATIONS[self.kind].unit} in [{low:g}, {high:g}] for {self.kind}, or null"
-                raise ValueError(f"strength: got {self.strength!r}, expected {expected}")
+        low, high = PERTURBATIONS[self.kind].range
+        if self.strength is not None and not _is_number_in(self.strength, low, high):
+            expected = f"{PERTURBATIONS[self.kind].unit} in [{low:g}, {high:g}] for {self.kind}, or null"
+            raise ValueError(f"strength: got {self.strength!r}, expected {expected}")
+        if not _is_number_in(self.midpoint, 0, 1):
+            raise ValueError(f"schedule_midpoint: got {self.midpoint!r}, expected a share of training in [0, 1]")
+        if not _is_number_in(self.steepness, 0, 500):
+            raise ValueError(f"schedule_steepness: got {self.steepness!r}, expected a number in [0, 500]")
 
     def strength_at(self, progress: float) -> float:
         """Strength at ``progress`` in [0, 1] of training."""
         strength = PERTURBATIONS[self.kind].default if self.strength is None else self.strength
-        return strength / (1.0 + math.exp(30.0 * (progress - 0.5))) if self.schedule == "sigmoid" else strength
+        if self.schedule == "constant":
+            return strength
+        return strength / (1.0 + math.exp(self.steepness * (progress - self.midpoint)))
+
+
+def _is_number_in(value: Any, low: float, high: float) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and low <= value <= high
 
 
 def perturb(
@@ -90,6 +105,15 @@ def perturb(
 def gaussian(patches: Tensor, grid: Grid, layout: PixelLayout, sigma: float, seed: int) -> Tensor:
     """Add N(0, sigma^2) to the normalised pixels."""
     return patches.float() + sigma * noise.normal(seed, patches.shape, patches.device)
+
+
+def gaussian_pixels(patches: Tensor, grid: Grid, layout: PixelLayout, levels: float, seed: int) -> Tensor:
+    """Add N(0, (levels / 255)^2) to the pixels in [0, 1]: ``gaussian`` with a sigma that no normalisation changes.
+
+    As in ``gaussian``, nothing is clamped, and the copies of a still image get noise of their own.
+    """
+    images = layout.to_pictures(patches, grid)
+    return layout.to_patches(images + levels / 255 * noise.normal(seed, images.shape, patches.device), grid)
 
 
 def zero(patches: Tensor, grid: Grid, layout: PixelLayout, strength: float, seed: int) -> Tensor:
@@ -160,6 +184,7 @@ class Kind:
 
 PERTURBATIONS = {
     "gaussian": Kind(gaussian, 2.0, (0.0, math.inf), "a standard deviation of normalised pixels"),
+    "gaussian_pixels": Kind(gaussian_pixels, 137.0, (0.0, math.inf), "a standard deviation in 8-bit levels"),
     "zero": Kind(zero, 1.0, (1.0, 1.0), "nothing else than 1"),
     "diffusion": Kind(diffusion, 500.0, (0.0, 999.0), "a diffusion step"),
     "patch": Kind(patch, 0.6, (0.0, 1.0), "a probability"),

@@ -44,6 +44,17 @@ def test_a_record_has_one_number_a_token():
     assert second["group"] == 1 and second["reward"] == 0.5 and second["prompt"] == "<1>"
 
 
+def test_a_record_may_lack_entropy_and_image(tmp_path):
+    """A random selection reads neither, and in bypass mode neither is computed."""
+    bare = [
+        {name: record[name] for name in record if name not in ("entropy", "jsd", "perturbed_entropy")}
+        for record in records()
+    ]
+    write(tmp_path, 1, bare)
+    html = tokens_section(tmp_path, 1)
+    assert 'title="score 1.000"' in html and 'title="score 0.500"' in html
+
+
 def test_the_picture_is_what_the_model_sees():
     pixels = np.random.default_rng(0).integers(0, 256, (56, 84, 3), dtype=np.uint8)
     processor = Qwen2VLImageProcessor(patch_size=14, merge_size=2, min_pixels=28 * 28)

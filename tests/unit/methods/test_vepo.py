@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from vepo_batches import of_the_selected, permuted, random_batch
 
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.knobs import config_from_node
@@ -37,6 +38,8 @@ BY_HAND = {
     "F": [0.25 * 0, 0.75 * 1, 0.5 * 0.5],
     "G": [0.0, 0.5 * 1 * 1, 1 * 0 * 0.5],
     "entropy": [0.0, 1.0, 0.5],
+    "jsd": [0.0, 0.5, 1.0],
+    "gap": [0.5, 1.0, 0.0],
 }
 
 
@@ -57,6 +60,11 @@ def test_alpha_weighs_the_divergence():
     torch.testing.assert_close(score("F", alpha=0.0), torch.tensor([[0.0, 1.0, 0.0]]), rtol=1e-5, atol=1e-6)
     # the first token has j = 0 and |gap| = 1/2: 1 - (1 - 0)^0.7 (1 - 1/2)^0.3
     torch.testing.assert_close(score("E", alpha=0.7), torch.tensor([[1 - 0.5**0.3, 1.0, 1.0]]))
+
+
+def test_jsd_and_gap_alone_are_the_ends_of_score_e():
+    torch.testing.assert_close(score("E", alpha=1.0), score("jsd"))
+    torch.testing.assert_close(score("E", alpha=0.0), score("gap"))
 
 
 def test_scaling_is_per_response_and_ignores_what_is_masked():
@@ -113,21 +121,6 @@ def test_soft_weights_drop_nothing():
     assert token_weights(scores, mask, VEPOConfig(soft=0.4)).tolist() == [pytest.approx([1.0, 1.2, 1.4, 0.0])]
 
 
-def random_batch(rows=6, length=9, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    mask = (torch.arange(length) < torch.tensor([9, 1, 4, 0, 7, 5]).unsqueeze(1)).long()
-    positive = [torch.rand(rows, length, generator=generator) for _ in range(4)]
-    return AdvantageBatch(
-        advantages=torch.randn(rows, 1, generator=generator) * mask,
-        response_mask=mask,
-        old_log_probs=-positive[0],
-        rewards=torch.rand(rows, generator=generator),
-        groups=torch.tensor([0, 0, 0, 1, 1, 1]),
-        entropy=positive[1],
-        columns={"jsd": positive[2] * 0.6, "kl": positive[2], "perturbed_entropy": positive[3]},
-    )
-
-
 @pytest.mark.parametrize("score", ["entropy", "D"])
 def test_signals_in_bf16_are_selected_by_in_float32(score):
     """verl returns the entropy in bf16 in mixed precision; quantiles and ranges in bf16 would tie many tokens."""
@@ -150,18 +143,6 @@ def test_a_fraction_of_one_is_grpo_bit_for_bit():
     for loss_agg_mode in LOSS_AGG_MODES:
         weights = token_weights(torch.rand(6, 9), batch.response_mask, VEPOConfig(fraction=1.0), loss_agg_mode)
         assert torch.equal(batch.advantages * weights, batch.advantages)
-
-
-def of_the_selected(losses, kept, loss_agg_mode):
-    """verl's aggregations by their names, over the selected tokens of the responses that have any."""
-    sums, numbers = (losses * kept).sum(dim=1)[kept.any(dim=1)], kept.sum(dim=1)[kept.any(dim=1)]
-    return {
-        "token-mean": sums.sum() / numbers.sum(),
-        "token-sum": sums.sum(),
-        "seq-mean-token-mean": (sums / numbers).mean(),
-        "seq-mean-token-sum": sums.mean(),
-        "seq-mean-token-sum-norm": sums.mean() / losses.shape[1],
-    }[loss_agg_mode]
 
 
 @pytest.mark.parametrize("loss_agg_mode", LOSS_AGG_MODES)
@@ -194,14 +175,9 @@ def test_an_unknown_aggregation_is_one_clear_error():
 def test_selection_does_not_depend_on_how_rows_are_spread_over_ranks():
     batch = random_batch()
     order = torch.tensor([4, 0, 5, 3, 2, 1])
-    fields = ("advantages", "response_mask", "old_log_probs", "rewards", "groups", "entropy")
-    shuffled = AdvantageBatch(
-        **{name: getattr(batch, name)[order] for name in fields},
-        columns={name: values[order] for name, values in batch.columns.items()},
-    )
     advantages, metrics = apply(batch, VEPOConfig())
-    permuted, permuted_metrics = apply(shuffled, VEPOConfig())
-    assert torch.equal(advantages[order], permuted)
+    reordered, permuted_metrics = apply(permuted(batch, order), VEPOConfig())
+    assert torch.equal(advantages[order], reordered)
     assert metrics == pytest.approx(permuted_metrics)
 
 
@@ -260,8 +236,14 @@ def test_entropy_only_needs_no_counterfactual_and_a_missing_one_is_named():
         ({"alpha": "half"}, "algorithm.vepo.alpha: got 'half'"),
         ({"fraction": 0}, "algorithm.vepo.fraction: got 0, expected a number in"),
         ({"fraction": 1.01}, "algorithm.vepo.fraction: got 1.01"),
-        ({"select": "middle"}, "algorithm.vepo.select: got 'middle'"),
+        ({"select": "middle"}, "algorithm.vepo.select: got 'middle', expected 'top', 'bottom' or 'random'"),
+        (
+            {"scope": "group"},
+            "algorithm.vepo.scope: got 'group', expected 'response' or 'batch'; set algorithm.vepo.scope",
+        ),
         ({"soft": -1}, "algorithm.vepo.soft: got -1"),
+        ({"boost": -0.5}, "algorithm.vepo.boost: got -0.5, expected a number >= 0"),
+        ({"boost": 0.5, "soft": 0.1}, "algorithm.vepo.boost: got 0.5, .* 0 with soft; set algorithm.vepo.boost"),
         (
             {"perturbation": "fog"},
             "algorithm.vepo.perturbation: got 'fog', expected one of gaussian.*set algorithm.vepo.perturbation",
@@ -269,6 +251,12 @@ def test_entropy_only_needs_no_counterfactual_and_a_missing_one_is_named():
         ({"perturbation": "patch", "strength": 2.0}, "algorithm.vepo.strength: got 2.0, expected a probability in"),
         ({"strength": "strong"}, "algorithm.vepo.strength: got 'strong'"),
         ({"schedule": "linear"}, "algorithm.vepo.schedule: got 'linear', expected constant or sigmoid"),
+        (
+            {"schedule_midpoint": 40},
+            "algorithm.vepo.schedule_midpoint: got 40, expected a share of .*; set algorithm.vepo.schedule_midpoint",
+        ),
+        ({"schedule_steepness": -1}, "algorithm.vepo.schedule_steepness: got -1, expected a number in"),
+        ({"perturbation": "gaussian_pixels", "strength": -1}, "strength: got -1, expected .* in 8-bit levels in"),
         ({"sigma": 2}, "algorithm.vepo.sigma: unknown setting, expected one of score, alpha"),
     ],
 )

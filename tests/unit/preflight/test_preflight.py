@@ -113,6 +113,8 @@ def test_each_bad_override_is_one_line_that_names_the_key(data, override, messag
             "policy_loss.loss_mode: got geo_mean, expected another policy loss",
         ),
         ("actor_rollout_ref.actor.strategy=megatron", "strategy: got megatron, expected fsdp or fsdp2"),
+        ("algorithm.vepo.scope=group", "algorithm.vepo.scope: got 'group', expected 'response' or 'batch'"),
+        ("algorithm.vepo.schedule_midpoint=40", "algorithm.vepo.schedule_midpoint: got 40, expected a share"),
     ],
 )
 def test_what_vepo_cannot_work_with_is_one_line(data, override, message):
@@ -154,6 +156,14 @@ def test_another_engine_is_refused_by_the_methods_that_reach_into_the_model(data
     else:
         (problem,) = result
         assert problem.startswith(f"model_engine: got {engine}, expected {accepted} ({method}")
+
+
+@pytest.mark.parametrize("knob", ["select=random", "score=entropy", "fraction=1"])
+def test_a_selection_without_a_second_forward_takes_any_engine_and_no_geo_mean(data, knob):
+    run = ["+method=vepo", "model_engine=megatron", *data, f"algorithm.vepo.{knob}"]
+    assert problems(run) == []
+    (problem,) = problems([*run, "actor_rollout_ref.actor.policy_loss.loss_mode=geo_mean"])
+    assert "loss_mode: got geo_mean" in problem
 
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path, data):

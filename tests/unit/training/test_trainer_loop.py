@@ -199,6 +199,7 @@ def test_the_adaptive_r0_is_saved_with_the_checkpoint_and_restored(tmp_path, met
         ("vepo", [], True),
         ("vepo", ["algorithm.vepo.score=entropy"], True),
         ("vepo", ["algorithm.vepo.fraction=1"], False),
+        ("vepo", ["algorithm.vepo.select=random"], False),
     ],
 )
 def test_in_bypass_mode_a_forward_is_run_for_methods_that_need_one(tmp_path, monkeypatch, method, knobs, has_forward):

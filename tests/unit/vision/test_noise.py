@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from verl_plugins.seeds import seed_of
-from verl_plugins.vision.noise import bits, normal, uniform
+from verl_plugins.vision.noise import bits, normal, uniform, uniform_rows
 
 
 def test_the_bits_are_splitmix64s():
@@ -29,6 +29,13 @@ def test_a_longer_draw_begins_with_a_shorter_one_and_another_seed_gives_another(
     assert not torch.equal(bits(6, 10, "cpu"), bits(5, 10, "cpu"))
     assert normal(5, (3, 5), "cpu").shape == (3, 5)  # an odd count
     assert uniform(5, (0, 7), "cpu").shape == (0, 7)
+
+
+def test_rows_are_the_draws_of_their_seeds():
+    seeds = [0, 5, 2**63 - 1, seed_of(1, "row")]
+    rows = uniform_rows(torch.tensor(seeds), 7)
+    assert rows.tolist() == [uniform(seed, (7,), "cpu").tolist() for seed in seeds]
+    assert torch.equal(uniform_rows(torch.tensor(seeds), 3), rows[:, :3])
 
 
 @pytest.mark.parametrize(("draw", "law"), [(uniform, stats.uniform), (normal, stats.norm)])

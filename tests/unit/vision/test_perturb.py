@@ -69,7 +69,7 @@ def test_every_kind_keeps_shape_dtype_grid_and_input_and_repeats_by_key(name, ki
     assert first.keys() == inputs.keys() and torch.isfinite(first["pixel_values"]).all()
     assert torch.equal(first["pixel_values"], again["pixel_values"])
     assert not torch.equal(first["pixel_values"], before)
-    random = kind in ("gaussian", "diffusion", "patch")
+    random = kind in ("gaussian", "gaussian_pixels", "diffusion", "patch")
     assert torch.equal(first["pixel_values"], other["pixel_values"]) is not random
 
 
@@ -79,6 +79,27 @@ def test_gaussian_noise_has_its_strength_and_differs_between_images():
     noise = perturb(inputs, layout, "gaussian", 2.0, (0, 1, 2))["pixel_values"]
     assert noise.std().item() == pytest.approx(2.0, rel=0.02)
     assert not torch.equal(noise[:16], noise[16:])
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_gaussian_noise_in_levels_is_the_same_on_every_family(name):
+    inputs, layout, _ = processed(name)
+    out = perturb(inputs, layout, "gaussian_pixels", 51.0, (0, 1, 2))["pixel_values"]
+    rows = layout.images(inputs)[0]
+    grid = None if layout.tiled else inputs["image_grid_thw"][0].tolist()
+    pictures = layout.to_pictures(out[rows], grid)
+    noise = pictures - layout.to_pictures(inputs["pixel_values"][rows], grid)
+    assert noise.std(dim=(0, 2, 3)).tolist() == pytest.approx([51 / 255] * 3, rel=0.05)  # a fifth of the range
+    assert abs(noise.mean().item()) < 0.01
+    assert pictures.min() < 0 and pictures.max() > 1  # not clamped, as the noise on normalised pixels
+    assert len(pictures) == 1 or not torch.equal(noise[0], noise[1])
+
+
+def test_sigma_two_in_pixels_depends_on_the_family():
+    # sigma * image_std: CLIP's deviations on Qwen2.5-VL, 1/2 on Qwen3-VL
+    shares = {name: 2 * np.mean(layout_of(PROCESSORS[name]).std) for name in ("qwen2.5-vl", "qwen3-vl")}
+    assert shares == {"qwen2.5-vl": pytest.approx(0.537, abs=5e-4), "qwen3-vl": 1.0}
+    assert PERTURBATIONS["gaussian_pixels"].default == pytest.approx(255 * shares["qwen2.5-vl"], abs=0.1)
 
 
 def test_diffusion_has_the_published_strengths_and_stays_in_range():
@@ -135,6 +156,24 @@ def test_the_sigmoid_schedule_decays_from_full_to_none():
     assert image.strength_at(0.5) == 1.0
     assert image.strength_at(1.0) < 1e-5
     assert Perturbation("diffusion").strength_at(0.9) == 500.0
+
+
+def test_the_schedule_is_noisyrollouts_by_hand():
+    # alpha_0 (1 - sigmoid(lambda (t - gamma) / t_max)): alpha_0 = 500, lambda = 30, gamma = 40, t_max = 60; the
+    # exponents at steps 0, 20, 40, 60 are -20, -10, 0, 10; e^-20 = 2.0612e-9, e^-10 = 4.53999e-5, e^10 = 22026.4658
+    image = Perturbation("diffusion", 500.0, "sigmoid", midpoint=40 / 60, steepness=30.0)
+    by_hand = {0: 500 - 1.0306e-6, 20: 500 - 0.022698934, 40: 250.0, 60: 0.022698934}
+    for step, strength in by_hand.items():
+        assert image.strength_at(step / 60) == pytest.approx(strength, rel=0, abs=1e-9), step
+    vepo_script = Perturbation("diffusion", 500.0, "sigmoid", midpoint=40 / 160)
+    assert vepo_script.strength_at(40 / 160) == 250.0 and vepo_script.strength_at(0.5) < 0.3
+
+
+@pytest.mark.parametrize("numbers", [{"midpoint": 1.1}, {"midpoint": True}, {"steepness": -1}, {"steepness": math.inf}])
+def test_the_numbers_of_the_schedule_are_in_range(numbers):
+    ((name, number),) = numbers.items()
+    with pytest.raises(ValueError, match=f"^schedule_{name}: got {number!r}, expected "):
+        Perturbation("gaussian", 2.0, "sigmoid", **numbers)
 
 
 @pytest.mark.parametrize("strength", [math.nan, math.inf, -1, True, "2"])

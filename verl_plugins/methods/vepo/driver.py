@@ -1,4 +1,4 @@
-"""VEPO in the trainer: the perturbed image that each step asks for, and a record of the selected tokens."""
+"""VEPO in the trainer: each step's perturbed image, or seeds of a random selection; records of the selected tokens."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ from typing import Any
 
 import torch
 import transfer_queue as tq
+from torch import Tensor
 from transfer_queue import KVBatchMeta
+from verl.utils import tensordict_utils as tu
 
 from verl_plugins.components.counterfactual import SIGNALS, Counterfactual
 from verl_plugins.components.records import PICTURES, Recorder, picture
-from verl_plugins.components.transfer_queue import PARTITION
+from verl_plugins.components.transfer_queue import PARTITION, parse_key
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.method import Driver
-from verl_plugins.methods.vepo.apply import select
+from verl_plugins.methods.vepo.apply import SELECTION_SEED, select
 from verl_plugins.methods.vepo.token_records import ROWS, token_records
+from verl_plugins.seeds import seed_of
 from verl_plugins.vision.layout import PixelLayout, layout_of
-from verl_plugins.vision.perturb import Perturbation, perturb
+from verl_plugins.vision.perturb import perturb
 
 
 class VEPODriver(Driver):
-    """Requests the forward on the perturbed image where the score needs it."""
+    """Requests the forward on the perturbed image where the score needs it, and seeds a random selection."""
 
     def setup(self, processor: Any) -> None:
         """Read the image layout of the model's processor.
@@ -29,12 +32,13 @@ class VEPODriver(Driver):
             ValueError: a processor whose images cannot be perturbed (``layout_of``).
         """
         self.columns = SIGNALS if self.config.needs_counterfactual else ()
-        self.perturbation = Perturbation(self.config.perturbation, self.config.strength, self.config.schedule)
+        self.perturbation = self.config.image_perturbation
         self.layout = layout_of(processor) if self.config.needs_counterfactual else None
         self.recorder = Recorder(self.run_config)
 
     def log_prob_request(self, step: int, total_steps: int, metrics: dict[str, Any]) -> Counterfactual | None:
         """Request the counterfactual forward of this step, and log its strength."""
+        self.step = step
         if not self.config.needs_counterfactual:
             return None
         request = self.counterfactual_at(step, total_steps)
@@ -46,13 +50,27 @@ class VEPODriver(Driver):
         strength = self.perturbation.strength_at((step - 1) / max(1, total_steps - 1))
         return Counterfactual(self.perturbation.kind, strength, self.run_config.actor_rollout_ref.rollout.seed, step)
 
+    def row_columns(self, keys: list[str]) -> dict[str, Tensor]:
+        """Seed the random numbers of each response by (rollout's seed, step, row of the data set, response)."""
+        if self.config.select != "random":
+            return {}
+        rows: Any = tq.kv_batch_get(keys, PARTITION, select_fields=["index"])
+        seed = self.run_config.actor_rollout_ref.rollout.seed
+        seeds = []
+        for key, index in zip(keys, rows["index"], strict=True):
+            row, response = tu.unwrap_non_tensor_data(index), parse_key(key)[1:]  # without the uid, which is random
+            seeds.append(seed_of(seed, self.step, str(row), "selection", *response))
+        return {SELECTION_SEED: torch.tensor(seeds)}
+
     def record(self, trainer: Any, batch: KVBatchMeta, advantage_batch: AdvantageBatch) -> None:
         """Write the first ``ROWS`` responses of a recorded step with their tokens' scores and weights."""
         step, total_steps = trainer.global_steps, trainer.total_training_steps
         if self.config.keeps_all or not self.recorder.wants(step, total_steps):
             return
         weights, scores, _ = select(advantage_batch, self.config)
-        signals = {"score": scores, "kept": weights, "entropy": advantage_batch.entropy}
+        signals = {"score": scores, "kept": weights * (weights > self.config.unselected_weight)}
+        if advantage_batch.entropy is not None:
+            signals["entropy"] = advantage_batch.entropy
         if self.config.needs_counterfactual:
             signals |= {name: advantage_batch.columns[name] for name in ("jsd", "perturbed_entropy")}
         fields = ["prompts", "responses", "multi_modal_inputs", "index"]

@@ -9,6 +9,10 @@ of its response (hats),
 
 and w multiplies the advantages. The ratio makes verl's loss, which averages over all tokens, the mean over the selected
 ones (``token_weights``): sum m / sum m_sel over the global batch for token-mean. fraction = 1 is GRPO, bit for bit.
+
+Two kinds of weights drop no token: ``boost``, the authors' mode, gives 1 + lambda to the selected tokens and 1 to the
+others; ``soft``, ours, gives 1 + lambda s to each. With ``scope="batch"`` the hats and m_sel are taken over all tokens
+of the global batch; with the score "entropy" these are the tokens of the 80/20 rule (arXiv 2506.01939).
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ import torch
 from torch import Tensor
 
 from verl_plugins.methods.knobs import require
-from verl_plugins.methods.vepo.scores import SCORES, min_max, top_tokens
+from verl_plugins.methods.vepo.scores import SCOPES, SCORES, min_max, top_tokens
 from verl_plugins.vision.perturb import Perturbation
 
 KEY = "algorithm.vepo"
@@ -33,12 +37,19 @@ class VEPOConfig:
     """Settings of VEPO. The defaults are those of paper and released code where the two agree.
 
     Args:
-        score: "A" to "H", or "entropy" for the entropy-only baseline, which needs no second forward.
+        score: "A" to "H"; "jsd" or "gap" for one signal alone; or "entropy" for the entropy-only baseline, which needs
+            no second forward.
         alpha: weight of the divergence relative to the entropy gap, in [0, 1].
-        fraction: share of each response's tokens that are kept, in (0, 1].
-        select: "top", or "bottom" for the tokens with the lowest scores (an ablation).
-        soft: lambda >= 0; above 0 no token is dropped, and the weights are 1 + lambda * score.
-        perturbation, strength, schedule: perturbation of the image, see ``verl_plugins.vision.perturb``.
+        fraction: share of the tokens that are kept, in (0, 1].
+        scope: "response", or "batch": the tokens of each response, or all of the global batch, are scaled and ranked
+            together.
+        select: "top"; the controls are "bottom", the tokens with the lowest scores, and "random", for which the scores
+            are uniform random numbers and no second forward is needed.
+        boost: lambda >= 0; above 0 no token is dropped, and the weights are 1 + lambda for the selected tokens and 1
+            for the others (the authors' weight mode). Not together with ``soft``.
+        soft: lambda >= 0; above 0 no token is dropped, and the weights are 1 + lambda * score (ours).
+        perturbation, strength, schedule, schedule_midpoint, schedule_steepness: perturbation of the image, see
+            ``verl_plugins.vision.perturb``.
 
     Raises:
         ValueError: a value out of range.
@@ -47,32 +58,56 @@ class VEPOConfig:
     score: str = "D"
     alpha: float = 0.7
     fraction: float = 0.2
+    scope: str = "response"
     select: str = "top"
+    boost: float = 0.0
     soft: float = 0.0
     perturbation: str = "gaussian"
     strength: float | None = None
     schedule: str = "constant"
+    schedule_midpoint: float = 0.5
+    schedule_steepness: float = 30.0
 
     def __post_init__(self) -> None:
         require(KEY, self, "score", f"one of {', '.join(SCORES)}", lambda score: score in SCORES)
         require(KEY, self, "alpha", "a number in [0, 1]", lambda alpha: 0 <= alpha <= 1)
         require(KEY, self, "fraction", "a number in (0, 1]", lambda fraction: 0 < fraction <= 1)
-        require(KEY, self, "select", "'top' or 'bottom'", lambda select: select in ("top", "bottom"))
+        require(KEY, self, "scope", "'response' or 'batch'", lambda scope: scope in SCOPES)
+        require(KEY, self, "select", "'top', 'bottom' or 'random'", lambda name: name in ("top", "bottom", "random"))
         require(KEY, self, "soft", "a number >= 0", lambda soft: soft >= 0)
+        require(
+            KEY, self, "boost", "a number >= 0, and 0 with soft", lambda boost: boost >= 0 and not boost * self.soft
+        )
         try:
-            Perturbation(self.perturbation, self.strength, self.schedule)
+            _ = self.image_perturbation
         except ValueError as error:
             raise ValueError(f"{KEY}.{error}; set {KEY}.{str(error).partition(':')[0]}") from error
 
     @property
     def keeps_all(self) -> bool:
         """True if every token keeps weight 1, which is GRPO."""
-        return self.fraction == 1 and self.soft == 0
+        return self.fraction == 1 and self.soft == 0 and self.boost == 0
+
+    @property
+    def needs_entropy(self) -> bool:
+        """True if the selection reads the policy's entropy."""
+        return self.select != "random" and not self.keeps_all
 
     @property
     def needs_counterfactual(self) -> bool:
-        """True if the score needs the forward on the perturbed image."""
-        return self.score != "entropy" and not self.keeps_all
+        """True if the selection needs the forward on the perturbed image."""
+        return self.score != "entropy" and self.needs_entropy
+
+    @property
+    def unselected_weight(self) -> float:
+        """Weight of a token that is not selected."""
+        return 1.0 if self.boost else 0.0
+
+    @property
+    def image_perturbation(self) -> Perturbation:
+        """Perturbation of the images, with its schedule."""
+        schedule = self.schedule, self.schedule_midpoint, self.schedule_steepness
+        return Perturbation(self.perturbation, self.strength, *schedule)
 
 
 def token_scores(
@@ -104,7 +139,8 @@ def token_scores(
     mask = response_mask.bool()
     vision = kl if config.score == "H" and kl is not None else jsd
     gap = perturbed_entropy - entropy
-    j, h, size, rise = (min_max(signal, mask) for signal in (vision, entropy, gap.abs(), gap.clamp_min(0)))
+    signals = (vision, entropy, gap.abs(), gap.clamp_min(0))
+    j, h, size, rise = (min_max(signal, mask, config.scope) for signal in signals)
     return SCORES[config.score](j, h, size, rise, config.alpha).masked_fill(~mask, 0.0)
 
 
@@ -115,7 +151,9 @@ def token_weights(
 
     With the weights, verl's ``agg_loss`` over all valid tokens is its aggregation over the selected ones alone: the
     weight of a selected token is (valid tokens) / (selected tokens) of the batch for token-mean, of its response for
-    seq-mean-token-mean, and 1 for the sums.
+    seq-mean-token-mean, and 1 for the sums. A response without a selected token, which occurs with scope="batch" only,
+    does not count in the means over responses: for the seq-mean modes, each weight is multiplied by (responses) /
+    (responses with a selected token).
 
     Args:
         scores: (B, T) float; of equal scores, the earlier token is kept.
@@ -131,12 +169,14 @@ def token_weights(
     mask = response_mask.bool()
     if config.soft:
         return torch.where(mask, 1.0 + config.soft * scores.float(), 0.0)
-    selected = top_tokens(scores if config.select == "top" else -scores, mask, config.fraction)
+    selected = top_tokens(-scores if config.select == "bottom" else scores, mask, config.fraction, config.scope)
+    if config.boost:
+        return mask.float() + config.boost * selected.float()
     return selected.float() * _mean_ratio(mask, selected, loss_agg_mode)
 
 
 def _mean_ratio(mask: Tensor, selected: Tensor, loss_agg_mode: str) -> Tensor | float:
-    """Number of tokens that verl's mean divides by, per selected token: a scalar, or (B, 1)."""
+    """Number that verl's mean divides by, over that of the mean over the selected tokens: a scalar, or (B, 1)."""
     if loss_agg_mode not in LOSS_AGG_MODES:
         raise ValueError(
             f"actor_rollout_ref.actor.loss_agg_mode: got {loss_agg_mode}, expected one of {', '.join(LOSS_AGG_MODES)}, "
@@ -144,6 +184,9 @@ def _mean_ratio(mask: Tensor, selected: Tensor, loss_agg_mode: str) -> Tensor | 
         )
     if loss_agg_mode == "token-mean":
         return mask.sum() / selected.sum().clamp_min(1)
+    if loss_agg_mode == "token-sum":
+        return 1.0
+    responses = mask.any(dim=1).sum() / selected.any(dim=1).sum().clamp_min(1)
     if loss_agg_mode == "seq-mean-token-mean":
-        return mask.sum(dim=1, keepdim=True) / selected.sum(dim=1, keepdim=True).clamp_min(1)
-    return 1.0
+        return responses * mask.sum(dim=1, keepdim=True) / selected.sum(dim=1, keepdim=True).clamp_min(1)
+    return responses

@@ -12,7 +12,8 @@ from verl_plugins.vision.layout import layout_of
 
 def requirements(run: RunChecks, config: VEPOConfig) -> None:
     """Report an engine whose hidden states VEPO cannot read, or a loss that its weights do not fit."""
-    expect_fsdp_engine(run, FSDP_STRATEGIES, "vepo reads the hidden states of verl's FSDP engine")
+    if config.needs_counterfactual:
+        expect_fsdp_engine(run, FSDP_STRATEGIES, "vepo reads the hidden states of verl's FSDP engine")
     run.expect(
         "actor_rollout_ref.actor.loss_agg_mode",
         LOSS_AGG_MODES.__contains__,

@@ -1,4 +1,4 @@
-"""VEPO's token scores, the authors' variants A to H (arXiv 2606.03937), and the selection of the best tokens."""
+"""VEPO's token scores, the authors' variants A to H (arXiv 2606.03937) and single signals; the best tokens by score."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def _noisy_or(j: Tensor, gap: Tensor, alpha: float) -> Tensor:
     return 1 - (1 - j) ** alpha * (1 - gap) ** (1 - alpha)
 
 
-# Arguments: divergence j, entropy h, entropy gap |gap|, its rise up = max(gap, 0), each scaled to [0, 1] per response,
-# and alpha. H is D with KL(P || Q) in place of j.
+# Arguments: divergence j, entropy h, entropy gap |gap|, its rise up = max(gap, 0), each scaled to [0, 1], and alpha.
+# H is D with KL(P || Q) in place of j. jsd and gap are E with alpha = 1 and 0.
 SCORES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]] = {
     "A": lambda j, h, gap, up, alpha: 1 - (1 - j) * (1 - h) * (1 - up),
     "B": lambda j, h, gap, up, alpha: (1 - (1 - j) * (1 - h)) * up,
@@ -24,19 +24,28 @@ SCORES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]] = {
     "G": lambda j, h, gap, up, alpha: j * gap * h,
     "H": lambda j, h, gap, up, alpha: _noisy_or(j, gap, alpha) * h,
     "entropy": lambda j, h, gap, up, alpha: h,
+    "jsd": lambda j, h, gap, up, alpha: j,
+    "gap": lambda j, h, gap, up, alpha: gap,
 }
 
+SCOPES = ("response", "batch")
+"""Tokens that are scaled and ranked together: those of each response (row), or all tokens of the global batch."""
 
-def min_max(values: Tensor, mask: Tensor) -> Tensor:
-    """Scale the valid values (B, T) of each row to [0, 1]; a constant row becomes 0. ``mask``: (B, T) bool."""
-    low = values.masked_fill(~mask, torch.inf).amin(dim=1, keepdim=True)
-    high = values.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
+
+def min_max(values: Tensor, mask: Tensor, scope: str = "response") -> Tensor:
+    """Scale the valid values (B, T) of each row, or of the batch, to [0, 1]; constant values become 0. ``mask``: (B, T)
+    bool."""
+    dims = (0, 1) if scope == "batch" else (1,)
+    low = values.masked_fill(~mask, torch.inf).amin(dim=dims, keepdim=True)
+    high = values.masked_fill(~mask, -torch.inf).amax(dim=dims, keepdim=True)
     return ((values - low) / (high - low).clamp_min(1e-8)).masked_fill(~mask, 0.0)
 
 
-def top_tokens(values: Tensor, mask: Tensor, fraction: float) -> Tensor:
-    """Select the ceil(fraction * valid) tokens of each row with the highest values, (B, T) bool; ties keep the earlier
-    token."""
+def top_tokens(values: Tensor, mask: Tensor, fraction: float, scope: str = "response") -> Tensor:
+    """Select the ceil(fraction * valid) tokens of each row, or of the batch, with the highest values, (B, T) bool; ties
+    keep the earlier token."""
+    if scope == "batch":
+        return top_tokens(values.reshape(1, -1), mask.reshape(1, -1), fraction).view_as(mask)
     order = values.masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True, stable=True)
     places = torch.arange(mask.shape[1], device=order.device).expand_as(order)
     rank = torch.empty_like(order).scatter_(1, order, places)

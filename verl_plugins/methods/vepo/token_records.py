@@ -24,7 +24,7 @@ def token_records(
     Args:
         tokenizer: decodes single tokens.
         responses, prompts: token ids of each row, without padding.
-        signals: named (B, T) tensors; "kept" is the weight of a token's advantage.
+        signals: named (B, T) tensors; "kept" is the weight of a kept token's advantage, else 0.
         rewards, groups: (B,).
     """
     records = []
