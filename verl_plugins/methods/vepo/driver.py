@@ -43,8 +43,7 @@ class VEPODriver(Driver):
 
     def counterfactual_at(self, step: int, total_steps: int) -> Counterfactual:
         """Return the perturbation of ``step`` (from 1); its strength follows the schedule."""
-        strength = self.perturbation.strength_at((step - 1) / max(1, total_steps - 1))
-        return Counterfactual(self.perturbation.kind, strength, self.run_config.actor_rollout_ref.rollout.seed, step)
+        return Counterfactual.at(self.perturbation, self.run_config.actor_rollout_ref.rollout.seed, step, total_steps)
 
     def record(self, trainer: Any, batch: KVBatchMeta, advantage_batch: AdvantageBatch) -> None:
         """Write the first ``ROWS`` responses of a recorded step with their tokens' scores and weights."""

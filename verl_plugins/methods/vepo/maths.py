@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from verl_plugins.methods.knobs import require
-from verl_plugins.methods.vepo.scores import SCORES, min_max, top_tokens
-from verl_plugins.vision.perturb import Perturbation
+from verl_plugins.methods.knobs import require, require_perturbation
+from verl_plugins.methods.token_selection import top_tokens
+from verl_plugins.methods.vepo.scores import SCORES, min_max
 
 KEY = "algorithm.vepo"
 
@@ -59,10 +59,7 @@ class VEPOConfig:
         require(KEY, self, "fraction", "a number in (0, 1]", lambda fraction: 0 < fraction <= 1)
         require(KEY, self, "select", "'top' or 'bottom'", lambda select: select in ("top", "bottom"))
         require(KEY, self, "soft", "a number >= 0", lambda soft: soft >= 0)
-        try:
-            Perturbation(self.perturbation, self.strength, self.schedule)
-        except ValueError as error:
-            raise ValueError(f"{KEY}.{error}; set {KEY}.{str(error).partition(':')[0]}") from error
+        require_perturbation(KEY, self)
 
     @property
     def keeps_all(self) -> bool:

@@ -1,4 +1,4 @@
-"""VEPO's token scores, the authors' variants A to H (arXiv 2606.03937), and the selection of the best tokens."""
+"""VEPO's token scores, the authors' variants A to H (arXiv 2606.03937)."""
 
 from __future__ import annotations
 
@@ -32,13 +32,3 @@ def min_max(values: Tensor, mask: Tensor) -> Tensor:
     low = values.masked_fill(~mask, torch.inf).amin(dim=1, keepdim=True)
     high = values.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
     return ((values - low) / (high - low).clamp_min(1e-8)).masked_fill(~mask, 0.0)
-
-
-def top_tokens(values: Tensor, mask: Tensor, fraction: float) -> Tensor:
-    """Select the ceil(fraction * valid) tokens of each row with the highest values, (B, T) bool; ties keep the earlier
-    token."""
-    order = values.masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True, stable=True)
-    places = torch.arange(mask.shape[1], device=order.device).expand_as(order)
-    rank = torch.empty_like(order).scatter_(1, order, places)
-    kept = (fraction * mask.sum(dim=1, keepdim=True).double() - 1e-9).ceil()  # 0.07 * 100 is 7.000000000000001
-    return (rank < kept) & mask
