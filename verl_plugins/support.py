@@ -27,8 +27,8 @@ class Setting(NamedTuple):
 
 
 MODEL, ACTOR, ROLLOUT = (f"actor_rollout_ref.{part}" for part in ("model", "actor", "rollout"))
-EACH = "CPU stack: each method"
-EVERY = "CPU stack: all three at once"
+EACH = "CPU stack: ECVGPO, VEPO and SaEI, each alone"
+EVERY = "CPU stack: ECVGPO, VEPO and SaEI at once"
 TWO = "CPU stack: ECVGPO with VEPO"
 PAIRS = "CPU stack: ECVGPO with VEPO, SaEI with VEPO"
 UNIT = "unit tests"
@@ -42,7 +42,7 @@ SETTINGS = (
         (f"{MODEL}.use_remove_padding=true", f"{ACTOR}.use_dynamic_bsz=true"),
         EVERY,
     ),
-    Setting("LoRA", (f"{MODEL}.lora_rank=16",), "CPU stack: ECVGPO, all three at once"),
+    Setting("LoRA", (f"{MODEL}.lora_rank=16",), "CPU stack: ECVGPO alone; ECVGPO, VEPO and SaEI at once"),
     Setting("KL loss to a reference policy", (f"{ACTOR}.use_kl_loss=true",), EVERY),
     Setting("loss: seq-mean-token-mean", (f"{ACTOR}.loss_agg_mode=seq-mean-token-mean",), PAIRS),
     Setting("loss: seq-mean-token-sum", (f"{ACTOR}.loss_agg_mode=seq-mean-token-sum",), UNIT),

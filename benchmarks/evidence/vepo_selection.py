@@ -19,8 +19,9 @@ from demo_runs import train
 
 from data_prep.synthetic.shapes import COLOURS, KINDS
 from data_prep.synthetic.shapes_reasoning import NUMBERS
+from verl_plugins.methods.token_selection import top_tokens
 from verl_plugins.methods.vepo.maths import VEPOConfig, token_scores
-from verl_plugins.methods.vepo.scores import SCORES, top_tokens
+from verl_plugins.methods.vepo.scores import SCORES
 from verl_plugins.report.metrics import read_json_lines
 
 PERTURBATIONS = ("gaussian", "diffusion", "patch", "zero")  # one step each

@@ -19,7 +19,7 @@ from verl_plugins.components.hidden_states import hidden_states_of, output_proje
 from verl_plugins.components.requests import ForwardRequest
 from verl_plugins.kernels.divergence import Divergence, divergence
 from verl_plugins.vision.layout import layout_of
-from verl_plugins.vision.perturb import perturb
+from verl_plugins.vision.perturb import Perturbation, perturb
 
 SIGNALS = ("jsd", "kl", "perturbed_entropy")
 """Columns beside log_probs and entropy: JSD(P, Q), KL(P || Q) and H(Q) of each token, P given the image, Q given the
@@ -39,6 +39,12 @@ class Counterfactual(ForwardRequest):
     strength: float
     seed: int
     step: int
+
+    @classmethod
+    def at(cls, perturbation: Perturbation, seed: int, step: int, total_steps: int) -> Counterfactual:
+        """Return the request of ``step`` (from 1) of ``total_steps``; its strength follows the schedule."""
+        strength = perturbation.strength_at((step - 1) / max(1, total_steps - 1))
+        return cls(perturbation.kind, strength, seed, step)
 
     def forward(self, engine: Any, micro_batch: TensorDict) -> dict[str, Tensor]:
         """Compute log_probs, entropy and ``SIGNALS`` of a micro-batch (``counterfactual_forward``)."""

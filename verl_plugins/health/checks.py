@@ -22,6 +22,7 @@ SOURCES = {
     "zero_variance": ("groups/zero_variance",),
     "jsd": ("vepo/jsd",),
     "beyond_entropy": ("vepo/kept_missed_by_entropy",),
+    "kl": ("vppo/kl",),
     "reward_clean": ("saei/reward_clean",),
     "reward_adversarial": ("saei/reward_adversarial",),
     # the adversarial half of saei's responses is off-policy on purpose
@@ -71,6 +72,7 @@ CHECKS = (
         "",
         "share of the kept tokens that entropy alone would drop",
     ),
+    Check("selection_degenerate", "kl", 1e-5, "below", "kl", "", "KL from the image to the perturbed one, nats"),
     Check(
         "adversarial_rewards",
         "share_of_clean",

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from verl_plugins.vision.perturb import Perturbation
+
 T = TypeVar("T")
 
 
@@ -34,6 +36,20 @@ def require(key: str, config: Any, name: str, expected: str, accepts: Callable[[
     typed = is_number(value) if isinstance(default, float) else isinstance(value, type(default))
     if not (typed and accepts(value)):
         raise ValueError(f"{key}.{name}: got {value!r}, expected {expected}; set {key}.{name}")
+
+
+def require_perturbation(key: str, config: Any) -> Perturbation:
+    """Build the perturbation of the image that a config describes by its ``perturbation``, ``strength``, ``schedule``,
+    ``schedule_midpoint`` and ``schedule_steepness``.
+
+    Raises:
+        ValueError: a value that ``Perturbation`` refuses, with the key to set.
+    """
+    try:
+        schedule = config.schedule, config.schedule_midpoint, config.schedule_steepness
+        return Perturbation(config.perturbation, config.strength, *schedule)
+    except ValueError as error:
+        raise ValueError(f"{key}.{error}; set {key}.{str(error).partition(':')[0]}") from error
 
 
 def is_number(value: Any) -> bool:

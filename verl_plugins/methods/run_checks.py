@@ -29,6 +29,15 @@ class RunChecks:
         self.problems.append(f"{what}: got {got}, expected {expected}; {fix}")
 
 
+def expect_advantages_per_token(run: RunChecks, method: str) -> None:
+    """Report a policy loss that averages the advantages of a response, which undoes the weights of ``method``."""
+    run.expect(
+        "actor_rollout_ref.actor.policy_loss.loss_mode",
+        lambda mode: mode != "geo_mean",
+        f"another policy loss (geo_mean averages the advantages of a response, which undoes {method}'s weights)",
+    )
+
+
 FSDP_STRATEGIES = ("fsdp", "fsdp2", "fsdp_turbo", "veomni")
 """Values of ``actor.strategy`` whose engine is verl's ``FSDPEngineWithLMHead`` or inherits it, and so runs requests."""
 

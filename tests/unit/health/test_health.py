@@ -96,6 +96,11 @@ def test_selection_by_entropy_alone_is_degenerate_but_not_for_the_baseline_that_
     assert rings([alone], config) == {}
 
 
+def test_a_perturbation_that_changes_nothing_leaves_vppo_nothing_to_select_by():
+    config = health_from_node({"window": 1})
+    assert rings([{"vppo/kl": kl} for kl in (1e-2, 1e-6)], config) == {"selection_degenerate": [2]}
+
+
 def test_faults_of_the_reward_ring_earlier_than_answers_that_cannot_be_read():
     config = health_from_node({"window": 1})
     # 4 of 64 = 0.0625 > 0.05; 56 of 64 = 0.875 <= 0.9

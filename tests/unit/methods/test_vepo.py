@@ -11,9 +11,9 @@ from vepo_batches import of_the_selected, permuted, random_batch
 
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.knobs import config_from_node
+from verl_plugins.methods.token_selection import top_tokens
 from verl_plugins.methods.vepo.apply import apply, select
 from verl_plugins.methods.vepo.maths import LOSS_AGG_MODES, VEPOConfig, token_scores, token_weights
-from verl_plugins.methods.vepo.scores import top_tokens
 
 # one response of three tokens; scaled to [0, 1]: j = 0, .5, 1   h = 0, 1, .5   gap = .5, -1, 0 -> |gap| = .5, 1, 0
 JSD = torch.tensor([[0.1, 0.2, 0.3]])

@@ -12,7 +12,7 @@ from verl_plugins.compose import compose_run
 from verl_plugins.hydra_plugin import Preflight
 
 
-@pytest.mark.parametrize("method", ["ecvgpo", "grpo", "vepo", "[ecvgpo,vepo]"])
+@pytest.mark.parametrize("method", ["ecvgpo", "grpo", "vepo", "vppo", "[ecvgpo,vepo]"])
 @pytest.mark.parametrize("platform", [[], ["+platform=cpu"]])
 def test_a_good_run_passes(data, method, platform):
     assert problems([f"+method={method}", *platform, *data]) == []
@@ -87,7 +87,7 @@ def test_rows_with_a_video_are_named_for_saei_alone(tmp_path, data):
         ("trainer.v1.trainer_mode=async", r"trainer_mode: got async, expected one of sync, colocate_async, separate_a"),
         ("ray_kwargs.ray_init.runtime_env.env_vars.VERL_PLUGINS_TRAINERS=0", r"TRAINERS: got 0, expected 1"),
         ("trainer.use_v1=false", r"trainer.use_v1: got False, expected true"),
-        ("algorithm.adv_estimator=gae", r"algorithm.adv_estimator: got gae, expected grpo or ecvgpo, vepo, saei"),
+        ("algorithm.adv_estimator=gae", r"algorithm.adv_estimator: got gae, expected grpo or ecvgpo, vepo, vppo, saei"),
         ("actor_rollout_ref.rollout.n=1", r"rollout.n: got 1, expected >= 2"),
         ("data.train_files=/nowhere/x.parquet", r"train_files: got /nowhere/x.parquet, expected a file that exists"),
         ("data.image_key=pictures", r"expected a column 'pictures'; set data.image_key"),
@@ -122,6 +122,22 @@ def test_what_vepo_cannot_work_with_is_one_line(data, override, message):
     assert message in problem and problem.rpartition("set ")[2] in override
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("algorithm.vppo.weight_max=0.5", "algorithm.vppo.weight_max: got 0.5, expected a number >= 1, or null"),
+        (
+            "actor_rollout_ref.actor.policy_loss.loss_mode=geo_mean",
+            "expected another policy loss (geo_mean averages the advantages of a response, which undoes vppo",
+        ),
+        ("actor_rollout_ref.actor.strategy=megatron", "strategy: got megatron, expected fsdp or fsdp2"),
+    ],
+)
+def test_what_vppo_cannot_work_with_is_one_line(data, override, message):
+    (problem,) = problems(["+method=vppo", *data, override])
+    assert message in problem and problem.rpartition("set ")[2] in override
+
+
 def test_an_estimator_without_its_settings_asks_for_the_method(data):
     result = problems(["+method=grpo", *data, "algorithm.adv_estimator=ecvgpo"])
     assert result == ["algorithm.ecvgpo: got nothing, expected its settings; start the run with +method=ecvgpo"]
@@ -147,7 +163,9 @@ def test_the_callback_ends_the_driver_with_the_message(data):
 
 
 @pytest.mark.parametrize("engine", ["megatron", "veomni", "torchtitan"])
-@pytest.mark.parametrize(("method", "accepted"), [("ecvgpo", None), ("vepo", "dp or veomni"), ("saei", "dp")])
+@pytest.mark.parametrize(
+    ("method", "accepted"), [("ecvgpo", None), ("vepo", "dp or veomni"), ("vppo", "dp or veomni"), ("saei", "dp")]
+)
 def test_another_engine_is_refused_by_the_methods_that_reach_into_the_model(data, engine, method, accepted):
     rollout = "actor_rollout_ref.rollout.n=12"
     result = problems([f"+method={method}", f"model_engine={engine}", *data, rollout])

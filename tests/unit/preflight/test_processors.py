@@ -52,6 +52,8 @@ def test_a_processor_of_another_layout_is_one_line_for_both_methods(folder):
     assert problem.endswith("set actor_rollout_ref.model.path")
     assert len(problems(model, methods=["saei"])) == len(problems(model, methods=["vepo"])) == 1
     assert problems(model, "algorithm.vepo.score=entropy", methods=["vepo"]) == []  # no image is perturbed
+    assert len(problems(model, methods=["vppo"])) == 1
+    assert problems(model, "algorithm.vppo.fraction=1", "algorithm.vppo.weight_min=1", methods=["vppo"]) == []
     assert problems(model, methods=["ecvgpo"]) == []
 
 

@@ -66,6 +66,21 @@ def test_vepo_is_an_estimator_too():
         get_adv_estimator_fn("vepo")(**kwargs, entropy=entropy, config=OmegaConf.create({"vepo": {}}))
 
 
+def test_vppo_is_an_estimator_too():
+    rewards, mask, log_probs = batch()
+    grpo, _ = compute_grpo_outcome_advantage(rewards, mask, UIDS)
+    kl = torch.rand(8, 6, generator=torch.Generator().manual_seed(1))
+    kwargs = {"token_level_rewards": rewards, "response_mask": mask, "index": UIDS, "old_log_probs": log_probs}
+    config = OmegaConf.create({"vppo": {"fraction": 0.4, "weight_min": 1.0}})
+    advantages, _ = get_adv_estimator_fn("vppo")(**kwargs, kl=kl, config=config)
+    kept = advantages != 0
+    assert torch.equal(advantages[kept], grpo[kept])
+    numbers = (0.4 * mask.sum(dim=1)).ceil() * (grpo != 0).any(dim=1)
+    assert torch.equal(kept.sum(dim=1), numbers.long()) and kept.any()
+    with pytest.raises(ValueError, match="algorithm.vppo: got no kl"):
+        get_adv_estimator_fn("vppo")(**kwargs, config=config)
+
+
 def test_saei_is_grpo_to_an_estimator_that_is_told_which_responses_are_adversarial():
     rewards, mask, log_probs = batch()
     grpo, _ = compute_grpo_outcome_advantage(rewards, mask, UIDS)

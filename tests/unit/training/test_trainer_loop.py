@@ -200,12 +200,15 @@ def test_the_adaptive_r0_is_saved_with_the_checkpoint_and_restored(tmp_path, met
         ("vepo", ["algorithm.vepo.score=entropy"], True),
         ("vepo", ["algorithm.vepo.fraction=1"], False),
         ("vepo", ["algorithm.vepo.select=random"], False),
+        ("vppo", [], True),
+        ("vppo", ["algorithm.vppo.fraction=1", "algorithm.vppo.weight_min=1"], False),
     ],
 )
 def test_in_bypass_mode_a_forward_is_run_for_methods_that_need_one(tmp_path, monkeypatch, method, knobs, has_forward):
     loop = Loop(tmp_path, [1.0], f"+method={method}", *knobs, "algorithm.rollout_correction.bypass_mode=true")
     for driver in loop.drivers.values():
-        driver.columns = SIGNALS if method == "vepo" and not knobs else ()  # as setup sets them
+        perturbs = method in ("vepo", "vppo") and not knobs
+        driver.columns = SIGNALS if perturbs else ()  # as setup sets them
         driver.perturbation = Perturbation("gaussian")
     requests = []
 
@@ -217,7 +220,7 @@ def test_in_bypass_mode_a_forward_is_run_for_methods_that_need_one(tmp_path, mon
     monkeypatch.setattr(trainer, "add_entropy", add_entropy)
     batch = loop._compute_old_log_prob(tq.KVBatchMeta(partition_id="train", keys=["u_0_0"], tags=[{}]), {})
     assert bool(requests) == has_forward == ("entropy" in loop._tensor_names())
-    assert not has_forward or (requests[0] is not None) == (method == "vepo" and not knobs)
+    assert not has_forward or (requests[0] is not None) == perturbs
     assert REQUEST not in (batch.extra_info or {})
 
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from verl_plugins.methods.batch import AdvantageBatch
+from verl_plugins.methods.token_selection import top_tokens
 from verl_plugins.methods.vepo.maths import KEY, VEPOConfig, token_scores, token_weights
-from verl_plugins.methods.vepo.scores import min_max, top_tokens
+from verl_plugins.methods.vepo.scores import min_max
 from verl_plugins.vision.noise import uniform_rows
 
 SELECTION_SEED = "selection_seed"

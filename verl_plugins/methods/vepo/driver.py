@@ -47,8 +47,7 @@ class VEPODriver(Driver):
 
     def counterfactual_at(self, step: int, total_steps: int) -> Counterfactual:
         """Return the perturbation of ``step`` (from 1); its strength follows the schedule."""
-        strength = self.perturbation.strength_at((step - 1) / max(1, total_steps - 1))
-        return Counterfactual(self.perturbation.kind, strength, self.run_config.actor_rollout_ref.rollout.seed, step)
+        return Counterfactual.at(self.perturbation, self.run_config.actor_rollout_ref.rollout.seed, step, total_steps)
 
     def row_columns(self, keys: list[str]) -> dict[str, Tensor]:
         """Seed the random numbers of each response by (rollout's seed, step, row of the data set, response)."""

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from verl_plugins.methods.knobs import require
-from verl_plugins.methods.vepo.scores import SCOPES, SCORES, min_max, top_tokens
+from verl_plugins.methods.knobs import require, require_perturbation
+from verl_plugins.methods.token_selection import SCOPES, top_tokens
+from verl_plugins.methods.vepo.scores import SCORES, min_max
 from verl_plugins.vision.perturb import Perturbation
 
 KEY = "algorithm.vepo"
@@ -78,10 +79,7 @@ class VEPOConfig:
         require(
             KEY, self, "boost", "a number >= 0, and 0 with soft", lambda boost: boost >= 0 and not boost * self.soft
         )
-        try:
-            _ = self.image_perturbation
-        except ValueError as error:
-            raise ValueError(f"{KEY}.{error}; set {KEY}.{str(error).partition(':')[0]}") from error
+        _ = self.image_perturbation
 
     @property
     def keeps_all(self) -> bool:
@@ -106,8 +104,7 @@ class VEPOConfig:
     @property
     def image_perturbation(self) -> Perturbation:
         """Perturbation of the images, with its schedule."""
-        schedule = self.schedule, self.schedule_midpoint, self.schedule_steepness
-        return Perturbation(self.perturbation, self.strength, *schedule)
+        return require_perturbation(KEY, self)
 
 
 def token_scores(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from verl_plugins.methods.run_checks import FSDP_STRATEGIES, RunChecks, expect_fsdp_engine
+from verl_plugins.methods.run_checks import FSDP_STRATEGIES, RunChecks, expect_advantages_per_token, expect_fsdp_engine
 from verl_plugins.methods.vepo.maths import LOSS_AGG_MODES, VEPOConfig
 from verl_plugins.vision.layout import layout_of
 
@@ -19,11 +19,7 @@ def requirements(run: RunChecks, config: VEPOConfig) -> None:
         LOSS_AGG_MODES.__contains__,
         f"one of {', '.join(LOSS_AGG_MODES)}, for which vepo's weights are made",
     )
-    run.expect(
-        "actor_rollout_ref.actor.policy_loss.loss_mode",
-        lambda mode: mode != "geo_mean",
-        "another policy loss (geo_mean averages the advantages of a response, which undoes vepo's weights)",
-    )
+    expect_advantages_per_token(run, "vepo")
 
 
 def check_processor(processor: Any, settings: Mapping[str, Any], config: VEPOConfig) -> None:

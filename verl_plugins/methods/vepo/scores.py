@@ -1,4 +1,4 @@
-"""VEPO's token scores, the authors' variants A to H (arXiv 2606.03937) and single signals; the best tokens by score."""
+"""VEPO's token scores: the authors' variants A to H (arXiv 2606.03937) and single signals."""
 
 from __future__ import annotations
 
@@ -28,9 +28,6 @@ SCORES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]] = {
     "gap": lambda j, h, gap, up, alpha: gap,
 }
 
-SCOPES = ("response", "batch")
-"""Tokens that are scaled and ranked together: those of each response (row), or all tokens of the global batch."""
-
 
 def min_max(values: Tensor, mask: Tensor, scope: str = "response") -> Tensor:
     """Scale the valid values (B, T) of each row, or of the batch, to [0, 1]; constant values become 0. ``mask``: (B, T)
@@ -39,15 +36,3 @@ def min_max(values: Tensor, mask: Tensor, scope: str = "response") -> Tensor:
     low = values.masked_fill(~mask, torch.inf).amin(dim=dims, keepdim=True)
     high = values.masked_fill(~mask, -torch.inf).amax(dim=dims, keepdim=True)
     return ((values - low) / (high - low).clamp_min(1e-8)).masked_fill(~mask, 0.0)
-
-
-def top_tokens(values: Tensor, mask: Tensor, fraction: float, scope: str = "response") -> Tensor:
-    """Select the ceil(fraction * valid) tokens of each row, or of the batch, with the highest values, (B, T) bool; ties
-    keep the earlier token."""
-    if scope == "batch":
-        return top_tokens(values.reshape(1, -1), mask.reshape(1, -1), fraction).view_as(mask)
-    order = values.masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True, stable=True)
-    places = torch.arange(mask.shape[1], device=order.device).expand_as(order)
-    rank = torch.empty_like(order).scatter_(1, order, places)
-    kept = (fraction * mask.sum(dim=1, keepdim=True).double() - 1e-9).ceil()  # 0.07 * 100 is 7.000000000000001
-    return (rank < kept) & mask

@@ -1,0 +1,54 @@
+"""VPPO on a global batch, and the metrics ``vppo/*``."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from verl_plugins.methods.batch import AdvantageBatch
+from verl_plugins.methods.vppo.maths import KEY, VPPOConfig, rows_with_image, select_tokens, trajectory_weights
+
+
+def apply(batch: AdvantageBatch, config: VPPOConfig) -> tuple[Tensor, dict[str, float]]:
+    """Mask and weight the advantages of a global batch; returns advantages (B, T) and the metrics ``vppo/*``.
+
+    Raises:
+        ValueError: the batch lacks the divergence ``kl``.
+    """
+    if config.is_grpo:
+        return batch.advantages, {}
+    (kl,) = batch.signals(KEY, "kl")
+    mask = batch.response_mask.bool()
+    kept = select_tokens(kl, mask, config)
+    weights = trajectory_weights(kl, mask, config)
+    advantages = batch.advantages * (kept * weights.unsqueeze(1)).to(batch.advantages.dtype)
+    return advantages, vppo_metrics(kl, mask, kept, weights)
+
+
+def vppo_metrics(kl: Tensor, mask: Tensor, kept: Tensor, weights: Tensor) -> dict[str, float]:
+    """Average over the valid tokens and rows of a batch; a mean over none is left out.
+
+    Args:
+        kl: (B, T) float, nats.
+        mask, kept: (B, T) bool, valid tokens and those that keep their advantage.
+        weights: (B,) float, weights of the responses.
+
+    Returns:
+        Metrics by name. The divergences and the weights are those of rows with an image.
+    """
+    with_image = rows_with_image(kl, mask)
+    seen = mask & with_image.unsqueeze(1)
+    means = {
+        "kl": (kl, seen),
+        "kl_kept": (kl, seen & kept),
+        "kl_dropped": (kl, seen & ~kept),
+        "selected_tokens": (kept, mask),
+        "trajectory_weight/mean": (weights, with_image),
+        "rows_without_image": (~with_image, mask.any(dim=1)),
+    }
+    metrics = {
+        f"vppo/{name}": values[where].double().mean().item() for name, (values, where) in means.items() if where.any()
+    }
+    if with_image.any():
+        metrics["vppo/trajectory_weight/min"] = weights[with_image].min().item()
+        metrics["vppo/trajectory_weight/max"] = weights[with_image].max().item()
+    return metrics
