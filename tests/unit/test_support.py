@@ -12,7 +12,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "support.md"
 
 @pytest.mark.slow
 def test_the_page_holds_the_table_of_the_methods():
-    assert table(["ecvgpo", "vepo", "vppo", "saei"]) in PAGE.read_text(), "write docs/support.md anew: verl-plugins support"
+    methods = ["ecvgpo", "vepo", "vppo", "saei"]
+    assert table(methods) in PAGE.read_text(), "write docs/support.md anew: verl-plugins support"
 
 
 @pytest.mark.slow
