@@ -24,11 +24,10 @@ ACTOR+=(
     actor_rollout_ref.actor.clip_ratio_low=0.2   # table 9
     actor_rollout_ref.actor.clip_ratio_high=0.28 # table 9
     actor_rollout_ref.actor.use_kl_loss=false    # table 9
-    # An entropy penalty of 0.06, section 4 and appendix E: negative here, because verl subtracts the entropy from the loss.
-    # The code penalises -log p of the sampled tokens, whose gradient is zero in the mean while the policy is the old one.
-    # verl's is the gradient of the entropy itself, a stronger pull: watch actor/entropy (alarm entropy_collapse). Not run
-    # [choice]
-    actor_rollout_ref.actor.entropy_coeff=-0.06
+    # The paper penalises the entropy by 0.06 (section 4, appendix E). Its code penalises -log p of the sampled tokens, whose
+    # gradient is zero in the mean while the policy is the old one. verl's entropy_coeff=-0.06 would lower the entropy itself
+    # in every step, so the recipe has none [choice]
+    actor_rollout_ref.actor.entropy_coeff=0
 )
 ROLLOUT+=(
     actor_rollout_ref.rollout.n=8        # table 9

@@ -139,7 +139,7 @@ def test_verl_and_the_preflight_accept_it(recipe, dataset, overrides_of, monkeyp
         ("run_qwen2_5_vl_7b_ecvgpo", {"rollout.n": 8, "actor.kl_loss_coef": 0.04, "actor.optim.lr": 1e-6}),
         ("run_qwen2_5_vl_7b_vepo", {"rollout.n": 12, "actor.entropy_coeff": 1e-3, "actor.freeze_vision_tower": True}),
         ("run_qwen2_5_vl_7b_saei", {"rollout.n": 12, "actor.use_kl_loss": False}),
-        ("run_qwen2_5_vl_7b_vppo", {"rollout.n": 8, "actor.clip_ratio_high": 0.28, "actor.entropy_coeff": -0.06}),
+        ("run_qwen2_5_vl_7b_vppo", {"rollout.n": 8, "actor.clip_ratio_high": 0.28, "actor.entropy_coeff": 0}),
     ],
 )
 def test_the_papers_settings_arrive(recipe, expected, overrides_of):
