@@ -1,4 +1,4 @@
-"""Which attack changes the images of an evaluation, and how strongly. Imports no framework before an attack is named."""
+"""Which attack changes the images of an evaluation, how strongly, and what the results say about it."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ def attack_summary(facts: dict[str, Any], lines: list[Line], attacked: list[Line
 
     Returns:
         `facts`; `rows`, how many were attacked; `pixel_change`, the mean over them of the mean absolute change of their
-        pixels, in 8-bit levels; and the means of `entropy_before` and `entropy_after`, in nats, if there are such lines.
-        A mean over nothing is None.
+        pixels, in 8-bit levels, None if there are none; and the means of `entropy_before` and `entropy_after`, in nats,
+        if there are such lines.
     """
     change = [line["pixel_change"] for line in lines if "pixel_change" in line]
     numbers = {**facts, "rows": len(change), "pixel_change": _mean(change)}

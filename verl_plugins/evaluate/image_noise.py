@@ -16,6 +16,7 @@ from verl_plugins.vision import noise
 
 LEVELS = 255
 
+
 class ImageNoise:
     """Noise as an attack (`responder.ImageAttack`).
 

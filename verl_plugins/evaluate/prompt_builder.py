@@ -80,7 +80,9 @@ class PromptBuilder:
             SystemExit: they cannot, or the model has no processor.
         """
         if self.processor is None:
-            raise SystemExit(f"--attack: got the model {self.folder} without a processor, expected one that sees images")
+            raise SystemExit(
+                f"--attack: got the model {self.folder} without a processor, expected one that sees images"
+            )
         try:
             check_invertible(self.processor, self._settings)
         except ValueError as problem:

@@ -113,9 +113,7 @@ class VllmResponder:
             gc.collect()  # vLLM ends its processes when its engine is collected
             torch.cuda.empty_cache()
 
-    def _images(
-        self, prompt: Prompt, key: str, attack: ImageAttack | None
-    ) -> tuple[list[Any] | None, float | None]:
+    def _images(self, prompt: Prompt, key: str, attack: ImageAttack | None) -> tuple[list[Any] | None, float | None]:
         """Return the prompt's images as `attack` changes them, and the mean absolute change in 8-bit levels."""
         if attack is None or not prompt.images:
             return prompt.images, None

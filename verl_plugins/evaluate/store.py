@@ -65,8 +65,8 @@ class BatchLog:
                 os.fsync(file.fileno())
         except OSError as error:
             raise SystemExit(
-                f"--out {self.path.parent}: could not write a batch of results ({error}); those before it are kept: make "
-                "room, and start the same command again to go on"
+                f"--out {self.path.parent}: could not write a batch of results ({error}); those before it are kept: "
+                "make room, and start the same command again to go on"
             ) from None
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
-from verl.utils.device import get_device_name
 
 from verl_plugins.components.hidden_states import before_projection, output_projection
 from verl_plugins.methods.saei.attack import entropy_and_gradient
@@ -40,8 +39,8 @@ class EntropyAttack:
     ):
         self.processor, self.settings = processor, settings
         self.config = SaEIConfig(alpha=strength, steps=steps)
-        self.device = get_device_name()
-        model = AutoModelForImageTextToText.from_pretrained(
+        self.device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+        model: Any = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=getattr(torch, dtype), attn_implementation="sdpa"
         )
         self.model = model.to(self.device).eval().requires_grad_(False)
