@@ -2,6 +2,8 @@
 
 import json
 import math
+from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +11,24 @@ import pytest
 import tiny_families
 import torch
 from attacked_run import attacked_job, image_row, run_attacked
+from bare_engine import Row, bare_engine, worker_batch
 from evaluation_run import own_row, write
+from PIL import Image
 from selective_entropy import selective_entropy
 from transformers import AutoModelForImageTextToText
+from verl.utils import tensordict_utils as tu
 
+from verl_plugins.components.requests import REQUEST
 from verl_plugins.evaluate.attack_settings import AttackSettings, attack_summary
 from verl_plugins.evaluate.code_hash import code_sha256
 from verl_plugins.evaluate.command_line import main
 from verl_plugins.evaluate.data_rows import open_data, read_rows
 from verl_plugins.evaluate.image_noise import ImageNoise
 from verl_plugins.evaluate.prompt_builder import PromptBuilder
+from verl_plugins.methods.saei.attack import AttackRequest
 from verl_plugins.methods.saei.evaluation_attack import EntropyAttack
 from verl_plugins.methods.saei.maths import SaEIConfig
+from verl_plugins.methods.saei.second_sampling import PIXELS, STATISTICS
 from verl_plugins.vision.pixels import to_pixel_values
 
 ROOT = Path(__file__).parents[3]
@@ -312,6 +320,36 @@ def test_a_missing_attacked_image_is_one_message(gradient_run, folder):
         run_attacked(attacked_job(folder, data, out, "saei", 4))
     image.write_bytes(kept)
     (out / "results.jsonl").write_bytes(results)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_it_is_the_attack_of_training(folder, monkeypatch, steps):
+    """Against training's attack in verl's engine, on one row with the positions that verl gives it."""
+    for name in ("training.engine", "methods.saei.attack", "methods.saei.attacked_images"):
+        monkeypatch.setattr(import_module(f"verl_plugins.{name}"), "get_device_id", lambda: "cpu")
+    attack = EntropyAttack(folder, PromptBuilder(folder, {}).processor, {}, "float32", 2, steps)
+    response = torch.tensor([20, 31, 42, 53, 64, 75, 86])
+    image = Image.open(BytesIO(image_row(0)["images"][0]["bytes"]))
+    data = worker_batch([Row("prompt", 0, 0, "the red square", [image], response)], attack.processor)
+    (ids,) = data["input_ids"].unbind()
+    inputs = tu.unwrap_non_tensor_data(data["multi_modal_inputs"][0])
+    positions, _ = attack.model.model.get_rope_index(
+        ids[None],
+        mm_token_type_ids=(ids[None] == attack.processor.image_token_id).int(),
+        image_grid_thw=inputs["image_grid_thw"],
+    )
+    positions = torch.cat([torch.arange(len(ids))[None], positions[:, 0]])
+    data["position_ids"] = tu.nested_tensor_from_tensor_list([positions], ragged_idx=2)
+    config = SaEIConfig(alpha=2, steps=steps)
+    tu.assign_non_tensor(data, **{REQUEST: AttackRequest(config, seed=0, step=1)})
+    engine = bare_engine(attack.model, attack.processor, 1)
+    with torch.no_grad():
+        trained = engine.forward_backward_batch(data, None, forward_only=True)["model_output"]
+    attack.model.requires_grad_(False)
+    (pixels,), before, after = attack(ids[: -len(response)].tolist(), inputs, response.tolist())
+    same = pixels.flatten() == trained[PIXELS].values()
+    assert same.double().mean() > 0.999  # the rest: pixels whose gradient is rounding
+    assert [before, after] == pytest.approx(trained[STATISTICS][0, :2].tolist(), rel=1e-4)
 
 
 @pytest.mark.parametrize("family", ["qwen3_vl", "qwen3_5", "internvl3"])
