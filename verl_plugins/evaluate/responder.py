@@ -101,7 +101,7 @@ class VllmResponder:
             parameters.append(self._sampling(prompt.length, key))
             changes.append(change)
         generated = zip(self._generate(requests, parameters), changes, strict=True)
-        answered = (response._replace(pixel_change=change) for response, change in generated)
+        answered = (Response(*response[:-1], change) for response, change in generated)
         return [next(answered) if response is None else response for response in responses]
 
     def release(self) -> None:

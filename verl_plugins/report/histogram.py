@@ -12,7 +12,7 @@ from verl_plugins.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from verl_plugins.report.run_summary import number
 
 BINS = 20
-_ROUNDING = 1e-9  # of a bin's width: 0.15 / 0.05 is 2.999… in floating point
+_ROUNDING = 1e-9  # of a bin's width: a score of 0.7 + 0.1 is 0.7999… in floating point
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ def counts(**by_bin):
 
 
 def test_values_are_counted_in_twenty_bins_of_a_twentieth():
-    # 0 and 0.049: [0, 0.05). 0.05: its upper bin. 0.15: bin 3, though 0.15 / 0.05 is 2.999… 0.999 and 1: the last
-    bars = histogram([0.0, 0.049, 0.05, 0.15, 0.4, 0.999, 1.0])
-    assert list(bars.counts) == counts(b0=2, b1=1, b3=1, b8=1, b19=2)
-    assert bars.as_json() == {"low": 0.0, "high": 1.0, "counts": counts(b0=2, b1=1, b3=1, b8=1, b19=2)}
+    # 0 and 0.049: [0, 0.05). 0.05: its upper bin. 0.7 + 0.1 is 0.7999…, and means 0.8: bin 16. 0.999 and 1: the last
+    bars = histogram([0.0, 0.049, 0.05, 0.4, 0.7 + 0.1, 0.999, 1.0])
+    assert list(bars.counts) == counts(b0=2, b1=1, b8=1, b16=1, b19=2)
+    assert bars.as_json() == {"low": 0.0, "high": 1.0, "counts": counts(b0=2, b1=1, b8=1, b16=1, b19=2)}
     assert list(histogram([]).counts) == counts()
 
 
