@@ -60,7 +60,7 @@ class Answers:
     def __init__(self, answer):
         self.answer, self.batches, self.keys = answer, [], []
 
-    def __call__(self, rows, keys):
+    def __call__(self, rows, keys, attack=None):
         numbers = [row["extra_info"]["index"] for row in rows]
         self.batches.append(numbers)
         self.keys += keys

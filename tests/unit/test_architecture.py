@@ -37,6 +37,7 @@ LAYERS = ("vision", "kernels"), ("components",), ("methods",), ("training",)
 
 NAMES_METHODS = {
     "health/checks.py": "the metrics that its alarms watch",
+    "evaluate/command_line.py": "an example in its help",
     "demo/demo_command.py": "the default of --method, and its help",
     "doctor/run_doctor.py": "an example in its help",
     "report/adversarial_images.py": "the module that writes its input",
@@ -138,6 +139,7 @@ def test_what_a_method_names_by_path_is_there(name):
     method = METHODS[name]
     assert issubclass(imported(method.driver), Driver)
     assert all(callable(imported(path)) for path in method.agent_loops.values())
+    assert method.attack is None or callable(imported(method.attack))
 
 
 def test_file_names_are_unique_but_for_the_roles():

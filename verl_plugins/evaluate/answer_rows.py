@@ -2,45 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, repeat
+from typing import Any
 
 from data_prep.types import Row
 from verl_plugins.evaluate.data_rows import DataFile, read_rows
-from verl_plugins.evaluate.format import UnusableRow
-from verl_plugins.evaluate.responder import Responder
-from verl_plugins.evaluate.scoring import rejected_line, result_line
+from verl_plugins.evaluate.format import DataFormat, UnusableRow
+from verl_plugins.evaluate.responder import ImageAttack, Responder, Response
+from verl_plugins.evaluate.scoring import Line, rejected_line, result_line
 from verl_plugins.evaluate.settings import Settings
-from verl_plugins.evaluate.store import Key, Store
+from verl_plugins.evaluate.store import BatchLog, Key
 
 THREADS = 8
 """Threads that compute rewards, as in verl's reward worker."""
 
 
+ToLine = Callable[[Row, Response, DataFormat, Mapping[str, Any]], Line]
+
+
 def answer_rows(
-    data: Sequence[DataFile], keys: Sequence[Key], done: int, settings: Settings, responder: Responder, store: Store
+    data: Sequence[DataFile],
+    keys: Sequence[Key],
+    done: int,
+    settings: Settings,
+    responder: Responder,
+    log: BatchLog,
+    attack: ImageAttack | None = None,
+    to_line: ToLine = result_line,
 ) -> None:
-    """Answer the remaining rows batch by batch, score the answers, and append each batch to the store.
+    """Answer the remaining rows batch by batch, score the answers, and append each batch to the log.
 
     Args:
         data: the files.
         keys: all rows of the evaluation, in order.
-        done: number of rows that the store holds already.
+        done: number of rows that the log holds already.
         settings: batch size and rewards.
         responder: answers a batch; a row's seed depends on its file's hash and its number.
-        store: receives the results.
+        log: receives the results.
+        attack: changes the images of every row; None to leave them as they are.
+        to_line: makes a row's line of the log, as `result_line` does.
     """
     from tqdm import tqdm
 
-    remaining = iter(_rows(data, keys[done:]))
+    remaining = iter(rows_of(data, keys[done:]))
     with tqdm(total=len(keys), initial=done, unit="row") as bar, ThreadPoolExecutor(THREADS) as threads:
         while batch := list(islice(remaining, settings.batch_size)):
             asked = [(key, row) for key, row in batch if not isinstance(row, UnusableRow)]
             rows = [row for _, row in asked]
-            answers = responder(rows, [f"{data[number].sha256}/{row}" for (number, row), _ in asked])
+            answers = responder(rows, [row_key(data, key) for key, _ in asked], attack)
             forms = [data[number].form for (number, _), _ in asked]
-            scored = threads.map(result_line, rows, answers, forms, repeat(settings.reward))
+            scored = threads.map(to_line, rows, answers, forms, repeat(settings.reward))
             lines = [
                 {
                     "file": number,
@@ -49,11 +62,18 @@ def answer_rows(
                 }
                 for (number, row_number), row in batch
             ]
-            store.append(lines)
+            log.append(lines)
             bar.update(len(batch))
 
 
-def _rows(data: Sequence[DataFile], keys: Sequence[Key]) -> Iterator[tuple[Key, Row | UnusableRow]]:
+def row_key(data: Sequence[DataFile], key: Key) -> str:
+    """Return the key of a row's random draws: the hash of its file, and its number."""
+    number, row = key
+    return f"{data[number].sha256}/{row}"
+
+
+def rows_of(data: Sequence[DataFile], keys: Sequence[Key]) -> Iterator[tuple[Key, Row | UnusableRow]]:
+    """Yield the rows with these keys, in their order."""
     for number, file in enumerate(data):
         row_numbers = [row for file_number, row in keys if file_number == number]
         for row_number, row in zip(row_numbers, read_rows(file, row_numbers), strict=True):

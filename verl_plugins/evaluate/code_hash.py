@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PACKAGES = ("verl_plugins", "data_prep", "reward_fns")
@@ -18,7 +18,7 @@ ENTRY_MODULES = (
 )
 
 
-def code_sha256(root: Path) -> str:
+def code_sha256(root: Path, attack_modules: Sequence[str] = ()) -> str:
     """Hash `ENTRY_MODULES` and all first-party modules that they import, directly or through others.
 
     Imports are read from the source, those inside functions included; nothing is imported. A module that is only named
@@ -26,22 +26,23 @@ def code_sha256(root: Path) -> str:
 
     Args:
         root: the folder that holds `PACKAGES`.
+        attack_modules: modules of the evaluation's attack, to hash likewise. Those of other packages are left out.
 
     Raises:
         FileNotFoundError: a module of `ENTRY_MODULES` is missing.
     """
     digest = hashlib.sha256()
-    for file in sorted(_source_files(root)):
+    for file in sorted(_source_files(root, attack_modules)):
         digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
     return digest.hexdigest()
 
 
-def _source_files(root: Path) -> set[Path]:
+def _source_files(root: Path, attack_modules: Sequence[str]) -> set[Path]:
     files: set[Path] = set()
     for module in ENTRY_MODULES:
         if _file_of(module, root) is None:
             raise FileNotFoundError(f"{root}: got no module {module}, expected the folder of {', '.join(PACKAGES)}")
-    pending: list[str] = list(ENTRY_MODULES)
+    pending: list[str] = [*ENTRY_MODULES, *attack_modules]
     seen: set[str] = set()
     while pending:
         module = pending.pop()

@@ -52,6 +52,21 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="data.mm_processor_kwargs of training: min_pixels=262144 max_pixels=1000000 (default: as saved)",
     )
     parser.add_argument(
+        "--attack",
+        metavar="NAME",
+        help="attack the images first: gaussian (noise), random (random signs), or a method's attack along the model's "
+        "own gradient (saei); with --strength. Another evaluation than the clean one: give it its own --out",
+    )
+    parser.add_argument(
+        "--strength",
+        type=float,
+        metavar="LEVELS",
+        help="in 8-bit levels: standard deviation of gaussian, size of a step of the others",
+    )
+    parser.add_argument(
+        "--attack-steps", type=int, default=1, metavar="N", help="steps along the gradient (default: 1)"
+    )
+    parser.add_argument(
         "--judge", metavar="URL", help="ask an OpenAI-compatible endpoint too (http://host:8000/v1; key: JUDGE_API_KEY)"
     )
     parser.add_argument("--judge-model", metavar="NAME", help="the model's name there")
@@ -59,6 +74,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from verl_plugins.evaluate.attack_settings import AttackSettings
     from verl_plugins.evaluate.device import default_dtype
     from verl_plugins.evaluate.evaluation import EvaluationJob, run_evaluation
     from verl_plugins.evaluate.judge import Judge
@@ -66,6 +82,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
     if bool(arguments.judge) != bool(arguments.judge_model):
         raise SystemExit("--judge, --judge-model: got one of them, expected both: an endpoint and a model's name there")
+    attack = None
+    if (arguments.attack is None) != (arguments.strength is None):
+        raise SystemExit("--attack, --strength: got one of them, expected both: a name and its strength")
+    if arguments.attack is not None:
+        attack = AttackSettings(arguments.attack, arguments.strength, arguments.attack_steps)
+    elif arguments.attack_steps != 1:
+        raise SystemExit(f"--attack-steps: got {arguments.attack_steps} without --attack, expected both or neither")
     judge = Judge(arguments.judge, arguments.judge_model, tuple(arguments.judge_sources)) if arguments.judge else None
     settings = Settings(
         sample=arguments.sample,
@@ -87,6 +110,7 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.format,
         arguments.tensor_parallel_size,
         judge,
+        attack,
     )
     return run_evaluation(job)
 

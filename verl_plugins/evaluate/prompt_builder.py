@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
+from torch import Tensor
 from verl.utils import hf_processor, hf_tokenizer
 from verl.workers.rollout.utils import get_vision_placeholder_token_ids, qwen2_5_vl_dedup_image_tokens
 
 from data_prep.types import Row
 from verl_plugins import internvl
-from verl_plugins.components.prompts import PromptMaker
+from verl_plugins.components.prompts import PromptMaker, RowPrompt
 from verl_plugins.evaluate.model_folder import model_config
+from verl_plugins.vision.pixels import check_invertible, to_pixels
 
 
 class Prompt(NamedTuple):
@@ -22,18 +24,20 @@ class Prompt(NamedTuple):
     token_ids: ids with one token per image.
     images: images of the row, or None.
     length: number of tokens with all tokens of the images.
+    processed: the same prompt with all tokens of the images, and the processor's output for the images.
     """
 
     token_ids: list[int]
     images: list[Any] | None
     length: int
+    processed: RowPrompt
 
 
 class PromptBuilder:
     """Builder of prompts for the model in a folder; for `processor_settings` see `Settings.processor`."""
 
     def __init__(self, folder: Path, processor_settings: Mapping[str, Any]):
-        self.folder = folder
+        self.folder, self._settings = folder, dict(processor_settings)
         self.tokenizer = hf_tokenizer(str(folder))
         model_type = model_config(folder).get("model_type")
         self._is_internvl = model_type == internvl.MODEL_TYPE
@@ -65,6 +69,32 @@ class PromptBuilder:
             )
         prompt = self._maker.make(row)
         if self.processor is None:
-            return Prompt(prompt.token_ids, None, len(prompt.token_ids))
+            return Prompt(prompt.token_ids, None, len(prompt.token_ids), prompt)
         fold = internvl.collapse_images if self._is_internvl else qwen2_5_vl_dedup_image_tokens
-        return Prompt(fold(prompt.token_ids, self.processor), prompt.images, len(prompt.token_ids))
+        return Prompt(fold(prompt.token_ids, self.processor), prompt.images, len(prompt.token_ids), prompt)
+
+    def check_attack(self) -> None:
+        """Check that the processor's pixels can be converted back to images, as an attack on them needs.
+
+        Raises:
+            SystemExit: they cannot, or the model has no processor.
+        """
+        if self.processor is None:
+            raise SystemExit(
+                f"--attack: got the model {self.folder} without a processor, expected one that sees images"
+            )
+        try:
+            check_invertible(self.processor, self._settings)
+        except ValueError as problem:
+            raise SystemExit(f"--attack: {problem} (here: --processor NAME=VALUE)") from None
+
+    def pixels(self, prompt: Prompt) -> list[Tensor]:
+        """Return the images of a prompt in the size to which the processor resizes them, each (3, H, W) uint8.
+
+        vLLM's processor does not resize them again, so whatever is added to them reaches the model whole.
+
+        Raises:
+            ValueError: the pixels come from no 8-bit image.
+        """
+        inputs = prompt.processed.image_inputs
+        return to_pixels(inputs["pixel_values"], inputs.get("image_grid_thw"), self.processor)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+
+from PIL import Image
 
 from data_prep.types import Row
 from verl_plugins.evaluate.device import is_cpu_build
 from verl_plugins.evaluate.model_folder import model_config
 from verl_plugins.evaluate.settings import Settings
 from verl_plugins.seeds import seed_of
+
+if TYPE_CHECKING:
+    from verl_plugins.evaluate.prompt_builder import Prompt
 
 BANNED = -100.0  # logit bias; vLLM accepts no less
 
@@ -22,16 +28,37 @@ class Response(NamedTuple):
     tokens: length of the response in tokens.
     finish: vLLM's finish reason, such as "stop" or "length".
     problem: "" or a status: `prompt_too_long`, or `prompt_error`; `text` then gives the reason.
+    token_ids: the response's tokens.
+    pixel_change: mean absolute change of the row's images by an attack, in 8-bit levels; None if none was attacked.
     """
 
     text: str
     tokens: int
     finish: str
     problem: str = ""
+    token_ids: Sequence[int] = ()
+    pixel_change: float | None = None
 
 
-Responder = Callable[[Sequence[Row], Sequence[str]], list[Response]]
-"""Maps rows, and one key per row that decides its seed, to one response per row."""
+ImageAttack = Callable[[Sequence[Any], str], Sequence[Any]]
+"""Maps the images of a row, each (3, H, W) uint8, and the row's key to new images of the same shapes."""
+
+
+class Responder(Protocol):
+    """Answers rows."""
+
+    def __call__(self, rows: Sequence[Row], keys: Sequence[str], attack: ImageAttack | None) -> list[Response]:
+        """Return one response per row, to its images as `attack` changes them.
+
+        Args:
+            rows: rows of the data.
+            keys: one key per row, which decides its seed and the attack's draws.
+            attack: None to leave the images as they are.
+        """
+        ...
+
+    def release(self) -> None:
+        """Free the memory of the device, for another model; a later call takes it again."""
 
 
 class VllmResponder:
@@ -51,8 +78,11 @@ class VllmResponder:
         unused = range(len(self.prompts.tokenizer), config.get("vocab_size") or 0)
         self._bias = dict.fromkeys([*self.prompts.banned_tokens(), *unused], BANNED) or None
 
-    def __call__(self, rows: Sequence[Row], keys: Sequence[str]) -> list[Response]:
+    def __call__(self, rows: Sequence[Row], keys: Sequence[str], attack: ImageAttack | None) -> list[Response]:
+        if attack is not None:
+            self.prompts.check_attack()
         responses: list[Response | None] = []
+        changes: list[float | None] = []
         requests, parameters = [], []
         for row, key in zip(rows, keys, strict=True):
             try:
@@ -64,12 +94,35 @@ class VllmResponder:
                 responses.append(Response(f"{prompt.length} tokens", 0, "", "prompt_too_long"))
                 continue
             responses.append(None)
-            images = {} if prompt.images is None else {"image": prompt.images}
-            request = {"prompt_token_ids": prompt.token_ids, "multi_modal_data": images}
-            requests.append(request | ({"mm_processor_kwargs": dict(self.settings.processor)} if images else {}))
+            images, change = self._images(prompt, key, attack)
+            data = {} if images is None else {"image": images}
+            request = {"prompt_token_ids": prompt.token_ids, "multi_modal_data": data}
+            requests.append(request | ({"mm_processor_kwargs": dict(self.settings.processor)} if data else {}))
             parameters.append(self._sampling(prompt.length, key))
-        answered = iter(self._generate(requests, parameters))
+            changes.append(change)
+        generated = zip(self._generate(requests, parameters), changes, strict=True)
+        answered = (Response(*response[:-1], change) for response, change in generated)
         return [next(answered) if response is None else response for response in responses]
+
+    def release(self) -> None:
+        """Free the memory of the GPU. vLLM's CPU build is left as it is: it shares its process and needs no room."""
+        if self._llm is not None and not is_cpu_build():
+            import torch
+
+            self._llm = None
+            gc.collect()  # vLLM ends its processes when its engine is collected
+            torch.cuda.empty_cache()
+
+    def _images(self, prompt: Prompt, key: str, attack: ImageAttack | None) -> tuple[list[Any] | None, float | None]:
+        """Return the prompt's images as `attack` changes them, and the mean absolute change in 8-bit levels."""
+        if attack is None or not prompt.images:
+            return prompt.images, None
+        clean = self.prompts.pixels(prompt)
+        attacked = attack(clean, key)
+        pairs = zip(attacked, clean, strict=True)
+        change = [(after.int() - before.int()).abs().flatten() for after, before in pairs]
+        images = [Image.fromarray(pixels.permute(1, 2, 0).numpy()) for pixels in attacked]
+        return images, sum(int(part.sum()) for part in change) / sum(map(len, change))
 
     def _generate(self, requests: list[dict], parameters: list[Any]) -> list[Response]:
         if not requests:
@@ -80,7 +133,7 @@ class VllmResponder:
         for output in outputs:
             token_ids = list(output.outputs[0].token_ids)
             text = self.prompts.tokenizer.decode(token_ids, skip_special_tokens=True)
-            responses.append(Response(text, len(token_ids), str(output.outputs[0].finish_reason)))
+            responses.append(Response(text, len(token_ids), str(output.outputs[0].finish_reason), "", token_ids))
         return responses
 
     def _sampling(self, prompt_length: int, key: str) -> Any:

@@ -9,7 +9,8 @@ from verl_plugins.evaluate.data_rows import DataFile
 from verl_plugins.evaluate.result_cards import load_rows, result_card, score_summary, select_lines
 from verl_plugins.evaluate.scoring import REJECTED, Line
 from verl_plugins.evaluate.store import key_of
-from verl_plugins.evaluate.summary import Table
+from verl_plugins.evaluate.summary import Table, distributions
+from verl_plugins.report.distributions import distributions_section
 
 
 def evaluation_page(
@@ -48,6 +49,7 @@ def evaluation_page(
         title=title,
         facts=facts.items(),
         tables=tables,
+        distributions=distributions_section(distributions(lines)),
         has_boxes=any(line["kind"] == "grounding" for line in asked),
         sections=sections,
     )

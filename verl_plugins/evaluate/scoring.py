@@ -19,7 +19,7 @@ def result_line(row: Row, response: Response, form: DataFormat, reward: Mapping[
     """Score a response and return its line of results.
 
     `kind` is "grounding" or "answer". Lines of grounding also have `boxes`: the predicted boxes in pixels of the
-    original image, or None if the response has none.
+    original image, or None if the response has none. Lines of attacked images have `pixel_change`.
     """
     info, gold = row["extra_info"], row["reward_model"].get("ground_truth")
     source = str(row["data_source"])
@@ -49,6 +49,8 @@ def result_line(row: Row, response: Response, form: DataFormat, reward: Mapping[
     if kind == "grounding":
         is_read = not response.problem and scored["status"] != "error"
         line["boxes"] = grounding.find_boxes(response.text, info, **reward.get("grounding", {})) if is_read else None
+    if response.pixel_change is not None:
+        line["pixel_change"] = response.pixel_change
     return line
 
 

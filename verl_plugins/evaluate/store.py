@@ -21,40 +21,26 @@ from data_prep.atomic import write_atomically
 Line = dict[str, Any]
 Key = tuple[int, int]  # number of the file among the data, number of the row in it
 
+ATTACKED = "attacked.jsonl"
+"""Lines of an attack along the model's gradient: the entropy that it raises, before and after."""
 
-class Store:
-    """A results folder that only this process writes to; use it as a context manager.
+
+class BatchLog:
+    """A file of JSON lines in the order of the rows, which is appended batch by batch and resumed after a stop.
 
     Args:
-        folder: the results folder; created if missing.
-        facts: everything that the results depend on, as JSON; only values of keys that end in `path` may change.
+        path: the file.
     """
 
-    def __init__(self, folder: Path, facts: dict[str, Any]):
-        self.folder, self.facts = folder, facts
-        self.results = folder / "results.jsonl"
-
-    def __enter__(self) -> Store:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as opened:
-            lock = opened.enter_context((self.folder / ".lock").open("w"))
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise SystemExit(f"--out {self.folder}: another evaluation writes there; wait, or give --out") from None
-            self._claim()
-            self._open = opened.pop_all()  # hold the lock until `__exit__`
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
+    def __init__(self, path: Path):
+        self.path = path
 
     def resume(self, keys: Sequence[Key], batch_size: int) -> int:
         """Cut off an unfinished batch, and return how many of the rows `keys` are done, counted from the first."""
-        if not self.results.exists():
+        if not self.path.exists():
             return 0
         done, end, batches_end = 0, 0, 0
-        with self.results.open("rb+") as file:
+        with self.path.open("rb+") as file:
             for text in file:
                 if done == len(keys) or not text.endswith(b"\n") or _key_of(text) != keys[done]:
                     break
@@ -73,21 +59,53 @@ class Store:
         """
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         try:
-            with self.results.open("ab") as file:
+            with self.path.open("ab") as file:
                 file.write(text.encode("utf-8", "replace"))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise SystemExit(
-                f"--out {self.folder}: could not write a batch of results ({error}); those before it are kept: make "
-                "room, and start the same command again to go on"
+                f"--out {self.path.parent}: could not write a batch of results ({error}); those before it are kept: "
+                "make room, and start the same command again to go on"
             ) from None
+
+
+class Store:
+    """A results folder that only this process writes to; use it as a context manager.
+
+    Args:
+        folder: the results folder; created if missing.
+        facts: everything that the results depend on, as JSON; only values of keys that end in `path` may change.
+    """
+
+    def __init__(self, folder: Path, facts: dict[str, Any]):
+        self.folder, self.facts = folder, facts
+        self.results = self.log("results.jsonl")
+
+    def __enter__(self) -> Store:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as opened:
+            lock = opened.enter_context((self.folder / ".lock").open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SystemExit(f"--out {self.folder}: another evaluation writes there; wait, or give --out") from None
+            self._claim()
+            self._open = opened.pop_all()  # hold the lock until `__exit__`
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def log(self, name: str) -> BatchLog:
+        """Return another file of this folder that is written batch by batch."""
+        return BatchLog(self.folder / name)
 
     def _claim(self) -> None:
         header = self.folder / "evaluation.json"
         if header.is_file():
             self._refuse_another(read_facts(self.folder))
-        elif self.results.exists():
+        elif self.results.path.exists():
             raise SystemExit(f"--out {self.folder}: got results.jsonl without evaluation.json; give another --out")
         write_atomically(header, json.dumps(self.facts, indent=1, ensure_ascii=False) + "\n")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from verl_plugins.evaluate import intervals
 from verl_plugins.evaluate.benchmarks import hallusion_bench
 from verl_plugins.evaluate.scoring import REJECTED, Line
+from verl_plugins.report.distributions import Distribution, iou_and_score
 
 Table = list[list[str]]  # the first row is the headings
 
@@ -16,8 +17,9 @@ Table = list[list[str]]  # the first row is the headings
 def summarise(lines: Sequence[Line]) -> dict[str, Any]:
     """Summarise the lines of results as JSON: `grounding` and `answers` by group, `rejected` by reason.
 
-    A group is a data source with its split; a group `all` is added if there are several. Within each group, answers are
-    also grouped by subject and by type. Rejected rows are counted only in `rejected`.
+    A group is a data source with its split; a group `all` is added if there are several. Each has the counts of its
+    histograms of score and, for boxes, IoU. Within each group, answers are also grouped by subject and by type.
+    Rejected rows are counted only in `rejected`.
     """
     kept = [line for line in lines if line["status"] != REJECTED]
     rejected = Counter(line["reason"] for line in lines if line["status"] == REJECTED)
@@ -26,7 +28,10 @@ def summarise(lines: Sequence[Line]) -> dict[str, Any]:
     return {
         "rows": len(kept),
         "rejected": dict(rejected),
-        "grounding": {name: grounding_numbers(group) for name, group in _by_source(boxes).items()},
+        "grounding": {
+            name: {**grounding_numbers(group), "histograms": _histograms(group)}
+            for name, group in _by_source(boxes).items()
+        },
         "answers": {name: _answer_groups(group) for name, group in _by_source(answers).items()},
     }
 
@@ -58,6 +63,29 @@ def answer_numbers(lines: Sequence[Line]) -> dict[str, Any]:
         "score": intervals.mean([line["score"] for line in lines]).as_json(),
         "statuses": dict(Counter(line["status"] for line in lines)),
     }
+
+
+def distributions(lines: Sequence[Line]) -> list[Distribution]:
+    """Return the distributions of IoU and score in the groups of `summarise`."""
+    kept = [line for line in lines if line["status"] != REJECTED]
+    groups = [_by_source([line for line in kept if line["kind"] == kind]) for kind in ("grounding", "answer")]
+    return [
+        each
+        for by_name in groups
+        for name, group in by_name.items()
+        for each in line_distributions(name, {"": group}).values()
+    ]
+
+
+def line_distributions(label: str, lines: Mapping[str, Sequence[Line]]) -> dict[str, Distribution]:
+    """Return the distributions "iou", of boxes, and "score" of lines of results.
+
+    Args:
+        label: name of the rows.
+        lines: the lines by the name of the evaluation.
+    """
+    ious = {name: [line["iou"] for line in group if line["kind"] == "grounding"] for name, group in lines.items()}
+    return iou_and_score(label, ious, {name: [line["score"] for line in group] for name, group in lines.items()})
 
 
 def tables(summary: dict[str, Any]) -> dict[str, Table]:
@@ -105,7 +133,7 @@ def _by_source(lines: Sequence[Line]) -> dict[str, list[Line]]:
 
 
 def _answer_groups(lines: Sequence[Line]) -> dict[str, Any]:
-    numbers = answer_numbers(lines)
+    numbers = {**answer_numbers(lines), "histograms": _histograms(lines)}
     for kind in ("subject", "type"):
         groups = by_group((line for line in lines if line[kind]), lambda line, kind=kind: line[kind])
         numbers[kind] = {name: answer_numbers(group) for name, group in groups.items()}
@@ -114,6 +142,10 @@ def _answer_groups(lines: Sequence[Line]) -> dict[str, Any]:
             key: intervals.proportion(each).as_json() for key, each in hallusion_bench.consistent(lines).items()
         }
     return numbers
+
+
+def _histograms(lines: Sequence[Line]) -> dict[str, Any]:
+    return {name: each.histograms[""].as_json() for name, each in line_distributions("", {"": lines}).items()}
 
 
 def _answer_cells(numbers: dict[str, Any]) -> list[str]:

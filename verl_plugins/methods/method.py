@@ -37,6 +37,10 @@ class Method:
             the preflight refuses the asynchronous trainers.
         has_second_forward: the driver requests a second forward beside the old log-probabilities (memory plan).
         has_pixel_gradient: the method takes gradients with respect to the images' pixels (memory plan).
+        attack: ``"module:Class"`` of an attack on images along the model's gradient, for ``python -m
+            verl_plugins.evaluate --attack NAME``. An instance, made of (model folder, processor, its settings, dtype,
+            strength in 8-bit levels, steps), maps (prompt's token ids, processor's output, response's token ids) to
+            (images (3, H, W) uint8, objective before, objective after).
         demo_task: synthetic task that ``verl-plugins demo`` trains the method on.
         demo_overrides: Hydra overrides that the demo's 8 responses per prompt need.
     """
@@ -52,6 +56,7 @@ class Method:
     samples_again: bool = False
     has_second_forward: bool = False
     has_pixel_gradient: bool = False
+    attack: str | None = None
     demo_task: str = "grounding"
     demo_overrides: tuple[str, ...] = ()
 

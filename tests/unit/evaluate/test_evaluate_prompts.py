@@ -141,7 +141,7 @@ def test_a_rows_prompt_that_cannot_be_asked_is_a_status(folder):
     broken["images"] = [{"bytes": b"no image", "path": None}]
     tags["prompt"] = [{"role": "user", "content": "<image><image>"}]
     long["prompt"] = [{"role": "user", "content": "<image>" + "word " * 40}]
-    result = VllmResponder(folder, settings, 1)([broken, tags, long], ["a", "b", "c"])
+    result = VllmResponder(folder, settings, 1)([broken, tags, long], ["a", "b", "c"], None)
     assert [response.problem for response in result] == ["prompt_error", "prompt_error", "prompt_too_long"]
     assert "UnidentifiedImageError" in result[0].text and "tokens" in result[2].text
 

@@ -231,7 +231,7 @@ def test_what_cannot_be_evaluated_is_one_message(tmp_path, change, message):
 class Half(Answers):
     """Cannot ask the second half of the rows."""
 
-    def __call__(self, rows, keys):
+    def __call__(self, rows, keys, attack=None):
         answers = super().__call__(rows, keys)
         problem = Response("UnidentifiedImageError: cannot identify", 0, "", "prompt_error")
         return [problem if row["extra_info"]["index"] >= 2 else each for row, each in zip(rows, answers, strict=True)]

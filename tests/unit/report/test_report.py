@@ -340,7 +340,7 @@ def test_report_is_self_contained_and_its_pictures_are_well_formed(run):
     html = report_html(run)
     assert not re.search(r"https?://|\ssrc=|<link|@import|url\(", html)
     pictures = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
-    assert len(pictures) == 2 + 16 + 5  # legend, two views of eight cards, charts
+    assert len(pictures) == 2 + 16 + 5 + 4  # legend, two views of eight cards, charts, histograms
     for picture in pictures:
         root = ElementTree.fromstring(picture)
         assert root.get("aria-hidden") or (root.find("title") is not None and root.find("desc") is not None)

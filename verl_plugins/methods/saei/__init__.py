@@ -16,5 +16,6 @@ METHOD = Method(
     takes_videos=False,
     samples_again=True,
     has_pixel_gradient=True,
+    attack="verl_plugins.methods.saei.evaluation_attack:EntropyAttack",
     demo_overrides=("algorithm.saei.n1=4", "algorithm.saei.n2=4"),
 )

@@ -1,0 +1,85 @@
+"""Histograms of IoU and score, those of several runs or steps side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_prep.html import render
+from reward_fns.boxes import parse_gold
+from verl_plugins.report.histogram import Histogram, histogram, histogram_chart, score_range
+from verl_plugins.report.metrics import first_and_last_step, is_number, read_json_lines
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One quantity of the same rows.
+
+    Args:
+        label: name of the quantity and the rows.
+        unit: label of its axis.
+        histograms: by what they are of, in the order in which they are drawn.
+    """
+
+    label: str
+    unit: str
+    histograms: Mapping[str, Histogram]
+
+
+def iou_and_score(
+    label: str, ious: Mapping[str, Sequence[float]], scores: Mapping[str, Sequence[float]]
+) -> dict[str, Distribution]:
+    """Return the distributions "iou" and "score" of some rows; a quantity without values is left out.
+
+    Args:
+        label: name of the rows, or "".
+        ious: IoU of every row with boxes, by what they are of (such as "A" and "B").
+        scores: score of every row, likewise. All are counted in the same bins.
+    """
+    suffix = f", {label}" if label else ""
+    low, high = score_range([score for values in scores.values() for score in values])
+    distributions = {}
+    if any(ious.values()):
+        histograms = {name: histogram(values) for name, values in ious.items()}
+        distributions["iou"] = Distribution(f"IoU{suffix}", "IoU", histograms)
+    if any(scores.values()):
+        histograms = {name: histogram(values, low, high) for name, values in scores.items()}
+        distributions["score"] = Distribution(f"Score{suffix}", "score", histograms)
+    return distributions
+
+
+def distributions_section(distributions: Sequence[Distribution], missing: str = "") -> str:
+    """Render the histograms as HTML under a heading.
+
+    Args:
+        distributions: what to draw.
+        missing: reason why there is nothing to draw, shown if there is nothing; without it the section is empty then.
+    """
+    if not distributions and not missing:
+        return ""
+    charts: list[dict[str, Any]] = []
+    for place, distribution in enumerate(distributions):
+        highest = max(max(each.counts) for each in distribution.histograms.values())
+        for number, (caption, each) in enumerate(distribution.histograms.items()):
+            title = f"{distribution.label}, {caption}" if caption else distribution.label
+            svg = histogram_chart(f"bars{place}x{number}", title, distribution.unit, each, highest)
+            charts.append({"label": title, "svg": svg, "total": sum(each.counts)})
+    return render("verl_plugins/report/templates/distributions.html", charts=charts, missing=missing)
+
+
+def validation_distributions(run_dir: Path, last_step: int) -> list[Distribution]:
+    """Return the distributions in the first and the last validation dump of a run; none if it has no dump.
+
+    IoU is counted over the rows whose true answer is boxes. Dumps after `last_step` are left out: a resume threw them
+    away.
+    """
+    ious: dict[str, list[float]] = {}
+    scores: dict[str, list[float]] = {}
+    for step, path in first_and_last_step(run_dir / "validation", last_step):
+        rows, name = read_json_lines(path)[0], f"step {step}"
+        scores[name] = [row["score"] for row in rows if is_number(row.get("score"))]
+        boxes = [row for row in rows if isinstance(row.get("gts"), str) and parse_gold(row["gts"])]
+        ious[name] = [row["iou"] for row in boxes if is_number(row.get("iou"))]
+    return list(iou_and_score("", ious, scores).values())
