@@ -53,7 +53,7 @@ class OtherImages(ImageSingleTurnAgentLoop):
 
 
 async def made_once(key: str, make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Return what ``make`` returns. The responses to a prompt start together, so one call serves all that give ``key``."""
+    """Return what ``make`` returns; the responses to a prompt start together, so one call serves all with that key."""
     waiting = _WAITING.get(key)
     if waiting is None:
         waiting = _WAITING[key] = asyncio.ensure_future(make())

@@ -31,8 +31,10 @@ class Perturbation:
     Args:
         kind: a name in PERTURBATIONS.
         strength: in the unit of the kind, see PERTURBATIONS; None for the kind's default.
-        schedule: "constant", or "sigmoid": strength * sigmoid(-30 (progress - 1/2)), which falls from the full strength
-            to zero (the form of NoisyRollout, arXiv 2504.13055).
+        schedule: "constant", or "sigmoid": strength * (1 - sigmoid(steepness (progress - midpoint))), which falls from
+            the full strength to zero (NoisyRollout, arXiv 2504.13055: steepness lambda, midpoint gamma / t_max).
+        midpoint: progress at which the sigmoid schedule has half the strength.
+        steepness: of the sigmoid schedule.
 
     Raises:
         ValueError: an unknown kind or schedule, or a strength outside the kind's range.
@@ -41,6 +43,8 @@ class Perturbation:
     kind: str = "gaussian"
     strength: float | None = None
     schedule: str = "constant"
+    midpoint: float = 0.5
+    steepness: float = 30.0
 
     def __post_init__(self) -> None:
         if self.kind not in PERTURBATIONS:
@@ -57,7 +61,10 @@ class Perturbation:
     def strength_at(self, progress: float) -> float:
         """Strength at ``progress`` in [0, 1] of training."""
         strength = PERTURBATIONS[self.kind].default if self.strength is None else self.strength
-        return strength / (1.0 + math.exp(30.0 * (progress - 0.5))) if self.schedule == "sigmoid" else strength
+        if self.schedule == "constant":
+            return strength
+        exponent = min(self.steepness * (progress - self.midpoint), 700.0)  # exp(710) overflows
+        return strength / (1.0 + math.exp(exponent))
 
 
 def perturb(
@@ -99,12 +106,22 @@ def zero(patches: Tensor, grid: Grid, layout: PixelLayout, strength: float, seed
 
 def diffusion(patches: Tensor, grid: Grid, layout: PixelLayout, step: float, seed: int) -> Tensor:
     """Apply the forward process of a 1,000-step diffusion at ``step`` to pixels in [0, 1], and clamp to that range."""
-    images = layout.to_pictures(patches, grid)
+    copies = 1 if layout.tiled else layout.temporal_patch_size
+    return layout.to_patches(diffuse(layout.to_pictures(patches, grid), step, seed, copies), grid)
+
+
+def diffuse(pictures: Tensor, step: float, seed: int, copies: int = 1) -> Tensor:
+    """Apply the forward process of a diffusion at ``step`` to pictures, and clamp to [0, 1].
+
+    Args:
+        pictures: (n, 3, H, W) float, pixels in [0, 1].
+        step: of ``diffusion_at``.
+        seed: of the noise.
+        copies: number of consecutive pictures that get the same noise, the copies of a still image.
+    """
     signal, sigma = diffusion_at(step)
-    still = 1 if layout.tiled else layout.temporal_patch_size  # the copies of a still image get the same noise
-    shape = (images.shape[0] // still, *images.shape[1:])
-    drawn = noise.normal(seed, shape, patches.device).repeat_interleave(still, dim=0)
-    return layout.to_patches((signal * images + sigma * drawn).clamp(0, 1), grid)
+    drawn = noise.normal(seed, (len(pictures) // copies, *pictures.shape[1:]), pictures.device)
+    return (signal * pictures + sigma * drawn.repeat_interleave(copies, dim=0)).clamp(0, 1)
 
 
 def diffusion_at(step: float) -> tuple[float, float]:
