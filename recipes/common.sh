@@ -172,6 +172,20 @@ geometry3k() { # SaEI, arXiv 2512.10414, gives n1, n2, T and alpha; the rest is 
     )
 }
 
+mmk12() { # NoisyRollout's second data set, arXiv 2504.13055: 10 epochs
+    DATA+=(
+        data.train_files="${TRAIN_FILES:-$DATA_DIR/mmk12/train.parquet}"
+        data.val_files="${VAL_FILES:-$DATA_DIR/mmk12/test.parquet}"
+        data.train_batch_size=512
+    )
+    reasoning
+    TRAINER+=(
+        trainer.total_epochs="${EPOCHS:-10}"
+        trainer.save_freq=20
+        trainer.test_freq=5
+    )
+}
+
 mm_eureka() { # SaEI, as for Geometry3K; MM-Eureka has no validation rows
     DATA+=(
         data.train_files="${TRAIN_FILES:-$DATA_DIR/mm_eureka/train.parquet}"
@@ -199,7 +213,7 @@ reasoning() { # settings shared by the data sets of questions
         actor_rollout_ref.actor.grad_clip=1.0
         actor_rollout_ref.actor.clip_ratio=0.2
     )
-    ROLLOUT+=(actor_rollout_ref.rollout.n=12) # 6 + 6 with SaEI
+    ROLLOUT+=(actor_rollout_ref.rollout.n=12) # 6 + 6 with SaEI and NoisyRollout
 }
 
 dataset_of() { # NAME ALLOWED...: the data set NAME, if the recipe allows it

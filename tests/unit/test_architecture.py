@@ -122,7 +122,12 @@ def test_no_module_imports_itself_by_way_of_others():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
-    ["training.modes", "training.frozen_vision", "methods.saei.adversarial_loops"],
+    [
+        "training.modes",
+        "training.frozen_vision",
+        "methods.saei.adversarial_loops",
+        "methods.noisyrollout.noisy_loops",
+    ],
 )
 def test_a_module_can_be_imported_first_and_the_plugin_is_registered(module):
     code = f"import verl_plugins.{module}; from verl_plugins.doctor import registered_names as n; n.registered_names()"

@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "support.md"
 
 @pytest.mark.slow
 def test_the_page_holds_the_table_of_the_methods():
-    assert table(["ecvgpo", "vepo", "vppo", "saei"]) in PAGE.read_text(), (
+    assert table(["ecvgpo", "vepo", "vppo", "saei", "noisyrollout"]) in PAGE.read_text(), (
         "write docs/support.md anew: verl-plugins support"
     )
 

@@ -23,10 +23,14 @@ SOURCES = {
     "jsd": ("vepo/jsd",),
     "beyond_entropy": ("vepo/kept_missed_by_entropy",),
     "kl": ("vppo/kl",),
-    "reward_clean": ("saei/reward_clean",),
-    "reward_adversarial": ("saei/reward_adversarial",),
-    # the adversarial half of saei's responses is off-policy on purpose
-    "mismatch": ("saei/log_prob_mismatch_clean", "training/rollout_probs_diff_mean"),
+    "reward_clean": ("saei/reward_clean", "noisyrollout/reward_clean"),
+    "reward_adversarial": ("saei/reward_adversarial", "noisyrollout/reward_noisy"),
+    # the half of the responses that is sampled on other images is off-policy on purpose
+    "mismatch": (
+        "saei/log_prob_mismatch_clean",
+        "noisyrollout/log_prob_mismatch_clean",
+        "training/rollout_probs_diff_mean",
+    ),
 }
 """Metrics of each measure, in order of preference: the first one that a step has is used."""
 
@@ -80,7 +84,7 @@ CHECKS = (
         "below",
         "reward_adversarial",
         "reward_clean",
-        "mean reward of the adversarial half",
+        "mean reward of the adversarial or noisy half",
     ),
     Check("rollout_mismatch", "distance", 0.05, "above", "mismatch", "", "distance of actor and rollout, a token"),
     Check("reward_failures", "unread", 0.9, "above", "unread", "", "share of responses whose answer was not read"),

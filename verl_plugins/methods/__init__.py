@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from verl_plugins.methods.method import Method
 
-NAMES = ("ecvgpo", "vepo", "vppo", "saei")
+NAMES = ("ecvgpo", "vepo", "vppo", "saei", "noisyrollout")
 METHODS: dict[str, Method] = {name: import_module(f"{__name__}.{name}").METHOD for name in NAMES}
 
 GROUP = "verl_plugins.methods"

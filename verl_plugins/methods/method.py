@@ -29,7 +29,8 @@ class Method:
         requirements: ``(RunChecks, config) -> None`` reports what the run's config must have for the method.
         check_processor: ``(processor, data.mm_processor_kwargs, config) -> None`` raises ValueError if the method
             cannot work with the model's processor; the preflight calls it where the processor is on this machine.
-        agent_loops: name to ``"module:Class"`` of agent loops, registered with verl under that name.
+        agent_loops: name to ``"module:Class"`` of agent loops, registered with verl under that name. The driver sends
+            the prompts to them, so the preflight refuses a run of two methods that have some.
         takes_videos: whether training rows may hold videos; the preflight refuses them otherwise.
         needs_entropy: whether a config reads ``AdvantageBatch.entropy``. verl computes it except in bypass mode, in
             which a forward is run for it.
@@ -77,6 +78,9 @@ class Driver:
 
     columns: tuple[str, ...] = ()
     """Names of the per-token tensors that the driver's request adds to each row, read by ``AdvantageBatch.signals``."""
+
+    total_steps: int = 0
+    """Steps of the run; the trainer sets it before ``setup``."""
 
     def __init__(self, run_config: Any, config: Any, method_apply: Apply):
         self.run_config, self.config, self.method_apply = run_config, config, method_apply

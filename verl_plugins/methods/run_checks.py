@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from verl_plugins.components.single_turn_loops import SINGLE_TURN_LOOPS
+
 
 class RunChecks:
     """The problems of one run's config.
@@ -57,3 +59,36 @@ def expect_fsdp_engine(run: RunChecks, strategies: tuple[str, ...], reason: str)
     strategies = tuple(strategy for strategy in strategies if strategy != "veomni")
     expected = f"{' or '.join(strategies)} ({reason})"
     run.expect("actor_rollout_ref.actor.strategy", strategies.__contains__, expected)
+
+
+def expect_two_halves(run: RunChecks, method: str, n1: int, n2: int) -> None:
+    """Report a number of responses other than the sum of a method's two halves, its knobs ``n1`` and ``n2``."""
+    responses = run.get("actor_rollout_ref.rollout.n")
+    if responses != n1 + n2:
+        run.refuse(
+            f"algorithm.{method}.n1 + n2",
+            f"{n1} + {n2}",
+            f"actor_rollout_ref.rollout.n = {responses}",
+            f"set algorithm.{method}.n1 and n2, or actor_rollout_ref.rollout.n",
+        )
+
+
+def expect_single_turn_loop(run: RunChecks, reason: str) -> None:
+    """Report an agent loop that a method has no counterpart of; ``reason`` is a clause with the method's name."""
+    run.expect(
+        "actor_rollout_ref.rollout.agent.default_agent_loop",
+        SINGLE_TURN_LOOPS.__contains__,
+        f"{' or '.join(SINGLE_TURN_LOOPS)} ({reason})",
+    )
+
+
+def expect_whole_images(run: RunChecks, method: str) -> None:
+    """Report InternVL's tiles, which keep a method from changing an image: they overlap in the thumbnail."""
+    crop = "data.mm_processor_kwargs.crop_to_patches"
+    if run.model_type == "internvl" and run.get(crop) is not False:
+        run.refuse(
+            crop,
+            "true, InternVL's default",
+            f"false (its tiles overlap in the thumbnail, and {method} cannot change them apart)",
+            f"set {crop}",
+        )

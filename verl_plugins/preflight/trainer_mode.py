@@ -25,6 +25,14 @@ def check_trainer_mode(config: DictConfig, methods: list[str]) -> list[str]:
         lambda got: str(got) == "1",
         "1, as +method sets it (without it, verl's own trainer would run, without the methods)",
     )
+    own_loops = [name for name in methods if METHODS[name].agent_loops]
+    if len(own_loops) > 1:
+        run.refuse(
+            "method",
+            " and ".join(own_loops),
+            "one of them (each sends the prompts to agent loops of its own, which choose the images to sample on)",
+            f"set +method={own_loops[0]} or +method={own_loops[1]}",
+        )
     mode = run.get(MODE)
     if mode in ("colocate_async", "separate_async"):
         for name in methods:

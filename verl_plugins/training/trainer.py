@@ -71,6 +71,7 @@ class EntropyStages(PPOTrainer):
         its threads hangs."""
         super()._init_dataloader()
         for driver in self.drivers.values():
+            driver.total_steps = self.total_training_steps
             driver.setup(self.processor)
         shared_request(self.drivers, 1, self.total_training_steps, {})  # two that differ end the run here
 

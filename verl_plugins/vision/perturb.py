@@ -123,12 +123,22 @@ def zero(patches: Tensor, grid: Grid, layout: PixelLayout, strength: float, seed
 
 def diffusion(patches: Tensor, grid: Grid, layout: PixelLayout, step: float, seed: int) -> Tensor:
     """Apply the forward process of a 1,000-step diffusion at ``step`` to pixels in [0, 1], and clamp to that range."""
-    images = layout.to_pictures(patches, grid)
+    copies = 1 if layout.tiled else layout.temporal_patch_size
+    return layout.to_patches(diffuse(layout.to_pictures(patches, grid), step, seed, copies), grid)
+
+
+def diffuse(pictures: Tensor, step: float, seed: int, copies: int = 1) -> Tensor:
+    """Apply the forward process of a diffusion at ``step`` to pictures, and clamp to [0, 1].
+
+    Args:
+        pictures: (n, 3, H, W) float, pixels in [0, 1].
+        step: of ``diffusion_at``.
+        seed: of the noise.
+        copies: number of consecutive pictures that get the same noise, the copies of a still image.
+    """
     signal, sigma = diffusion_at(step)
-    still = 1 if layout.tiled else layout.temporal_patch_size  # the copies of a still image get the same noise
-    shape = (images.shape[0] // still, *images.shape[1:])
-    drawn = noise.normal(seed, shape, patches.device).repeat_interleave(still, dim=0)
-    return layout.to_patches((signal * images + sigma * drawn).clamp(0, 1), grid)
+    drawn = noise.normal(seed, (len(pictures) // copies, *pictures.shape[1:]), pictures.device)
+    return (signal * pictures + sigma * drawn.repeat_interleave(copies, dim=0)).clamp(0, 1)
 
 
 def diffusion_at(step: float) -> tuple[float, float]:

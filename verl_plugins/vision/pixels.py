@@ -49,6 +49,24 @@ def to_pixels(pixel_values: Tensor, grid: Tensor | None, processor: Any) -> list
     return images
 
 
+def as_processed(images: list[Any], processor: Any, settings: Mapping[str, Any] | None = None) -> list[Tensor]:
+    """Resize images as the processor does; it passes the result through unresized.
+
+    Args:
+        images: of one example, as the processor takes them.
+        processor: the model's processor.
+        settings: verl's ``data.mm_processor_kwargs``, which the run passes to the processor.
+
+    Returns:
+        Images (3, H, W) uint8, as ``to_pixels``.
+
+    Raises:
+        ValueError: as ``to_pixels``.
+    """
+    inputs = _process(images, processor, settings)
+    return to_pixels(inputs["pixel_values"], inputs.get("image_grid_thw"), processor)
+
+
 def to_pixel_values(images: list[Tensor], processor: Any, settings: Mapping[str, Any] | None = None) -> Tensor:
     """Process the images of one example. The images of ``to_pixels`` give the values they were recovered from.
 
@@ -106,7 +124,7 @@ def check_invertible(processor: Any, settings: Mapping[str, Any] | None = None) 
         )
 
 
-def _process(images: list[Tensor], processor: Any, settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _process(images: list[Any], processor: Any, settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Call the processor with a text, as a run does: without one, some settings have other defaults."""
     text = processor.image_token * len(images)
     return processor(text=[text], images=images, return_tensors="pt", **(settings or {}))

@@ -22,7 +22,8 @@ def test_this_environment_is_healthy(no_ray):
     code, out = no_ray()
     assert code == 0, out
     assert "ok    verl: 0.9.1" in out
-    assert "ok    plugin in the driver: estimators ecvgpo, vepo, vppo, saei; trainer verl_plugins_sync" in out
+    estimators = "estimators ecvgpo, vepo, vppo, saei, noisyrollout"
+    assert f"ok    plugin in the driver: {estimators}; trainer verl_plugins_sync" in out
     assert "all 7 checks passed" in out
 
 
@@ -94,4 +95,5 @@ def test_a_ray_worker_loads_the_plugin():
         [sys.executable, "-m", "verl_plugins.cli", "doctor"], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "ok    plugin in a Ray worker: estimators ecvgpo, vepo, vppo, saei; trainer verl_plugins_sync" in done.stdout
+    estimators = "estimators ecvgpo, vepo, vppo, saei, noisyrollout"
+    assert f"ok    plugin in a Ray worker: {estimators}; trainer verl_plugins_sync" in done.stdout

@@ -74,8 +74,9 @@ def test_sequence_parallelism_needs_packed_rows_of_a_family_that_verl_slices(dat
     assert result.startswith(f"{key}: got 2, expected 1 for InternVL") and result.endswith(f"set {key}")
 
 
-def test_saei_takes_internvls_images_whole(data):
-    run = ["+method=saei", *data[:2], *INTERNVL]
+@pytest.mark.parametrize("method", ["saei", "noisyrollout"])
+def test_a_method_that_changes_images_takes_internvls_whole(data, method):
+    run = [f"+method={method}", *data[:2], *INTERNVL]
     (result,) = problems(run)
     assert "data.mm_processor_kwargs.crop_to_patches: got true, InternVL's default, expected false" in result
     assert problems([*run, "+data.mm_processor_kwargs.crop_to_patches=false"]) == []

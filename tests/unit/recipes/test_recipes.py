@@ -23,7 +23,11 @@ from verl_plugins.compose import compose_run, problems_of
 ROOT = Path(__file__).parents[3]
 RECIPES = sorted((ROOT / "recipes").glob("run_*.sh"))
 SCRIPTS = sorted(path for path in (ROOT / "recipes").rglob("*") if path.suffix in (".sh", ".sbatch"))
-DATASETS = {"grpo": ["refcoco", "geometry3k_mmk12", "geometry3k", "mm_eureka"], "saei": ["geometry3k", "mm_eureka"]}
+DATASETS = {
+    "grpo": ["refcoco", "geometry3k_mmk12", "geometry3k", "mm_eureka"],
+    "saei": ["geometry3k", "mm_eureka"],
+    "noisyrollout": ["geometry3k", "mmk12"],
+}
 RUNS = [(path, data) for path in RECIPES for data in DATASETS.get(path.stem.rpartition("_")[2], [None])]
 
 
@@ -140,6 +144,7 @@ def test_verl_and_the_preflight_accept_it(recipe, dataset, overrides_of, monkeyp
         ("run_qwen2_5_vl_7b_vepo", {"rollout.n": 12, "actor.entropy_coeff": 1e-3, "actor.freeze_vision_tower": True}),
         ("run_qwen2_5_vl_7b_saei", {"rollout.n": 12, "actor.use_kl_loss": False}),
         ("run_qwen2_5_vl_7b_vppo", {"rollout.n": 8, "actor.clip_ratio_high": 0.28, "actor.entropy_coeff": 0}),
+        ("run_qwen2_5_vl_7b_noisyrollout", {"rollout.n": 12, "actor.entropy_coeff": 1e-3, "actor.use_kl_loss": False}),
     ],
 )
 def test_the_papers_settings_arrive(recipe, expected, overrides_of):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP
+from verl_plugins.components.single_turn_loops import counterpart_classes, counterparts
 
 ADVERSARIAL = "adversarial"
 """Label of the second sampling in the TransferQueue's keys, and the batch's column of the rows sampled by it."""
@@ -18,15 +18,15 @@ SIZES = "adversarial_sizes"
 STATISTICS = "adversarial_statistics"
 """Column written by the attack, (3,): H_sel before and after, in nats; mean absolute pixel change, in 8-bit levels."""
 
-SECOND_LOOPS = {name: f"adversarial_{name}" for name in ("single_turn_agent", IMAGE_LOOP, AGENT_LOOP)}
+SECOND_LOOPS = counterparts(ADVERSARIAL)
 """Agent loops that SaEI supports, and the names of their counterparts on adversarial images."""
 
 _LOOPS = "verl_plugins.methods.saei.adversarial_loops"
-AGENT_LOOPS = {
-    SECOND_LOOPS["single_turn_agent"]: f"{_LOOPS}:AdversarialSingleTurnAgentLoop",
-    SECOND_LOOPS[IMAGE_LOOP]: f"{_LOOPS}:AdversarialSingleTurnAgentLoop",
-    SECOND_LOOPS[AGENT_LOOP]: f"{_LOOPS}:AdversarialSeededSingleTurnAgentLoop",
-}
+AGENT_LOOPS = counterpart_classes(
+    ADVERSARIAL,
+    f"{_LOOPS}:AdversarialSingleTurnAgentLoop",
+    f"{_LOOPS}:AdversarialSeededSingleTurnAgentLoop",
+)
 """Agent loops of the second sampling by their names in verl's registry."""
 
 SECOND_SAMPLING = "second_sampling"
