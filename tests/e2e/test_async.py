@@ -14,12 +14,16 @@ pytestmark = pytest.mark.slow
 METHODS = "[ecvgpo,vepo]"
 
 
+ONE_SECOND_FORWARD = ["algorithm.vppo.perturbation=gaussian", "algorithm.vppo.strength=2"]  # VEPO's
+
+
 def test_colocated_killed_and_resumed(train, tmp_path):
-    """Bypass mode, group filtering and means over sequences at once."""
+    """Every method that an asynchronous trainer takes, with group filtering and means over sequences."""
+    methods = "[ecvgpo,vepo,vppo,noisyrollout]"
     settings = [
         "trainer.v1.trainer_mode=colocate_async",
-        "algorithm.rollout_correction.bypass_mode=true",
         "algorithm.filter_groups.enable=true",
+        *ONE_SECOND_FORWARD,
         "actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean",
         "algorithm.ecvgpo.delta=9",
         "trainer.save_freq=2",
@@ -35,16 +39,24 @@ def test_colocated_killed_and_resumed(train, tmp_path):
                     process.kill()
 
     with pytest.raises(RunFailed):
-        train("first", METHODS, 100, *settings, on_poll=kill_after_the_third_step)
+        train("first", methods, 100, *settings, on_poll=kill_after_the_third_step)
     first = [json.loads(line) for line in metrics.read_text().splitlines()]
     saved = int((tmp_path / "checkpoints" / "latest_checkpointed_iteration.txt").read_text())
-    resumed = train("resumed", METHODS, saved + 3, *settings)
+    resumed = train("resumed", methods, saved + 3, *settings)
     assert [row["step"] for row in first][:3] == [1, 2, 3]
     assert list(resumed) == [saved + 1, saved + 2, saved + 3]
     rows = [*(row["data"] for row in first), *resumed.values()]
     for row in rows:
         check(row)
         assert row["groups/zero_variance"] == 0  # filtered
+        assert row["vppo/kl_kept"] > row["vppo/kl_dropped"] > 0
+        assert row["vppo/trajectory_weight/mean"] == pytest.approx(1)
+        assert row["vppo/trajectory_weight/max"] > 1 > row["vppo/trajectory_weight/min"] >= 0.9
+        assert row["noisyrollout/noisy_responses"] == 0.5
+        # The noise is annealed in six steps, and the actor does not see it.
+        if row["noisyrollout/strength"] > 400:
+            assert row["noisyrollout/log_prob_mismatch_noisy"] > 10 * row["noisyrollout/log_prob_mismatch_clean"]
+    assert max(row["noisyrollout/strength"] for row in rows) > 490
     assert max(row["training/off_policy/trajectory_staleness/max"] for row in rows) >= 1  # asynchronous
 
 

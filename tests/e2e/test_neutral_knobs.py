@@ -12,6 +12,8 @@ pytestmark = pytest.mark.slow
 NEUTRAL = [
     "algorithm.ecvgpo.delta=0",
     "algorithm.vepo.fraction=1.0",
+    "algorithm.vppo.fraction=1.0",
+    "algorithm.vppo.weight_min=1.0",
     # the check before the start refuses alpha=0; everything else runs: two samplings, gradients, joined groups
     "algorithm.saei.alpha=0",
     "~hydra.callbacks.verl_plugins_preflight",
@@ -35,7 +37,7 @@ SAME = (
 
 def test_neutral_knobs_are_grpo(train, tmp_path):
     grpo = train("grpo", "grpo", 2, *BF16, *FEW_PROMPTS, *WEIGHTS)
-    neutral = train("neutral", "[ecvgpo,vepo,saei]", 2, *BF16, *FEW_PROMPTS, *WEIGHTS, *NEUTRAL)
+    neutral = train("neutral", "[ecvgpo,vepo,vppo,saei]", 2, *BF16, *FEW_PROMPTS, *WEIGHTS, *NEUTRAL)
     for step in (1, 2):
         for name in SAME:
             assert neutral[step][name] == grpo[step][name], (step, name)

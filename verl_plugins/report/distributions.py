@@ -59,14 +59,21 @@ def distributions_section(distributions: Sequence[Distribution], missing: str = 
     """
     if not distributions and not missing:
         return ""
-    charts: list[dict[str, Any]] = []
+    rows: list[list[dict[str, Any]]] = []
+    single: list[dict[str, Any]] = []
     for place, distribution in enumerate(distributions):
         highest = max(max(each.counts) for each in distribution.histograms.values())
+        charts = []
         for number, (caption, each) in enumerate(distribution.histograms.items()):
             title = f"{distribution.label}, {caption}" if caption else distribution.label
             svg = histogram_chart(f"bars{place}x{number}", title, distribution.unit, each, highest)
             charts.append({"label": title, "svg": svg, "total": sum(each.counts)})
-    return render("verl_plugins/report/templates/distributions.html", charts=charts, missing=missing)
+        if len(charts) > 1:
+            rows.append(charts)  # side by side, at any width of the page
+        else:
+            single += charts
+    rows += [single] if single else []
+    return render("verl_plugins/report/templates/distributions.html", rows=rows, missing=missing)
 
 
 def validation_distributions(run_dir: Path, last_step: int) -> list[Distribution]:
