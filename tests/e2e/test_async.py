@@ -24,6 +24,7 @@ def test_colocated_killed_and_resumed(train, tmp_path):
         "trainer.v1.trainer_mode=colocate_async",
         "algorithm.filter_groups.enable=true",
         *ONE_SECOND_FORWARD,
+        "actor_rollout_ref.rollout.calculate_log_probs=true",
         "actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean",
         "algorithm.ecvgpo.delta=9",
         "trainer.save_freq=2",
@@ -53,9 +54,9 @@ def test_colocated_killed_and_resumed(train, tmp_path):
         assert row["vppo/trajectory_weight/mean"] == pytest.approx(1)
         assert row["vppo/trajectory_weight/max"] > 1 > row["vppo/trajectory_weight/min"] >= 0.9
         assert row["noisyrollout/noisy_responses"] == 0.5
-        # The noise is annealed in six steps, and the actor does not see it.
+        # The noise is annealed over the run, and the actor does not see it.
         if row["noisyrollout/strength"] > 400:
-            assert row["noisyrollout/log_prob_mismatch_noisy"] > 10 * row["noisyrollout/log_prob_mismatch_clean"]
+            assert row["noisyrollout/log_prob_mismatch_noisy"] > 2 * row["noisyrollout/log_prob_mismatch_clean"]
     assert max(row["noisyrollout/strength"] for row in rows) > 490
     assert max(row["training/off_policy/trajectory_staleness/max"] for row in rows) >= 1  # asynchronous
 
