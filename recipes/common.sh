@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # Shared by all recipes: the size of the job, the model families, the data sets with their papers' settings, the launch.
-# Sourced by run_*.sh, which call a family and then a data set; these fill DATA MODEL ACTOR ROLLOUT TRAINER.
+# Sourced by run_*.sh, which call a family and then a data set; these fill DATA MODEL ACTOR ROLLOUT TRAINER. A data set
+# adds the settings of BASELINE (baselines.sh) last. README.md has the source of each setting; [choice] marks ours.
 # shellcheck disable=SC2034  # the arrays are read by the recipes
+
+# shellcheck source=recipes/baselines.sh
+source "$(dirname "${BASH_SOURCE[0]}")/baselines.sh"
 
 # --- The job: every value can be set in the environment ---------------------------------------------------------------
 NNODES=${NNODES:-1}                              # machines
 GPUS=${GPUS:-8}                                  # per machine
 TP=${TP:-1}                                      # GPUs that share one copy of the model in vLLM
 MAX_TOKENS=${MAX_TOKENS:-12288}                  # packed tokens that a GPU trains on at once; sets the memory of activations
-EXPERIMENT=${EXPERIMENT:-$(basename "$0" .sh)}
+EXPERIMENT=${EXPERIMENT:-$(basename "$0" .sh)${BASELINE:+_$BASELINE}} # a baseline does not resume from GRPO's checkpoints
 DATA_DIR=$(realpath -m "${DATA_DIR:-data}")      # absolute, because Ray's workers start in other folders
 OUT=$(realpath -m "${OUT:-outputs/$EXPERIMENT}") # checkpoints and metrics; a folder that all machines see
 METRICS=${VERL_FILE_LOGGER_PATH:-$OUT/metrics.jsonl}
@@ -31,11 +35,11 @@ ACTOR=(
     # Compiled once, as a whole. In chunks, torch.compile compiles again for each number of tokens until it gives up, and
     # then the update of a 3B model needs twice the memory.
     actor_rollout_ref.actor.entropy_from_logits_with_chunking=false
-    actor_rollout_ref.actor.optim.lr=1e-6 # in all three papers
+    actor_rollout_ref.actor.optim.lr=1e-6 # ECVGPO's and VEPO's; for SaEI [choice]
 )
 ROLLOUT=(
     actor_rollout_ref.rollout.name=vllm
-    actor_rollout_ref.rollout.temperature=1.0
+    actor_rollout_ref.rollout.temperature=1.0 # ECVGPO's and VEPO's; for SaEI [choice]
     actor_rollout_ref.rollout.tensor_model_parallel_size="$TP"
     actor_rollout_ref.rollout.gpu_memory_utilization="${GPU_MEMORY_UTILIZATION:-0.6}"
     +actor_rollout_ref.rollout.engine_kwargs.vllm.limit_mm_per_prompt="{video:0}" # else vLLM encodes a dummy video at its start
@@ -65,6 +69,8 @@ qwen3_vl() { # MODEL_PATH
     MODEL+=(actor_rollout_ref.model.path="$1")
     PATCH_SIZE=16
     BOX_SPACE=0-1000
+    # The Instruct models may leave <think> out, and the format reward is then 0 for every response (EasyR1's issue 597).
+    # FORM=answer (boxes) or FORM=boxed (maths) asks for no <think>.
 }
 
 qwen3_5() { # MODEL_PATH
@@ -108,17 +114,21 @@ image_pixels() { # MIN MAX: range of pixels that the processor scales images to,
 
 # --- Data sets, with the settings of the paper that trains on them ----------------------------------------------------
 # All methods on a data set run with its settings, and so does GRPO, with the same number of responses: an equal budget.
-refcoco() { # ECVGPO, arXiv 2512.06726. [choice] marks what the available sources on a paper do not say.
+refcoco() { # ECVGPO, arXiv 2512.06726, on VLM-R1's trainer
     DATA+=(
         data.train_files="${TRAIN_FILES:-[$DATA_DIR/refcoco/train.parquet,$DATA_DIR/refcoco_plus/train.parquet,$DATA_DIR/refcocog/train.parquet]}"
         data.val_files="${VAL_FILES:-[$DATA_DIR/refcoco/val.parquet,$DATA_DIR/lisa_grounding/test.parquet]}"
-        data.val_max_samples=2000   # drawn with seed 42, as VLM-R1 evaluates
-        data.train_batch_size=32    # the paper says 4, which we take as 4 prompts on each of 8 GPUs [choice]
+        data.val_max_samples=2000 # drawn with seed 42, as VLM-R1 evaluates
     )
-    lengths 2048 512 # [choice]
-    local min_pixels=3136 max_pixels=1003520 # 4 to 1280 tokens in Qwen2.5-VL: RefCOCO's images keep their size [choice]
+    # The paper says 4, which is ambiguous: 4 prompts on each of 8 GPUs in VLM-R1's older versions, 4 to 8 prompts in all
+    # in its current sampler, which counts completions. README.md has both overrides [choice].
+    batch 32 32      # 1 iteration
+    lengths 2048 2048 # VLM-R1's longest completion; the prompt [choice]
+    # 4 to 1280 tokens in Qwen2.5-VL: RefCOCO's images keep their size, as with VLM-R1's 12,845,056 [choice]
+    local min_pixels=3136 max_pixels=1003520
     image_pixels "$min_pixels" "$max_pixels"
-    local settings="preset:ecvgpo,box_space:$BOX_SPACE" # IoU + 0.5 for the format
+    # IoU + 0.5 for the format, as in the paper; the form is VLM-R1's, whose prompt asks for <think>, too
+    local settings="preset:ecvgpo,form:${FORM:-think_answer},box_space:$BOX_SPACE"
     if [[ "$BOX_SPACE" == processed ]]; then
         settings+=",patch_size:$PATCH_SIZE,min_pixels:$min_pixels,max_pixels:$max_pixels"
     fi
@@ -127,57 +137,77 @@ refcoco() { # ECVGPO, arXiv 2512.06726. [choice] marks what the available source
         +reward.custom_reward_function.reward_kwargs="{$settings}"
     )
     ACTOR+=(
-        actor_rollout_ref.actor.ppo_mini_batch_size=32 # 1 iteration
         actor_rollout_ref.actor.use_kl_loss=true
         actor_rollout_ref.actor.kl_loss_coef=0.04
         actor_rollout_ref.actor.kl_loss_type=low_var_kl # k3
     )
     ROLLOUT+=(actor_rollout_ref.rollout.n=8)
     TRAINER+=(
-        trainer.total_epochs="${EPOCHS:-1}" # [choice]
-        trainer.save_freq=500
-        trainer.test_freq=500
+        trainer.total_epochs="${EPOCHS:-2}" # VLM-R1's, of which it reports the first 500 steps
+        trainer.save_freq=100               # VLM-R1's
+        trainer.test_freq=100               # [choice]
     )
+    local base=${BASE:-vlm_r1}
+    expect_one_of BASE "$base" vlm_r1 verl
+    if [[ "$base" == vlm_r1 ]]; then
+        ACTOR+=(
+            actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean # mean of each response, then over responses
+            actor_rollout_ref.actor.optim.weight_decay=0
+            # VLM-R1's falls linearly to 0. verl's FSDP engine has constant and cosine; the cosine has the same ends and
+            # mean, and is never further from the line than 0.11 of the initial rate.
+            actor_rollout_ref.actor.optim.lr_scheduler_type=cosine
+        )
+    fi
+    if [[ -z "${EPOCHS:-}" ]]; then
+        TRAINER+=(trainer.total_training_steps=500) # VLM-R1's issues 43 and 75: some 8,000 images of 320,000 rows
+    fi
+    FILTER_METRIC=reward # IoUs differ; by accuracy, groups would be left out whose boxes are good to different degrees
+    baseline "${BASELINE:-}"
 }
 
-geometry3k_mmk12() { # VEPO, arXiv 2606.03937
+geometry3k_mmk12() { # VEPO, arXiv 2606.03937, and its released code, based on EasyR1
     DATA+=(
         data.train_files="${TRAIN_FILES:-[$DATA_DIR/geometry3k/train.parquet,$DATA_DIR/mmk12/train.parquet]}"
         data.val_files="${VAL_FILES:-[$DATA_DIR/geometry3k/test.parquet,$DATA_DIR/mmk12/test.parquet]}"
-        data.train_batch_size=512
     )
+    # 128 is in the paper's Table 5 and in the script. As executed it is 256 prompts, because the code doubles it when it
+    # perturbs images: actor_rollout_ref.actor.ppo_mini_batch_size=256
+    batch 512 128
     reasoning
     ACTOR+=(
         actor_rollout_ref.actor.freeze_vision_tower=true
-        actor_rollout_ref.actor.entropy_coeff=1e-3
+        actor_rollout_ref.actor.entropy_coeff="$VEPO_ENTROPY_BONUS"
     )
     TRAINER+=(
-        trainer.total_epochs="${EPOCHS:-15}" # EasyR1's default [choice]
+        trainer.total_epochs="${EPOCHS:-20}" # 160 steps on 4.2K rows; the script's total_episodes
         trainer.save_freq=8
         trainer.test_freq=8
     )
+    HAS_ENTROPY_BONUS=1
+    baseline "${BASELINE:-}"
 }
 
 geometry3k() { # SaEI, arXiv 2512.10414, gives n1, n2, T and alpha; the rest is VEPO's, with a smaller batch [choice]
     DATA+=(
         data.train_files="${TRAIN_FILES:-$DATA_DIR/geometry3k/train.parquet}"
         data.val_files="${VAL_FILES:-$DATA_DIR/geometry3k/test.parquet}"
-        data.train_batch_size=128
     )
+    batch 128 128
     reasoning
     TRAINER+=(
-        trainer.total_epochs="${EPOCHS:-15}"
+        trainer.total_epochs="${EPOCHS:-15}" # [choice]
         trainer.save_freq=32
         trainer.test_freq=16
     )
+    baseline "${BASELINE:-}"
 }
 
 mmk12() { # NoisyRollout's second data set, arXiv 2504.13055: 10 epochs
     DATA+=(
         data.train_files="${TRAIN_FILES:-$DATA_DIR/mmk12/train.parquet}"
         data.val_files="${VAL_FILES:-$DATA_DIR/mmk12/test.parquet}"
-        data.train_batch_size=512
     )
+    batch 512 128
     reasoning
     TRAINER+=(
         trainer.total_epochs="${EPOCHS:-10}"
@@ -190,14 +220,15 @@ mm_eureka() { # SaEI, as for Geometry3K; MM-Eureka has no validation rows
     DATA+=(
         data.train_files="${TRAIN_FILES:-$DATA_DIR/mm_eureka/train.parquet}"
         data.val_files="${VAL_FILES:-$DATA_DIR/mmk12/test.parquet}"
-        data.train_batch_size=128
     )
+    batch 128 128
     reasoning
     TRAINER+=(
-        trainer.total_epochs="${EPOCHS:-1}"
+        trainer.total_epochs="${EPOCHS:-1}" # [choice]
         trainer.save_freq=50
         trainer.test_freq=50
     )
+    baseline "${BASELINE:-}"
 }
 
 reasoning() { # settings shared by the data sets of questions
@@ -205,28 +236,27 @@ reasoning() { # settings shared by the data sets of questions
     lengths 2048 2048
     DATA+=(
         reward.custom_reward_function.path=pkg://reward_fns.math
-        +reward.custom_reward_function.reward_kwargs="{preset:vepo}" # 0.9 accuracy + 0.1 format
+        +reward.custom_reward_function.reward_kwargs="{preset:vepo,form:${FORM:-think_boxed}}" # 0.9 accuracy + 0.1 format
     )
     ACTOR+=(
-        actor_rollout_ref.actor.ppo_mini_batch_size=128 # default of EasyR1, on which VEPO's code is based [choice]
         actor_rollout_ref.actor.optim.weight_decay=1e-2
         actor_rollout_ref.actor.grad_clip=1.0
         actor_rollout_ref.actor.clip_ratio=0.2
     )
     ROLLOUT+=(actor_rollout_ref.rollout.n=12) # 6 + 6 with SaEI and NoisyRollout
+    FILTER_METRIC=accuracy                    # DAPO's: groups of right and wrong answers
+}
+
+batch() { # PROMPTS MINI_BATCH: prompts of a step, and of each of its updates
+    PROMPTS=$1
+    MINI_BATCH=$2
+    DATA+=(data.train_batch_size="$PROMPTS")
+    ACTOR+=(actor_rollout_ref.actor.ppo_mini_batch_size="$MINI_BATCH")
 }
 
 dataset_of() { # NAME ALLOWED...: the data set NAME, if the recipe allows it
-    local name=$1 allowed
-    shift
-    for allowed in "$@"; do
-        if [[ "$name" == "$allowed" ]]; then
-            "$name"
-            return
-        fi
-    done
-    echo "DATASET: got $name, expected one of: $*" >&2
-    exit 2
+    expect_one_of DATASET "$@"
+    "$1"
 }
 
 # --- Launch -----------------------------------------------------------------------------------------------------------

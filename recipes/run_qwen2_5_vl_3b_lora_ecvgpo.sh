@@ -14,15 +14,16 @@ METHOD=(
     +method=ecvgpo
     algorithm.ecvgpo.r0="${R0:-10}" # the paper's value for Qwen2.5-VL
 )
-# The paper trains all weights [choice].
+# The paper trains all weights. Rank, alpha and learning rate are those of VLM-R1's script for LoRA, whose dropout of 0.05
+# verl's FSDP engine has no key for.
 MODEL+=(
     actor_rollout_ref.model.lora_rank=64
-    actor_rollout_ref.model.lora_alpha=64
+    actor_rollout_ref.model.lora_alpha=128
     actor_rollout_ref.model.target_modules=all-linear
     "actor_rollout_ref.model.exclude_modules='.*visual.*'" # vLLM supports adapters of the language model only
 )
 ACTOR+=(
-    actor_rollout_ref.actor.optim.lr=1e-5 # adapters need ten times the rate
+    actor_rollout_ref.actor.optim.lr=1e-5
     actor_rollout_ref.actor.fsdp_config.model_dtype=bf16
     actor_rollout_ref.actor.fsdp_config.param_offload=true
     actor_rollout_ref.actor.fsdp_config.optimizer_offload=true

@@ -5,6 +5,7 @@ set -xeuo pipefail
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 qwen2_5_vl "${MODEL_PATH:-Qwen/Qwen2.5-VL-7B-Instruct}"
+refuse_baseline NoisyRollout
 dataset_of "${DATASET:-geometry3k}" geometry3k mmk12
 
 # The authors' settings: training_scripts/ of github.com/NUS-TRAIL/NoisyRollout at 09347dd. GRPO with an equal budget:

@@ -5,6 +5,7 @@ set -xeuo pipefail
 # shellcheck source=recipes/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 qwen2_5_vl "${MODEL_PATH:-Qwen/Qwen2.5-VL-7B-Instruct}"
+refuse_baseline VPPO
 
 # The settings of MM-Eureka, which fit best (a trained vision tower, MMK12 for validation), on the paper's data and with the
 # paper's values where they differ: its table 9, and examples/configs of its code (huaixuheqing/VPPO-RL), where named.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# GRPO with Qwen3.5-4B on DATASET=refcoco, geometry3k_mmk12, geometry3k or mm_eureka: the methods' baseline with an equal budget.
+# GRPO, or a BASELINE of baselines.sh, with Qwen3.5-4B on DATASET=refcoco, geometry3k_mmk12, geometry3k or mm_eureka.
 set -xeuo pipefail
 
 # shellcheck source=recipes/common.sh

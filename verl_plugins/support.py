@@ -48,6 +48,8 @@ SETTINGS = (
     Setting("loss: seq-mean-token-sum", (f"{ACTOR}.loss_agg_mode=seq-mean-token-sum",), UNIT),
     Setting("loss: seq-mean-token-sum-norm", (f"{ACTOR}.loss_agg_mode=seq-mean-token-sum-norm",), UNIT),
     Setting("policy loss: gspo", (f"{ACTOR}.policy_loss.loss_mode=gspo",), NEVER),
+    Setting("policy loss: kl_cov", (f"{ACTOR}.policy_loss.loss_mode=kl_cov",), NEVER),
+    Setting("policy loss: clip_cov", (f"{ACTOR}.policy_loss.loss_mode=clip_cov",), NEVER),
     Setting("policy loss: geo_mean", (f"{ACTOR}.policy_loss.loss_mode=geo_mean",), NEVER),
     Setting("fused kernels", (f"{MODEL}.use_fused_kernels=true",), "CPU stack: SaEI with VEPO; unit tests"),
     Setting(

@@ -24,7 +24,7 @@ environment=$(python3 - <<'PYTHON'
 import json, os
 
 names = "NNODES GPUS TP MAX_TOKENS GPU_MEMORY_UTILIZATION EXPERIMENT DATA_DIR OUT TRAIN_FILES VAL_FILES DATASET EPOCHS"
-names += " MODEL_PATH R0 LOGGER DRY_RUN HF_HOME"
+names += " MODEL_PATH R0 BASELINE BASE FORM LOGGER DRY_RUN HF_HOME"
 print(json.dumps({"env_vars": {name: os.environ[name] for name in names.split() if name in os.environ}}))
 PYTHON
 )

@@ -36,6 +36,8 @@ class Method:
             which a forward is run for it.
         samples_again: the driver's ``after_sampling`` samples further rows, for which the rollout engine must be idle;
             the preflight refuses the asynchronous trainers.
+        weighs_tokens: ``apply`` gives the tokens of one response different advantages; the preflight refuses the policy
+            losses that select tokens by their advantages.
         has_second_forward: the driver requests a second forward beside the old log-probabilities (memory plan).
         has_pixel_gradient: the method takes gradients with respect to the images' pixels (memory plan).
         attack: ``"module:Class"`` of an attack on images along the model's gradient, for ``python -m
@@ -55,6 +57,7 @@ class Method:
     takes_videos: bool = True
     needs_entropy: Callable[[Any], bool] = lambda config: False
     samples_again: bool = False
+    weighs_tokens: bool = False
     has_second_forward: bool = False
     has_pixel_gradient: bool = False
     attack: str | None = None

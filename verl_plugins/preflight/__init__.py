@@ -11,6 +11,7 @@ from verl_plugins.preflight.fused_kernels import check_fused_kernels
 from verl_plugins.preflight.model import check_model
 from verl_plugins.preflight.own_settings import check_health, check_knobs
 from verl_plugins.preflight.parquet import check_files
+from verl_plugins.preflight.policy_loss import check_policy_loss
 from verl_plugins.preflight.requirements_of_methods import check_requirements
 from verl_plugins.preflight.reward import check_reward
 from verl_plugins.preflight.trainer_mode import check_trainer_mode
@@ -34,6 +35,7 @@ def check_run(config: DictConfig) -> list[str]:
         partial(check_trainer, config, methods),
         partial(check_trainer_mode, config, methods),
         partial(check_requirements, config, methods),
+        partial(check_policy_loss, config, methods),
         partial(check_micro_batches, config),
         partial(check_sequence_parallelism, config),
         partial(check_reward, config),

@@ -11,8 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from omegaconf import OmegaConf
@@ -33,39 +31,6 @@ RUNS = [(path, data) for path in RECIPES for data in DATASETS.get(path.stem.rpar
 
 def name(value):
     return value.stem if isinstance(value, Path) else None
-
-
-@pytest.fixture(scope="module")
-def parquet(tmp_path_factory):
-    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    images = pa.array([[{"bytes": b"not read", "path": None}]], type=pa.list_(struct))
-    path = tmp_path_factory.mktemp("data") / "rows.parquet"
-    pq.write_table(pa.table({"prompt": [[{"role": "user", "content": "<image>?"}]], "images": images}), path)
-    return path
-
-
-@pytest.fixture
-def overrides_of(tmp_path, parquet):
-    """Return the overrides that a recipe trains with, by running it with a ``python3`` that records its arguments."""
-    spy = tmp_path / "bin" / "python3"
-    spy.parent.mkdir()
-    spy.write_text('#!/bin/sh\nprintf "%s\\0" "$@" >"$SEEN"\n')
-    spy.chmod(0o755)
-    seen = tmp_path / "seen"
-
-    def run(recipe, *arguments, **env):
-        files = {"TRAIN_FILES": str(parquet), "VAL_FILES": str(parquet), "OUT": str(tmp_path / "out")}
-        path = f"{spy.parent}:{os.environ['PATH']}"
-        variables = {**os.environ, **files, **env, "PATH": path, "SEEN": str(seen)}
-        process = subprocess.run(
-            ["bash", recipe, *arguments], env=variables, capture_output=True, text=True, check=False
-        )
-        assert process.returncode == 0, process.stderr
-        command = seen.read_text().split("\0")[:-1]
-        assert command[:2] == ["-m", "verl.trainer.main_ppo"]
-        return command[2:]
-
-    return run
 
 
 def test_every_model_has_every_method():
@@ -140,8 +105,25 @@ def test_verl_and_the_preflight_accept_it(recipe, dataset, overrides_of, monkeyp
 @pytest.mark.parametrize(
     ("recipe", "expected"),
     [
-        ("run_qwen2_5_vl_7b_ecvgpo", {"rollout.n": 8, "actor.kl_loss_coef": 0.04, "actor.optim.lr": 1e-6}),
-        ("run_qwen2_5_vl_7b_vepo", {"rollout.n": 12, "actor.entropy_coeff": 1e-3, "actor.freeze_vision_tower": True}),
+        (
+            "run_qwen2_5_vl_7b_ecvgpo",
+            {
+                "rollout.n": 8,
+                "actor.kl_loss_coef": 0.04,
+                "actor.optim.lr": 1e-6,
+                "actor.optim.weight_decay": 0,
+                "actor.loss_agg_mode": "seq-mean-token-mean",
+            },
+        ),
+        (
+            "run_qwen2_5_vl_7b_vepo",
+            {
+                "rollout.n": 12,
+                "actor.entropy_coeff": 1e-3,
+                "actor.freeze_vision_tower": True,
+                "actor.ppo_mini_batch_size": 128,
+            },
+        ),
         ("run_qwen2_5_vl_7b_saei", {"rollout.n": 12, "actor.use_kl_loss": False}),
         ("run_qwen2_5_vl_7b_vppo", {"rollout.n": 8, "actor.clip_ratio_high": 0.28, "actor.entropy_coeff": 0}),
         ("run_qwen2_5_vl_7b_noisyrollout", {"rollout.n": 12, "actor.entropy_coeff": 1e-3, "actor.use_kl_loss": False}),
@@ -150,6 +132,127 @@ def test_verl_and_the_preflight_accept_it(recipe, dataset, overrides_of, monkeyp
 def test_the_papers_settings_arrive(recipe, expected, overrides_of):
     config = compose_run(overrides_of(ROOT / "recipes" / f"{recipe}.sh"))
     assert {key: OmegaConf.select(config.actor_rollout_ref, key) for key in expected} == expected
+
+
+BASELINES = ("kl_cov", "clip_cov", "clip_higher", "entropy_bonus", "dapo", "gspo")
+EXPECTED = {
+    "kl_cov": {
+        "policy_loss.loss_mode": "kl_cov",
+        "policy_loss.kl_cov_ratio": 0.002,
+        "policy_loss.ppo_kl_coef": 1,
+        "entropy_coeff": 0,
+    },
+    "clip_cov": {
+        "policy_loss.loss_mode": "clip_cov",
+        "policy_loss.clip_cov_ratio": 0.0002,
+        "policy_loss.clip_cov_lb": 1.0,
+        "policy_loss.clip_cov_ub": 5.0,
+        "clip_ratio_low": 1,
+        "clip_ratio_high": 1,
+        "entropy_coeff": 0,
+    },
+    "clip_higher": {"policy_loss.loss_mode": "vanilla", "clip_ratio_low": 0.2, "clip_ratio_high": 0.28},
+    "entropy_bonus": {"policy_loss.loss_mode": "vanilla", "entropy_coeff": 1e-3},
+    "dapo": {
+        "clip_ratio_low": 0.2,
+        "clip_ratio_high": 0.28,
+        "clip_ratio_c": 10.0,
+        "loss_agg_mode": "token-mean",
+        "use_kl_loss": False,
+        "entropy_coeff": 0,
+    },
+    "gspo": {
+        "policy_loss.loss_mode": "gspo",
+        "loss_agg_mode": "seq-mean-token-mean",
+        "clip_ratio_low": 3e-4,
+        "clip_ratio_high": 4e-4,
+    },
+}
+"""By baseline, what the papers and their scripts have under ``actor_rollout_ref.actor``."""
+
+
+@pytest.mark.parametrize("dataset", DATASETS["grpo"])
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_every_baseline_runs_on_every_data_set(baseline, dataset, overrides_of):
+    recipe = ROOT / "recipes" / "run_qwen2_5_vl_7b_grpo.sh"
+    if (baseline, dataset) == ("entropy_bonus", "geometry3k_mmk12"):
+        return  # refused: test_a_bonus_that_every_run_has_is_no_baseline
+    config = compose_run(overrides_of(recipe, DATASET=dataset, BASELINE=baseline))
+    assert problems_of(config) == []
+    actor = config.actor_rollout_ref.actor
+    assert {key: OmegaConf.select(actor, key) for key in EXPECTED[baseline]} == EXPECTED[baseline]
+    acts_off_policy = baseline in ("kl_cov", "clip_higher", "dapo", "gspo")
+    updates = config.data.train_batch_size / actor.ppo_mini_batch_size
+    assert updates == (4 if acts_off_policy or dataset == "geometry3k_mmk12" else 1)
+    metric = "reward" if dataset == "refcoco" else "accuracy"
+    groups = config.algorithm.filter_groups
+    assert (groups.enable, groups.metric) == ((True, metric) if baseline == "dapo" else (False, "reward"))
+    # a run with another loss does not go on from GRPO's checkpoints
+    assert config.trainer.experiment_name == f"run_qwen2_5_vl_7b_grpo_{baseline}"
+
+
+def test_a_baseline_beside_a_method_is_accepted_where_it_is_meaningful(overrides_of):
+    def problems(method, baseline):
+        return problems_of(
+            compose_run(overrides_of(ROOT / "recipes" / f"run_qwen2_5_vl_7b_{method}.sh", BASELINE=baseline))
+        )
+
+    assert problems("saei", "kl_cov") == problems("vepo", "clip_higher") == problems("ecvgpo", "gspo") == []
+    for method in ("ecvgpo", "vepo"):
+        (problem,) = problems(method, "clip_cov")
+        assert f"expected another policy loss with {method}" in problem
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        (
+            {"BASELINE": "ppo"},
+            "BASELINE: got ppo, expected one of: kl_cov clip_cov clip_higher entropy_bonus dapo gspo",
+        ),
+        ({"BASE": "trl"}, "BASE: got trl, expected one of: vlm_r1 verl"),
+        (
+            {"BASELINE": "entropy_bonus", "DATASET": "geometry3k_mmk12"},
+            "every run on this data set has VEPO's bonus of 1e-3 already",
+        ),
+    ],
+)
+def test_a_variable_without_a_meaning_is_one_line(variables, message, tmp_path):
+    recipe = ROOT / "recipes" / "run_qwen2_5_vl_3b_grpo.sh"
+    env = {**os.environ, "OUT": str(tmp_path), **variables}
+    process = subprocess.run(["bash", recipe], env=env, capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert [line for line in process.stderr.splitlines() if message in line and not line.startswith("+")]
+
+
+def test_ecvgpo_is_optimised_as_its_base_or_as_verl_does(overrides_of):
+    recipe = ROOT / "recipes" / "run_qwen2_5_vl_3b_ecvgpo.sh"
+
+    def settings(**variables):
+        config = compose_run(overrides_of(recipe, **variables))
+        actor = config.actor_rollout_ref.actor
+        schedule = (actor.optim.lr_scheduler_type, actor.optim.weight_decay)
+        return actor.loss_agg_mode, *schedule, config.trainer.total_training_steps
+
+    assert settings() == ("seq-mean-token-mean", "cosine", 0, 500)
+    assert settings(BASE="verl") == ("token-mean", "constant", 0.01, 500)
+    assert settings(EPOCHS="1") == ("seq-mean-token-mean", "cosine", 0, None)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "default", "other"),
+    [("run_qwen3_vl_4b_ecvgpo", "think_answer", "answer"), ("run_qwen3_vl_4b_vepo", "think_boxed", "boxed")],
+)
+def test_a_model_that_leaves_the_thinking_out_can_earn_the_format_reward(recipe, default, other, overrides_of):
+    path = ROOT / "recipes" / f"{recipe}.sh"
+    for config, form in (
+        (compose_run(overrides_of(path)), default),
+        (compose_run(overrides_of(path, FORM=other)), other),
+    ):
+        assert config.reward.custom_reward_function.reward_kwargs.form == form
+        assert problems_of(config) == []
+    (problem,) = problems_of(compose_run(overrides_of(path, FORM="tags")))
+    assert problem.startswith("form: got 'tags'")
 
 
 @pytest.mark.parametrize("method", ["ecvgpo", "vepo", "saei"])
@@ -273,6 +376,32 @@ def test_a_job_takes_the_recipes_and_its_settings_along(cluster, tmp_path):
     assert calls[-1].endswith("-- bash recipe.sh a=1")
 
 
+def test_a_job_takes_every_variable_that_a_recipe_reads():
+    scripts = [ROOT / "recipes" / "common.sh", *RECIPES]
+    read = {name for script in scripts for name in re.findall(r"\$\{([A-Z]\w*):-", script.read_text())}
+    of_the_machine = {"TILE", "VERL_FILE_LOGGER_PATH"}  # set by a family; a path of verl's
+    lines = (ROOT / "recipes" / "cluster" / "job_submit.sh").read_text().splitlines()
+    taken = {name for line in lines if line.startswith("names ") for name in line.partition("=")[2].strip('" ').split()}
+    assert read - of_the_machine <= taken
+    assert {"BASELINE", "BASE", "FORM"} <= read
+
+
 def test_the_readme_lists_every_script():
     readme = (ROOT / "recipes" / "README.md").read_text()
     assert [path.name for path in RECIPES if f"| `{path.name}` |" not in readme] == []
+
+
+def test_every_cell_of_the_settings_has_a_source_or_a_star():
+    readme = (ROOT / "recipes" / "README.md").read_text()
+    section = readme.partition("## Settings and their sources")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|") and not line.startswith("|---")]
+    sources = set(re.findall(r"(?m)(?:^|[.)] )(\[\w\]) ", section))
+    assert sources == {"[E]", "[R]", "[V]", "[Y]", "[S]"}
+    assert len(rows) > 20
+    for row in rows[1:]:
+        setting, *cells = (cell.strip() for cell in row.strip("|").split(" | "))
+        assert len(cells) == 3, row
+        for cell in cells:
+            used = set(re.findall(r"\[\w\]", cell))
+            assert used <= sources, f"{setting}: {cell}: a source that is not explained"
+            assert re.search(r"(?:\[\w\]|\*)$", cell), f"{setting}: {cell}: no source, and not our choice"

@@ -9,4 +9,5 @@ METHOD = Method(
     apply=apply_ecvgpo,
     driver="verl_plugins.methods.ecvgpo.driver:ECVGPODriver",
     needs_entropy=lambda config: config.is_adaptive,
+    weighs_tokens=True,
 )

@@ -12,6 +12,7 @@ METHOD = Method(
     requirements=requirements,
     needs_entropy=lambda config: config.needs_entropy,
     check_processor=check_processor,
+    weighs_tokens=True,
     has_second_forward=True,
     demo_task="reasoning",
 )

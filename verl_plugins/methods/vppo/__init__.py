@@ -11,6 +11,7 @@ METHOD = Method(
     driver="verl_plugins.methods.vppo.driver:VPPODriver",
     requirements=requirements,
     check_processor=check_processor,
+    weighs_tokens=True,
     has_second_forward=True,
     demo_task="reasoning",
 )

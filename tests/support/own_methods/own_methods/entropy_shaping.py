@@ -53,4 +53,4 @@ def apply(batch: AdvantageBatch, config: EntropyShapingConfig) -> tuple[Tensor, 
     }
 
 
-METHOD = Method(config=EntropyShapingConfig, apply=apply, needs_entropy=lambda config: True)
+METHOD = Method(config=EntropyShapingConfig, apply=apply, needs_entropy=lambda config: True, weighs_tokens=True)

@@ -73,5 +73,6 @@ METHOD = Method(
     apply=apply,
     driver="own_methods.image_reliance:ImageRelianceDriver",
     requirements=requirements,
+    weighs_tokens=True,
     has_second_forward=True,
 )
