@@ -52,7 +52,7 @@ def test_colocated_killed_and_resumed(train, tmp_path):
         assert row["groups/zero_variance"] == 0  # filtered
         assert row["vppo/kl_kept"] > row["vppo/kl_dropped"] > 0
         assert row["vppo/trajectory_weight/mean"] == pytest.approx(1)
-        assert row["vppo/trajectory_weight/max"] > 1 > row["vppo/trajectory_weight/min"] >= 0.9
+        assert row["vppo/trajectory_weight/max"] > 1 > row["vppo/trajectory_weight/min"] > 0.899
         assert row["noisyrollout/noisy_responses"] == 0.5
         # The noise is annealed over the run, and the actor does not see it.
         if row["noisyrollout/strength"] > 400:
