@@ -63,7 +63,11 @@ SETTINGS = (
     ),
     Setting("rollout correction: bypass mode", ("algorithm.rollout_correction.bypass_mode=true",), PAIRS),
     Setting("group filtering (DAPO's dynamic sampling)", ("algorithm.filter_groups.enable=true",), PAIRS),
-    Setting("colocate_async", ("trainer.v1.trainer_mode=colocate_async",), TWO),
+    Setting(
+        "colocate_async",
+        ("trainer.v1.trainer_mode=colocate_async",),
+        "CPU stack: ECVGPO, VEPO, VPPO and NoisyRollout at once",
+    ),
     Setting(
         "separate_async",
         (

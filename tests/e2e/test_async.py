@@ -71,13 +71,14 @@ def check(row):
 
 
 def test_separate_devices_and_an_image_from_a_tool_between_two_turns(train, tmp_path):
-    """Only what the policy wrote is trained on."""
+    """In bypass mode; only what the policy wrote is trained on."""
     steps = train(
         "separate",
         METHODS,
         3,
         "trainer.v1.trainer_mode=separate_async",
         "trainer.v1.separate_async.parameter_sync_step=2",
+        "algorithm.rollout_correction.bypass_mode=true",
         "data.train_batch_size=8",
         "actor_rollout_ref.actor.ppo_mini_batch_size=4",
         "actor_rollout_ref.rollout.nnodes=1",
@@ -89,5 +90,4 @@ def test_separate_devices_and_an_image_from_a_tool_between_two_turns(train, tmp_
     for row in steps.values():
         check(row)
         assert row["num_turns/mean"] == row["num_turns/min"] == 4  # user, policy, tool, policy
-        assert 0 < row["training/rollout_probs_diff_mean"] < 0.2  # of older policies
     assert max(row["training/off_policy/trajectory_staleness/max"] for row in steps.values()) >= 1
