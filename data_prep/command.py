@@ -26,13 +26,13 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
     from data_prep.raw.files import Files
     from data_prep.raw_forms.raw_form import Source
     from data_prep.row.make_row import RowKind
-    from data_prep.row.prompts import template_text
+    from data_prep.row.prompts import prompt_template
 
     for path in (args.source, *args.image_root):
         if not path.exists():
             raise SystemExit(f"{path}: no such file or folder; set --source and --image-root")
     splits_by = getattr(args, "splits_by", None)
-    template = template_text(args.template, data_set.ability)
+    template = prompt_template(args.template, data_set.ability, args.system)
     source = Source(args.source, Files([args.source, *args.image_root]), splits_by)
     form = data_set.form_of(source, args.format)
     print(f"{data_set.name}: {args.source} has the form {form.name}")
@@ -71,7 +71,9 @@ def build_parser(data_set: DataSet) -> argparse.ArgumentParser:
     add("--format", choices=[form.name for form in data_set.forms], help="default: recognised")
     if data_set.splits_by:
         add("--splits-by", choices=data_set.splits_by, default=data_set.splits_by[0], help="default %(default)s")
-    add("--template", default=data_set.template, metavar="NAME", help="r1, boxed or a text file (default %(default)s)")
+    names = "r1, boxed, system_boxed or a text file"
+    add("--template", default=data_set.template, metavar="NAME", help=f"{names} (default %(default)s)")
+    add("--system", type=Path, metavar="FILE", help="text of a system message (default: the template's own)")
     add("--images", choices=("embed", "path"), default="embed", help="bytes in the parquet, or paths (default embed)")
     add("--image-budget", type=_positive, metavar="PIXELS", help="scale larger images down (default: no image is)")
     add("--max-rows", type=_positive, metavar="N", help="draw at most N raw rows of each split (default: all)")

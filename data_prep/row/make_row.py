@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from data_prep.row.boxes import box_json, fit_to_image
 from data_prep.row.images import EncodedImage
-from data_prep.row.prompts import fill
+from data_prep.row.prompts import PromptTemplate
 from data_prep.row.texts import place_tags
 from data_prep.types import Rejection, Row, Sample
 
@@ -18,12 +18,12 @@ class RowKind:
     Args:
         data_source: name of the data set.
         ability: "grounding" or "math".
-        template: text of the prompt template.
+        template: messages of the prompt.
     """
 
     data_source: str
     ability: str
-    template: str
+    template: PromptTemplate
 
 
 def make_row(sample: Sample, images: list[EncodedImage], kind: RowKind, split: str, index: int) -> Row | Rejection:
@@ -56,7 +56,7 @@ def make_row(sample: Sample, images: list[EncodedImage], kind: RowKind, split: s
         return question
     return {
         "data_source": kind.data_source,
-        "prompt": [{"role": "user", "content": fill(kind.template, question)}],
+        "prompt": kind.template.messages(question),
         "images": [{"bytes": image.data, "path": None} for image in images],
         "ability": kind.ability,
         "reward_model": {"style": "rule", "ground_truth": gold},

@@ -173,6 +173,15 @@ def test_kept_parts_are_not_taken_for_those_of_other_options(source, tmp_path, m
     assert all("\\boxed" in row["prompt"][0]["content"] for row in rows_of(tmp_path / "out"))
 
 
+def test_a_system_message_stands_before_the_question(source, tmp_path):
+    (tmp_path / "system.txt").write_text("Be brief.")
+    main(command(source, tmp_path / "out", "--template", "boxed", "--system", str(tmp_path / "system.txt")))
+    for row in rows_of(tmp_path / "out"):
+        system, user = row["prompt"]
+        assert system == {"role": "system", "content": "Be brief."}
+        assert user["role"] == "user" and user["content"].startswith("<image>") and "\\boxed" in user["content"]
+
+
 def test_a_finished_run_is_not_done_again_but_a_damaged_one_is(source, tmp_path, monkeypatch):
 
     main(command(source, tmp_path))

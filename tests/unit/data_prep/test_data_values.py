@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.row.boxes import EDGE_TOLERANCE, box_json, fit_to_image, parse_box, xyxy_from_xywh
-from data_prep.row.prompts import fill, template_text
+from data_prep.row.prompts import prompt_template
 from data_prep.row.texts import checkable_answer, choice_text, place_tags, text_of, without_tags
 from data_prep.types import Rejection
 
@@ -155,16 +155,38 @@ def test_a_letter_that_names_no_choice(letter):
 
 
 def test_templates(tmp_path):
-    r1 = fill(template_text("r1", "grounding"), "Find {it}.")
-    assert r1 == (
-        "Find {it}. First output the thinking process in <think> </think> tags and then output the final answer in "
-        "<answer> </answer> tags. Output the final answer in JSON format."
-    )
-    assert "\\boxed{" in template_text("boxed", "math")
+    (r1,) = prompt_template("r1", "grounding").messages("Find {it}.")
+    assert r1 == {
+        "role": "user",
+        "content": "Find {it}. First output the thinking process in <think> </think> tags and then output the final "
+        "answer in <answer> </answer> tags. Output the final answer in JSON format.",
+    }
+    assert "\\boxed{" in prompt_template("boxed", "math").user
     own = tmp_path / "own.txt"
     own.write_text("Q: {question}\nUse \\frac{a}{b}.\n")
-    assert fill(template_text(str(own), "math"), "1+1") == "Q: 1+1\nUse \\frac{a}{b}."
+    assert prompt_template(str(own), "math").messages("1+1") == [
+        {"role": "user", "content": "Q: 1+1\nUse \\frac{a}{b}."}
+    ]
     own.write_text("no gap")
     for name in (str(own), str(tmp_path / "absent.txt")):
-        with pytest.raises(SystemExit, match="--template|question"):
-            template_text(name, "math")
+        with pytest.raises(
+            SystemExit, match="--template: .*(question|expected r1, boxed, system_boxed or a text file)"
+        ):
+            prompt_template(name, "math")
+
+
+def test_system_messages(tmp_path):
+    system, user = prompt_template("system_boxed", "math").messages("<image>1+1?")
+    assert (system["role"], user) == ("system", {"role": "user", "content": "<image>1+1?"})
+    assert "<think>" in system["content"] and "\\boxed{}" in system["content"]
+    own = tmp_path / "system.txt"
+    own.write_text("Be brief.\n")
+    for name in ("boxed", "system_boxed"):
+        template = prompt_template(name, "math", own)
+        assert template.system == "Be brief." and template.user == prompt_template(name, "math").user
+    for text, message in (("", "must have a text"), ("{question}", "without {question}"), ("<image>", "no media tag")):
+        own.write_text(text)
+        with pytest.raises(SystemExit, match=f"--system: .*{message}"):
+            prompt_template("boxed", "math", own)
+    with pytest.raises(SystemExit, match="--system: got .*absent.txt', expected a text file"):
+        prompt_template("boxed", "math", tmp_path / "absent.txt")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_prep.row.images import EncodedImage, decode
-from data_prep.row.prompts import fill, template_text
+from data_prep.row.prompts import TEMPLATES
 from data_prep.row.texts import without_tags
 from data_prep.types import Rejection as Unusable
 from data_prep.types import Row
@@ -56,10 +56,9 @@ def make_row(
         gold: the correct answer.
         **extra_info: `id`, `subject`, `type`, `choices`, and whatever the benchmark's rule reads.
     """
-    prompt = fill(template_text("boxed", "math"), _place_tags(question, len(images)))
     return {
         "data_source": name,
-        "prompt": [{"role": "user", "content": prompt}],
+        "prompt": TEMPLATES["boxed"]["math"].messages(_place_tags(question, len(images))),
         "images": [{"bytes": image.data, "path": None} for image in images],
         "ability": "math",
         "reward_model": {"style": "rule", "ground_truth": gold},
