@@ -51,6 +51,13 @@ def test_before_training_it_says_what_the_validation_says_and_after_it_takes_the
     # The same again asks nothing, and says the same.
     assert "64 rows, 64 of them done before" in evaluate(model, data, tmp_path / "before")[1]
 
+    # The same model on images that its own gradient attacks: vLLM, transformers, and vLLM again.
+    attacked, _ = evaluate(model, data, tmp_path / "attacked", "--attack=saei", "--strength=8", "--limit=16")
+    attack = json.loads((tmp_path / "attacked" / "summary.json").read_text())["attack"]
+    assert attack["rows"] == len(attacked) == 16
+    assert 7 < attack["pixel_change"] <= 8
+    assert attack["entropy_after"] > attack["entropy_before"]
+
     # After training, by the checkpoint's folder; then both side by side.
     after, _ = evaluate(checkpoint, data, tmp_path / "after")
     assert [(line["file"], line["row"]) for line in after] == [(line["file"], line["row"]) for line in lines]
