@@ -15,7 +15,7 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.device import get_device_id
 
 from verl_plugins.components import hidden_states
-from verl_plugins.components.hidden_states import hidden_states_of, output_projection, prepare_inputs
+from verl_plugins.components.hidden_states import hidden_states_of, output_projection, prepare_inputs, unfused_inputs
 from verl_plugins.components.requests import ForwardRequest
 from verl_plugins.kernels.divergence import Divergence, divergence
 from verl_plugins.vision.layout import layout_of
@@ -66,7 +66,7 @@ def counterfactual_forward(engine: Any, micro_batch: TensorDict, counterfactual:
     perturbed = micro_batch.copy()
     images = perturbed_images(engine, micro_batch, counterfactual)
     tu.assign_non_tensor_stack(perturbed, "multi_modal_inputs", images)
-    perturbed_inputs, _ = prepare_inputs(engine, perturbed)  # an engine may prepare images in its own way
+    perturbed_inputs, _ = unfused_inputs(engine, perturbed)  # an engine may prepare images in its own way
     head = output_projection(engine.module)
     clean_states: list[Tensor] = []
     results: list[tuple[Tensor, Divergence]] = []

@@ -98,10 +98,15 @@ def prepare_inputs(engine: Any, micro_batch: TensorDict) -> tuple[dict[str, Any]
         engine: verl's ``FSDPEngineWithLMHead``.
         micro_batch: rows on the model's device.
     """
+    model_inputs, output_args = unfused_inputs(engine, micro_batch)
+    return model_inputs, Predictions.of(micro_batch, model_inputs, output_args)
+
+
+def unfused_inputs(engine: Any, micro_batch: TensorDict) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Prepare the model's inputs as verl's engine does without fused kernels; returns them and verl's output_args."""
     micro_batch = micro_batch.copy()
     tu.assign_non_tensor(micro_batch, use_fused_kernels=False)
-    model_inputs, output_args = engine.prepare_model_inputs(micro_batch=micro_batch)
-    return model_inputs, Predictions.of(micro_batch, model_inputs, output_args)
+    return engine.prepare_model_inputs(micro_batch=micro_batch)
 
 
 def sum_over_slices(values: Tensor) -> Tensor:
