@@ -6,7 +6,9 @@ from data_prep.html import render
 from verl_plugins.report.run_summary import number
 
 WIDTH, HEIGHT = 320, 210
-LEFT, RIGHT, TOP, BOTTOM = 68, 8, 24, 42
+LEFT, RIGHT, TOP, BOTTOM = 68, WIDTH - 8, 24, HEIGHT - 42
+FRAME = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM}
+"""Size of a chart and of its axes, in pixels, as ``templates/axes.html`` and the charts' own templates read them."""
 DENSE = 80  # points; above it the dots show on hover only
 
 
@@ -29,8 +31,8 @@ def line_chart(
     xs, ys = [x for x, _ in points], [y for _, y in points]
     low, high = min(ys), max(ys)
     margin = 0.0 if high > low else abs(high) * 0.1 or 1.0  # a flat curve runs through the middle
-    pixel_x = _scale(min(xs), max(xs), LEFT + 6, WIDTH - RIGHT - 6)
-    pixel_y = _scale(low - margin, high + margin, HEIGHT - BOTTOM - 8, TOP + 8)
+    pixel_x = _scale(min(xs), max(xs), LEFT + 6, RIGHT - 6)
+    pixel_y = _scale(low - margin, high + margin, BOTTOM - 8, TOP + 8)
     description = f"{len(points)} points, steps {xs[0]} to {xs[-1]}. From {number(ys[0])} to {number(ys[-1])}, "
     description += f"minimum {number(low)}, maximum {number(high)}."
     bands = []
@@ -47,12 +49,7 @@ def line_chart(
         title=title,
         description=description,
         unit=unit,
-        width=WIDTH,
-        height=HEIGHT,
-        left=LEFT,
-        right=WIDTH - RIGHT,
-        top=TOP,
-        bottom=HEIGHT - BOTTOM,
+        **FRAME,
         bands=bands,
         x_ticks=[{"x": f"{pixel_x(x):.1f}", "text": x} for x in sorted({xs[0], xs[-1]})],
         y_ticks=[

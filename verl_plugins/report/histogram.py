@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_prep.html import render
-from verl_plugins.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
+from verl_plugins.report.chart import BOTTOM, FRAME, LEFT, RIGHT, TOP
 from verl_plugins.report.run_summary import number
 
 BINS = 20
@@ -59,16 +59,15 @@ def histogram_chart(name: str, title: str, unit: str, bars: Histogram, highest: 
         highest: count at the top of the vertical axis, the same for charts side by side; the largest count if None.
     """
     highest = max(1, *bars.counts) if highest is None else max(1, highest)
-    left, right, bottom = LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM
-    width, step = (right - left) / BINS, (bars.high - bars.low) / BINS
+    width, step = (RIGHT - LEFT) / BINS, (bars.high - bars.low) / BINS
     drawn = []
     for place, count in enumerate(bars.counts):
-        height = count / highest * (bottom - TOP)
+        height = count / highest * (BOTTOM - TOP)
         start, end = bars.low + place * step, bars.low + (place + 1) * step
         drawn.append(
             {
-                "x": f"{left + place * width + 0.5:.1f}",
-                "y": f"{bottom - height:.1f}",
+                "x": f"{LEFT + place * width + 0.5:.1f}",
+                "y": f"{BOTTOM - height:.1f}",
                 "width": f"{width - 1:.1f}",
                 "height": f"{height:.1f}",
                 "title": f"{number(start)} to {number(end)}: {count:,}",
@@ -84,16 +83,11 @@ def histogram_chart(name: str, title: str, unit: str, bars: Histogram, highest: 
         + ", ".join(map(str, bars.counts))
         + ".",
         unit=unit,
-        width=WIDTH,
-        height=HEIGHT,
-        left=left,
-        right=right,
-        top=TOP,
-        bottom=bottom,
+        **FRAME,
         bars=drawn,
         x_ticks=[
             {"x": f"{x:.1f}", "text": number(value)}
-            for x, value in ((left, bars.low), ((left + right) / 2, middle), (right, bars.high))
+            for x, value in ((LEFT, bars.low), ((LEFT + RIGHT) / 2, middle), (RIGHT, bars.high))
         ],
-        y_ticks=[{"y": y, "baseline": y + 4, "text": text} for y, text in ((TOP, f"{highest:,}"), (bottom, "0"))],
+        y_ticks=[{"y": y, "baseline": y + 4, "text": text} for y, text in ((TOP, f"{highest:,}"), (BOTTOM, "0"))],
     )
