@@ -1,0 +1,96 @@
+"""The recipes on several machines, with stand-ins for the commands that only record how they were called."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+RECIPES = sorted((ROOT / "recipes").glob("run_*.sh"))
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Run a cluster script with commands that record their calls, and a recipe that records its environment."""
+    stubs, log = tmp_path / "stubs", tmp_path / "calls"
+    stubs.mkdir()
+    log.touch()
+    bodies = {
+        "ssh": "input=$(cat)\n"
+        + r'echo "over ssh: $(echo "$input" | tail -n 1)" >>"$LOG"'
+        + '\n! grep -q FAIL_ON_HOST <<<"$input"',
+        "hostname": "echo 192.0.2.1",
+        "scontrol": "true",
+    }
+    for command in ("ssh", "ray", "verl-plugins", "srun", "hostname", "python3"):
+        body = bodies.get(command, "true")
+        (stubs / command).write_text(f'#!/usr/bin/env bash\necho "{command} $*" >>"$LOG"\n{body}\n')
+        (stubs / command).chmod(0o755)
+    (tmp_path / "recipe.sh").write_text('echo "recipe NNODES=$NNODES RAY_ADDRESS=${RAY_ADDRESS:-} $*" >>"$LOG"\n')
+
+    def run(script, *arguments, **env):
+        env = {**os.environ, "PATH": f"{stubs}:{os.environ['PATH']}", "LOG": str(log), "RAY_AUTH_TOKEN": "hush", **env}
+        command = ["bash", ROOT / "recipes" / "cluster" / script, tmp_path / "recipe.sh", *arguments]
+        process = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+        return process, log.read_text().splitlines()
+
+    return run
+
+
+def test_over_ssh_every_machine_is_checked_then_joined_and_at_last_left(cluster):
+    process, calls = cluster("ssh.sh", "a=1", HOSTS="one two", GPUS="4")
+    assert process.returncode == 0, process.stderr
+    kept = [call for call in calls if call.startswith(("ray", "recipe", "over ssh"))]
+    start = "ray start --head --port=6379 --num-gpus=4 --disable-usage-stats"
+    join = "over ssh: ray start --address=192.0.2.1:6379 --num-gpus=4 --disable-usage-stats "
+    check = "over ssh: verl-plugins doctor --no-ray "
+    train = "recipe NNODES=3 RAY_ADDRESS=192.0.2.1:6379 a=1"
+    stop = "over ssh: ray stop "
+    assert kept == [check, check, start, join, join, train, "ray stop", stop, stop]
+    assert "hush" not in "\n".join(calls) + process.stdout + process.stderr, "the token is on no command line"
+
+
+def test_over_ssh_a_machine_that_is_not_ready_keeps_the_run_from_starting(cluster):
+    process, calls = cluster("ssh.sh", HOSTS="one", HF_FAIL_ON_HOST="1")
+    assert process.returncode == 1
+    assert "one: not ready to train" in process.stderr
+    assert not any(call.startswith(("recipe", "ray")) for call in calls)
+
+
+def test_on_slurm_the_batch_machine_is_the_head(cluster):
+    slurm = {
+        "SLURM_SUBMIT_DIR": str(ROOT),
+        "SLURM_JOB_NUM_NODES": "2",
+        "SLURMD_NODENAME": "n1",
+        "SLURM_GPUS_ON_NODE": "8",
+    }
+    process, calls = cluster("slurm.sbatch", **slurm)
+    assert process.returncode == 0, process.stderr
+    assert calls[1] == "srun --ntasks-per-node=1 verl-plugins doctor --no-ray"
+    join = "srun --nodes=1 --ntasks=1 --exclude=n1 ray start --address=192.0.2.1:6379 --num-gpus=8"
+    assert any(call.startswith(join) for call in calls), calls
+    assert "recipe NNODES=2 RAY_ADDRESS=192.0.2.1:6379 " in calls
+
+
+def test_a_job_takes_the_recipes_and_its_settings_along(cluster, tmp_path):
+    env = {"DATA_DIR": "data", "OUT": "/shared/out"}
+    process, calls = cluster("job_submit.sh", **env)
+    assert process.returncode == 2 and "DATA_DIR: got 'data', expected an absolute path" in process.stderr
+    process, calls = cluster("job_submit.sh", "a=1", DATA_DIR="/shared/data", OUT="/shared/out")
+    assert process.returncode == 0, process.stderr
+    assert calls[-1].startswith(f"ray job submit --working-dir {tmp_path} --runtime-env-json")
+    assert calls[-1].endswith("-- bash recipe.sh a=1")
+
+
+def test_a_job_takes_every_variable_that_a_recipe_reads():
+    scripts = [ROOT / "recipes" / "common.sh", *RECIPES]
+    read = {name for script in scripts for name in re.findall(r"\$\{([A-Z]\w*):-", script.read_text())}
+    of_the_machine = {"TILE", "VERL_FILE_LOGGER_PATH"}  # set by a family; a path of verl's
+    lines = (ROOT / "recipes" / "cluster" / "job_submit.sh").read_text().splitlines()
+    taken = {name for line in lines if line.startswith("names ") for name in line.partition("=")[2].strip('" ').split()}
+    assert read - of_the_machine <= taken
+    assert {"BASELINE", "BASE", "FORM"} <= read
