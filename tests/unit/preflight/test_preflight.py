@@ -176,9 +176,18 @@ def test_another_engine_is_refused_by_the_methods_that_reach_into_the_model(data
         assert problem.startswith(f"model_engine: got {engine}, expected {accepted} ({method}")
 
 
-@pytest.mark.parametrize("knob", ["select=random", "score=entropy", "fraction=1"])
-def test_a_selection_without_a_second_forward_takes_any_engine_and_no_geo_mean(data, knob):
-    run = ["+method=vepo", "model_engine=megatron", *data, f"algorithm.vepo.{knob}"]
+@pytest.mark.parametrize(
+    ("method", "knobs"),
+    [
+        ("vepo", ["select=random"]),
+        ("vepo", ["score=entropy"]),
+        ("vepo", ["fraction=1"]),
+        ("vppo", ["fraction=1", "weight_min=1"]),
+    ],
+)
+def test_a_selection_without_a_second_forward_takes_any_engine_and_no_geo_mean(data, method, knobs):
+    settings = [f"algorithm.{method}.{knob}" for knob in knobs]
+    run = [f"+method={method}", "model_engine=megatron", *data, *settings]
     assert problems(run) == []
     (problem,) = problems([*run, "actor_rollout_ref.actor.policy_loss.loss_mode=geo_mean"])
     assert "loss_mode: got geo_mean" in problem

@@ -17,7 +17,8 @@ from verl_plugins.vision.layout import layout_of
 
 def requirements(run: RunChecks, config: VPPOConfig) -> None:
     """Report an engine whose hidden states VPPO cannot read, or a loss that undoes its weights."""
-    expect_fsdp_engine(run, FSDP_STRATEGIES, "vppo reads the hidden states of verl's FSDP engine")
+    if not config.is_grpo:
+        expect_fsdp_engine(run, FSDP_STRATEGIES, "vppo reads the hidden states of verl's FSDP engine")
     expect_advantages_per_token(run, "vppo")
 
 
