@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_prep.row.prompts import TEMPLATES, prompt_template
+
 if TYPE_CHECKING:
     from data_prep.datasets import DataSet
 
@@ -26,7 +28,6 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
     from data_prep.raw.files import Files
     from data_prep.raw_forms.raw_form import Source
     from data_prep.row.make_row import RowKind
-    from data_prep.row.prompts import prompt_template
 
     for path in (args.source, *args.image_root):
         if not path.exists():
@@ -71,8 +72,8 @@ def build_parser(data_set: DataSet) -> argparse.ArgumentParser:
     add("--format", choices=[form.name for form in data_set.forms], help="default: recognised")
     if data_set.splits_by:
         add("--splits-by", choices=data_set.splits_by, default=data_set.splits_by[0], help="default %(default)s")
-    names = "r1, boxed, system_boxed or a text file"
-    add("--template", default=data_set.template, metavar="NAME", help=f"{names} (default %(default)s)")
+    names = ", ".join(TEMPLATES)
+    add("--template", default=data_set.template, metavar="NAME", help=f"{names} or a text file (default %(default)s)")
     add("--system", type=Path, metavar="FILE", help="text of a system message (default: the template's own)")
     add("--images", choices=("embed", "path"), default="embed", help="bytes in the parquet, or paths (default embed)")
     add("--image-budget", type=_positive, metavar="PIXELS", help="scale larger images down (default: no image is)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
@@ -25,13 +26,13 @@ class OtherImages(ImageSingleTurnAgentLoop):
 
     images: list[Image.Image] | None = None
 
+    @abstractmethod
     async def other_images(self, fields: Mapping[str, Any]) -> list[Image.Image] | None:
         """Return the images to sample on, of the sizes that the model's processor makes; None for the prompt's own.
 
         Args:
             fields: of the prompt, with the number of the response as ``session_id``.
         """
-        raise NotImplementedError
 
     def updates_on_other_images(self, fields: Mapping[str, Any]) -> bool:
         """Tell whether the update is given the images of the sampling, too."""

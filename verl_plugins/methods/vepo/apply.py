@@ -56,7 +56,7 @@ def apply(batch: AdvantageBatch, config: VEPOConfig) -> tuple[Tensor, dict[str, 
 
 
 Means = dict[str, tuple[Tensor, Tensor]]
-"""By name, the values (B, T) or (B,) to average, and the bool mask of where to."""
+"""Values (B, T) or (B,) to average, and the bool mask of where to, by the metric's name."""
 
 
 def selection_means(mask: Tensor, kept: Tensor, entropy: Tensor | None, config: VEPOConfig) -> Means:
