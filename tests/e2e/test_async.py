@@ -11,9 +11,6 @@ from verl_plugins.demo.watchdog import RunFailed
 
 pytestmark = pytest.mark.slow
 
-METHODS = "[ecvgpo,vepo]"
-
-
 ONE_SECOND_FORWARD = ["algorithm.vppo.perturbation=gaussian", "algorithm.vppo.strength=2"]  # VEPO's
 
 
@@ -71,10 +68,10 @@ def check(row):
 
 
 def test_separate_devices_and_an_image_from_a_tool_between_two_turns(train, tmp_path):
-    """In bypass mode; only what the policy wrote is trained on."""
+    """Train in bypass mode, on nothing but what the policy wrote."""
     steps = train(
         "separate",
-        METHODS,
+        "[ecvgpo,vepo]",
         3,
         "trainer.v1.trainer_mode=separate_async",
         "trainer.v1.separate_async.parameter_sync_step=2",

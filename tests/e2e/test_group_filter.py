@@ -29,6 +29,7 @@ def test_groups_are_filtered_by_the_clean_half_and_each_is_sampled_again(train, 
         assert row["groups/size"] == 8  # 4 on the clean image, 4 on the adversarial one, of every group that is left
         assert row["saei/mixed_groups_clean"] == 1
         assert row["saei/adversarial_responses"] == 0.5
+        assert row["saei/selective_entropy_adversarial"] > row["saei/selective_entropy_clean"]
         assert row["saei/pixel_change"] > 1.0
         assert row["saei/prompts_without_image"] == 0
         assert row["vepo/jsd_kept"] > row["vepo/jsd_dropped"] > 0
