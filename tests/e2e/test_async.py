@@ -26,6 +26,7 @@ def test_colocated_killed_and_resumed(train, tmp_path):
         "algorithm.ecvgpo.delta=9",
         "trainer.save_freq=2",
         f"trainer.default_local_dir={tmp_path / 'checkpoints'}",
+        f"trainer.record_dir={tmp_path / 'records'}",
         *FEW_PROMPTS,
     ]
     metrics = tmp_path / "first" / "metrics.jsonl"
@@ -56,6 +57,11 @@ def test_colocated_killed_and_resumed(train, tmp_path):
             assert row["noisyrollout/log_prob_mismatch_noisy"] > 2 * row["noisyrollout/log_prob_mismatch_clean"]
     assert max(row["noisyrollout/strength"] for row in rows) > 490
     assert max(row["training/off_policy/trajectory_staleness/max"] for row in rows) >= 1  # asynchronous
+    for folder in ("tokens", "vppo_tokens"):  # of VEPO and of VPPO
+        records = [json.loads(line) for line in (tmp_path / "records" / folder / "1.jsonl").read_text().splitlines()]
+        assert records[0]["picture"] != records[0]["perturbed_picture"]
+        kept = [weight > 0 for record in records for weight in record["kept"]]
+        assert 0 < sum(kept) < len(kept)
 
 
 def check(row):

@@ -1,6 +1,6 @@
-"""The section on the tokens that VEPO selected: responses coloured by score, beside the two images.
+"""The sections on the tokens that VEPO and VPPO selected: responses coloured by score, beside the two images.
 
-Reads `tokens/{step}.jsonl` of a run (below `trainer.record_dir`, written by `verl_plugins.methods.vepo.token_records`).
+Read what `verl_plugins.components.token_records` wrote below `trainer.record_dir`.
 """
 
 from pathlib import Path
@@ -11,14 +11,19 @@ from verl_plugins.report.metrics import first_and_last_step, read_json_lines
 from verl_plugins.report.run_summary import number
 
 CARDS = 4  # of the first and of the last recorded step
+FOLDERS = {"VEPO": "tokens", "VPPO": "vppo_tokens"}  # of the records, by method
 
 
-def tokens_section(run_dir: Path, last_step: int) -> str:
-    """Render the section as HTML; empty if the run recorded no tokens.
+def tokens_sections(run_dir: Path, last_step: int) -> str:
+    """Render a section for each method that selected tokens, as HTML; empty if the run recorded none.
 
     Steps after `last_step` are left out: a resume threw them away.
     """
-    files = first_and_last_step(run_dir / "tokens", last_step)
+    return "".join(_section(method, run_dir / folder, last_step) for method, folder in FOLDERS.items())
+
+
+def _section(method: str, folder: Path, last_step: int) -> str:
+    files = first_and_last_step(folder, last_step)
     if not files:
         return ""
     steps = []
@@ -26,7 +31,7 @@ def tokens_section(run_dir: Path, last_step: int) -> str:
         records = read_json_lines(path)[0]
         cards = [_card(record) for record in _one_of_each_group(records)[:CARDS]]
         steps.append({"number": step, "recorded": len(records), "cards": cards})
-    return render("verl_plugins/report/templates/tokens.html", steps=steps)
+    return render("verl_plugins/report/templates/tokens.html", method=method, steps=steps)
 
 
 def _one_of_each_group(records: list[dict]) -> list[dict]:
@@ -45,6 +50,7 @@ def _card(record: dict) -> dict[str, Any]:
         "tokens": [_token(record, position) for position in range(len(record["tokens"]))],
         "reward": number(record["reward"]),
         "kept": sum(weight > 0 for weight in record["kept"]),
+        "weight": number(max(record["kept"], default=0.0)),
     }
 
 
@@ -53,6 +59,8 @@ def _token(record: dict, position: int) -> dict[str, Any]:
     facts = [f"score {score:.3f}"]
     if has_image:
         facts.append(f"JSD {record['jsd'][position]:.4f}")
+    if "kl" in record:
+        facts.append(f"KL {record['kl'][position]:.4f}")
     if "entropy" in record:
         facts.append(f"H {record['entropy'][position]:.3f}")
     if has_image:

@@ -13,7 +13,7 @@ from verl_plugins.report.gallery_section import gallery_section
 from verl_plugins.report.metrics import MetricLog
 from verl_plugins.report.run_files import grounding_settings, load_run, validation_file
 from verl_plugins.report.run_summary import HEADINGS, step_list, summary_rows, summary_table
-from verl_plugins.report.tokens import tokens_section
+from verl_plugins.report.tokens import tokens_sections
 
 NO_DUMPS = "Not shown: no validation dumps; run with trainer.validation_data_dir=RUN_DIR/validation."
 
@@ -58,7 +58,7 @@ def write_report(run_dir: str | Path, val_file: str | Path | None = None, out: s
         alarms=alarms_section(alarms),
         curves=curve_sections(log.steps, alarms),
         distributions=distributions_section(validation_distributions(run_dir, last_step), NO_DUMPS),
-        tokens=tokens_section(run_dir, last_step),
+        tokens=tokens_sections(run_dir, last_step),
         adversarial_images=adversarial_section(run_dir, last_step),
         gallery=gallery_section(gallery) if isinstance(gallery, Gallery) else gallery,  # a plain reason is escaped
         has_gallery=isinstance(gallery, Gallery),

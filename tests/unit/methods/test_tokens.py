@@ -1,4 +1,4 @@
-"""Records of what VEPO selected, and their section in the report."""
+"""Records of what VEPO and VPPO selected, and their sections in the report."""
 
 import base64
 import io
@@ -11,13 +11,16 @@ from PIL import Image
 from transformers import Qwen2VLImageProcessor
 
 from verl_plugins.components.records import Recorder, picture
-from verl_plugins.methods.vepo.token_records import token_records
-from verl_plugins.report.tokens import tokens_section
+from verl_plugins.components.token_records import token_records
+from verl_plugins.methods.batch import AdvantageBatch
+from verl_plugins.methods.vppo.apply import token_signals
+from verl_plugins.methods.vppo.maths import VPPOConfig
+from verl_plugins.report.tokens import tokens_sections
 from verl_plugins.vision.layout import layout_of
 
 
-def write(folder, step, result):
-    Recorder(OmegaConf.create({"trainer": {"record_dir": str(folder), "test_freq": 2}})).write("tokens", step, result)
+def write(folder, step, result, kind="tokens"):
+    Recorder(OmegaConf.create({"trainer": {"record_dir": str(folder), "test_freq": 2}})).write(kind, step, result)
 
 
 class Tokenizer:
@@ -51,7 +54,7 @@ def test_a_record_may_lack_entropy_and_image(tmp_path):
         for record in records()
     ]
     write(tmp_path, 1, bare)
-    html = tokens_section(tmp_path, 1)
+    html = tokens_sections(tmp_path, 1)
     assert 'title="score 1.000"' in html and 'title="score 0.500"' in html
 
 
@@ -71,7 +74,7 @@ def test_the_section_shows_first_and_last_step_and_marks_what_was_kept(tmp_path)
     attack[0] |= {"picture": "AAAA", "perturbed_picture": "BBBB"}
     for step in (1, 2, 3, 9):
         write(tmp_path, step, attack)
-    html = tokens_section(tmp_path, last_step=3)
+    html = tokens_sections(tmp_path, last_step=3)
     assert "Step 1:" in html and "Step 3:" in html and "Step 2:" not in html and "Step 9:" not in html
     assert html.count('class="token kept"') == 2 * 2 + 1  # two a step, and the legend's
     assert "<script>" not in html and "&lt;script&gt;" in html
@@ -80,12 +83,28 @@ def test_the_section_shows_first_and_last_step_and_marks_what_was_kept(tmp_path)
 
 
 def test_no_records_no_section(tmp_path):
-    assert tokens_section(tmp_path, last_step=3) == ""
+    assert tokens_sections(tmp_path, last_step=3) == ""
 
 
 def test_records_without_a_counterfactual_are_shown_too(tmp_path):
     record = {key: value for key, value in records()[0].items() if key not in ("jsd", "perturbed_entropy")}
     write(tmp_path, 1, [record])
     assert json.loads((tmp_path / "tokens" / "1.jsonl").read_text()) == record
-    html = tokens_section(tmp_path, last_step=1)
+    html = tokens_sections(tmp_path, last_step=1)
     assert "score 1.000, H 0.500" in html and "JSD 0" not in html
+
+
+def test_vppos_records_have_a_section_of_their_own(tmp_path):
+    kl = torch.tensor([[0.5, 0.125, 9.0], [0.0, 0.0, 0.0]])
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
+    ones, groups = torch.ones(2, 3), torch.arange(2)
+    batch = AdvantageBatch(ones, mask, old_log_probs=-ones, rewards=ones[:, 0], groups=groups, columns={"kl": kl})
+    signals = token_signals(batch, VPPOConfig(fraction=0.5, weight_min=0.9))
+    assert signals["score"].tolist() == [[1.0, 0.25, 0.0], [0.0, 0.0, 0.0]]
+    assert signals["kept"].tolist() == [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]  # the second row has no image
+    responses, prompts = [torch.tensor([5, 6]), torch.tensor([7, 8, 9])], [torch.tensor([1])] * 2
+    rows = token_records(Tokenizer(), responses, prompts, signals, ones[:, 0], groups)
+    write(tmp_path, 1, rows, kind="vppo_tokens")
+    html = tokens_sections(tmp_path, 1)
+    assert "What VPPO selected" in html and "What VEPO selected" not in html
+    assert "score 1.000, KL 0.5000" in html and "1 of 2 tokens kept" in html

@@ -11,15 +11,14 @@ from transfer_queue import KVBatchMeta
 from verl.utils import tensordict_utils as tu
 
 from verl_plugins.components.counterfactual import SIGNALS, Counterfactual
-from verl_plugins.components.records import PICTURES, Recorder, picture
+from verl_plugins.components.records import Recorder
+from verl_plugins.components.token_records import record_tokens
 from verl_plugins.components.transfer_queue import PARTITION, parse_key
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.method import Driver
 from verl_plugins.methods.vepo.apply import SELECTION_SEED, select
-from verl_plugins.methods.vepo.token_records import ROWS, token_records
 from verl_plugins.seeds import seed_of
-from verl_plugins.vision.layout import PixelLayout, layout_of
-from verl_plugins.vision.perturb import perturb
+from verl_plugins.vision.layout import layout_of
 
 
 class VEPODriver(Driver):
@@ -62,7 +61,7 @@ class VEPODriver(Driver):
         return {SELECTION_SEED: torch.tensor(seeds)}
 
     def record(self, trainer: Any, batch: KVBatchMeta, advantage_batch: AdvantageBatch) -> None:
-        """Write the first ``ROWS`` responses of a recorded step with their tokens' scores and weights."""
+        """Write responses of a recorded step with their tokens' scores and weights."""
         step, total_steps = trainer.global_steps, trainer.total_training_steps
         if self.config.keeps_all or not self.recorder.wants(step, total_steps):
             return
@@ -72,26 +71,6 @@ class VEPODriver(Driver):
             signals["entropy"] = advantage_batch.entropy
         if self.config.needs_counterfactual:
             signals |= {name: advantage_batch.columns[name] for name in ("jsd", "perturbed_entropy")}
-        fields = ["prompts", "responses", "multi_modal_inputs", "index"]
-        data: Any = tq.kv_batch_get(batch.keys[:ROWS], PARTITION, select_fields=fields)
-        responses, prompts = (list(data[name].unbind()) for name in ("responses", "prompts"))
+        images = None if self.layout is None else (self.layout, self.counterfactual_at(step, total_steps))
         rewards, groups = advantage_batch.rewards, advantage_batch.groups
-        records = token_records(trainer.tokenizer, responses, prompts, signals, rewards, groups)
-        if self.layout is not None:
-            _add_pictures(records, data, self.layout, self.counterfactual_at(step, total_steps))
-        self.recorder.write("tokens", step, records)
-
-
-def _add_pictures(records: list[dict], data: Any, layout: PixelLayout, counterfactual: Counterfactual) -> None:
-    """Add the clean and the perturbed image to the first ``PICTURES`` records that have an image."""
-    number = 0
-    for record, inputs, index in zip(records, data["multi_modal_inputs"], data["index"], strict=True):
-        if number == PICTURES:
-            break
-        if inputs and inputs.get("pixel_values") is not None:
-            inputs = {name: torch.as_tensor(value) for name, value in inputs.items()}
-            key = (counterfactual.seed, counterfactual.step, str(index))
-            perturbed = perturb(inputs, layout, counterfactual.kind, counterfactual.strength, key)
-            record["picture"] = picture(inputs, layout)
-            record["perturbed_picture"] = picture(perturbed, layout)
-            number += 1
+        record_tokens(self.recorder, "tokens", trainer, batch, signals, rewards, groups, images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from verl_plugins.methods.batch import AdvantageBatch
@@ -16,12 +17,28 @@ def apply(batch: AdvantageBatch, config: VPPOConfig) -> tuple[Tensor, dict[str, 
     """
     if config.is_grpo:
         return batch.advantages, {}
-    (kl,) = batch.signals(KEY, "kl")
-    mask = batch.response_mask.bool()
-    kept = select_tokens(kl, mask, config)
-    weights = trajectory_weights(kl, mask, config)
+    kl, mask, kept, weights = _select(batch, config)
     advantages = batch.advantages * (kept * weights.unsqueeze(1)).to(batch.advantages.dtype)
     return advantages, vppo_metrics(kl, mask, kept, weights)
+
+
+def token_signals(batch: AdvantageBatch, config: VPPOConfig) -> dict[str, Tensor]:
+    """Return what the report shows of each token, (B, T) each.
+
+    ``kl`` in nats; ``score``, the same divided by the response's largest; ``kept``, the weight of a kept token's
+    advantage, else 0.
+    """
+    kl, mask, kept, weights = _select(batch, config)
+    valid = kl.masked_fill(~mask, 0.0)
+    largest = valid.amax(dim=1, keepdim=True).clamp_min(torch.finfo(kl.dtype).tiny)
+    return {"score": valid / largest, "kl": kl, "kept": kept * weights.unsqueeze(1)}
+
+
+def _select(batch: AdvantageBatch, config: VPPOConfig) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the divergences (B, T), the mask and the kept tokens (B, T) bool, and the responses' weights (B,)."""
+    (kl,) = batch.signals(KEY, "kl")
+    mask = batch.response_mask.bool()
+    return kl, mask, select_tokens(kl, mask, config), trajectory_weights(kl, mask, config)
 
 
 def vppo_metrics(kl: Tensor, mask: Tensor, kept: Tensor, weights: Tensor) -> dict[str, float]:
