@@ -6,6 +6,7 @@ import sys
 from statistics import fmean
 
 import pytest
+from two_nodes import two_nodes
 
 from verl_plugins.training.step_metrics import FAILURES
 
@@ -50,6 +51,12 @@ def test_before_training_it_says_what_the_validation_says_and_after_it_takes_the
 
     # The same again asks nothing, and says the same.
     assert "64 rows, 64 of them done before" in evaluate(model, data, tmp_path / "before")[1]
+
+    # Two copies of the model on two Ray nodes give the same bytes.
+    with two_nodes():
+        evaluate(model, data, tmp_path / "two_copies", "--data-parallel=2", "--ray-address=auto")
+    results = [(tmp_path / out / "results.jsonl").read_bytes() for out in ("before", "two_copies")]
+    assert results[0] == results[1]
 
     # The same model on images that its own gradient attacks: vLLM, transformers, and vLLM again.
     attacked, _ = evaluate(model, data, tmp_path / "attacked", "--attack=saei", "--strength=8", "--limit=16")

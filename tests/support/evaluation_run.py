@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from verl_plugins.evaluate.evaluation import EvaluationJob, run_evaluation
-from verl_plugins.evaluate.responder import Response
+from verl_plugins.evaluate.responder import Responder, Response
 from verl_plugins.evaluate.settings import Settings
 
 SIZE = (40, 30)
@@ -54,7 +54,7 @@ def model(tmp_path, model_type="qwen3_vl"):
     return folder
 
 
-class Answers:
+class Answers(Responder):
     """A responder that answers a row with a function of its number, and records the rows it was asked."""
 
     def __init__(self, answer):
@@ -65,6 +65,9 @@ class Answers:
         self.batches.append(numbers)
         self.keys += keys
         return [Response(self.answer(number), 3, "stop") for number in numbers]
+
+    def release(self):
+        pass
 
 
 def job(tmp_path, data, out="out", reward=None, **settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, repeat
@@ -10,7 +11,7 @@ from typing import Any
 from data_prep.types import Row
 from verl_plugins.evaluate.data_rows import DataFile, read_rows
 from verl_plugins.evaluate.format import DataFormat, UnusableRow
-from verl_plugins.evaluate.responder import ImageAttack, Responder, Response
+from verl_plugins.evaluate.responder import Batch, ImageAttack, Responder, Response
 from verl_plugins.evaluate.scoring import Line, rejected_line, result_line
 from verl_plugins.evaluate.settings import Settings
 from verl_plugins.evaluate.store import BatchLog, Key
@@ -46,13 +47,12 @@ def answer_rows(
     """
     from tqdm import tqdm
 
-    remaining = iter(rows_of(data, keys[done:]))
+    asked: deque[list[tuple[Key, Row | UnusableRow]]] = deque()  # batches whose answers have not come yet
     with tqdm(total=len(keys), initial=done, unit="row") as bar, ThreadPoolExecutor(THREADS) as threads:
-        while batch := list(islice(remaining, settings.batch_size)):
-            asked = [(key, row) for key, row in batch if not isinstance(row, UnusableRow)]
-            rows = [row for _, row in asked]
-            answers = responder(rows, [row_key(data, key) for key, _ in asked], attack)
-            forms = [data[number].form for (number, _), _ in asked]
+        for answers in responder.answers(_batches(data, keys[done:], settings.batch_size, asked), attack):
+            batch = asked.popleft()
+            rows = [row for _, row in batch if not isinstance(row, UnusableRow)]
+            forms = [data[number].form for (number, _), row in batch if not isinstance(row, UnusableRow)]
             scored = threads.map(to_line, rows, answers, forms, repeat(settings.reward))
             lines = [
                 {
@@ -64,6 +64,17 @@ def answer_rows(
             ]
             log.append(lines)
             bar.update(len(batch))
+
+
+def _batches(
+    data: Sequence[DataFile], keys: Sequence[Key], size: int, asked: deque[list[tuple[Key, Row | UnusableRow]]]
+) -> Iterator[Batch]:
+    """Yield the rows of each batch that can be asked, and their keys; the whole batch is appended to `asked` first."""
+    remaining = iter(rows_of(data, keys))
+    while batch := list(islice(remaining, size)):
+        asked.append(batch)
+        usable = [(key, row) for key, row in batch if not isinstance(row, UnusableRow)]
+        yield [row for _, row in usable], [row_key(data, key) for key, _ in usable]
 
 
 def row_key(data: Sequence[DataFile], key: Key) -> str:

@@ -35,7 +35,22 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("bfloat16", "float16", "float32"),
         help="of the model in vLLM (default: as verl's rollout, bfloat16; float32 on the CPU)",
     )
-    parser.add_argument("--tensor-parallel-size", type=int, default=1, metavar="GPUS", help="default: 1")
+    parser.add_argument(
+        "--tensor-parallel-size", type=int, default=1, metavar="GPUS", help="of a copy of the model (default: 1)"
+    )
+    parser.add_argument(
+        "--data-parallel",
+        type=int,
+        default=1,
+        metavar="COPIES",
+        help="of the model; the results are the same (1)",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="spread the copies over this Ray cluster (auto: the one that this machine is in); its machines see the "
+        "model's folder and --out under the same paths",
+    )
     parser.add_argument(
         "--reward",
         nargs="+",
@@ -78,6 +93,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from verl_plugins.evaluate.device import default_dtype
     from verl_plugins.evaluate.evaluation import EvaluationJob, run_evaluation
     from verl_plugins.evaluate.judge import Judge
+    from verl_plugins.evaluate.parallel_responder import Copies
     from verl_plugins.evaluate.settings import Settings
 
     if bool(arguments.judge) != bool(arguments.judge_model):
@@ -108,7 +124,7 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.out,
         settings,
         arguments.format,
-        arguments.tensor_parallel_size,
+        Copies(arguments.data_parallel, arguments.tensor_parallel_size, arguments.ray_address),
         judge,
         attack,
     )

@@ -19,7 +19,8 @@ from verl_plugins.evaluate.data_rows import DataFile, open_data
 from verl_plugins.evaluate.device import prepare_environment
 from verl_plugins.evaluate.judge import Judge, judge_lines
 from verl_plugins.evaluate.model_folder import box_settings, model_folder, model_sha256
-from verl_plugins.evaluate.responder import ImageAttack, Responder, VllmResponder
+from verl_plugins.evaluate.parallel_responder import Copies, start_responder
+from verl_plugins.evaluate.responder import ImageAttack, Responder
 from verl_plugins.evaluate.results_page import evaluation_page
 from verl_plugins.evaluate.settings import Settings
 from verl_plugins.evaluate.store import ATTACKED, Key, Store, read_lines
@@ -38,7 +39,7 @@ class EvaluationJob:
         out: results folder.
         settings: everything else that the numbers depend on; the model's box space is added to `reward`.
         form: name of the data's format; None to recognise it.
-        tensor_parallel_size: number of GPUs for the model.
+        copies: how many copies of the model answer, and where; the results do not depend on it.
         judge: language model that also judges the answers; None for none.
         attack: attack on the images; None for none.
     """
@@ -48,18 +49,17 @@ class EvaluationJob:
     out: Path
     settings: Settings
     form: str | None = None
-    tensor_parallel_size: int = 1
+    copies: Copies = Copies()
     judge: Judge | None = None
     attack: AttackSettings | None = None
 
 
-def run_evaluation(job: EvaluationJob, start: Callable[[Path, Settings, int], Responder] = VllmResponder) -> int:
+def run_evaluation(job: EvaluationJob, start: Callable[[Path, Settings, Copies], Responder] = start_responder) -> int:
     """Run an evaluation, or resume one that was stopped, and return the exit code.
 
     Args:
         job: the evaluation.
-        start: makes the responder from the model's folder, the settings and the number of GPUs; called only if rows
-            are left.
+        start: makes the responder from the model's folder, the settings and the copies; called only if rows are left.
 
     Raises:
         SystemExit: the model, the data or a setting cannot be used, or `job.out` holds another evaluation.
@@ -81,14 +81,17 @@ def run_evaluation(job: EvaluationJob, start: Callable[[Path, Settings, int], Re
     with Store(job.out, facts) as store:
         done = store.results.resume(keys, settings.batch_size)
         print(f"{len(keys):,} rows, {done:,} of them done before" if done else f"{len(keys):,} rows", flush=True)
+        responder = start(folder, settings, job.copies) if done < len(keys) else None
         try:
-            if done < len(keys):
-                responder = start(folder, settings, job.tensor_parallel_size)
+            if responder:
                 attack = _open_attack(job.attack, folder, data, keys, settings, responder, store)
                 answer_rows(data, keys, done, settings, responder, store.results, attack)
         except KeyboardInterrupt:
             print(_progress_message(store, len(keys)), file=sys.stderr)
             return 130
+        finally:
+            if responder:
+                responder.release()
         lines = read_lines(store.results.path)
         summary = {"model": str(folder), **summarise(lines)}
         if job.attack:

@@ -89,7 +89,7 @@ def attack_images(
         responder: answers rows; its memory is released before the model is loaded again.
         store: the results folder.
     """
-    stored = StoredImages(store.folder / IMAGES)
+    stored = StoredImages(store.folder.resolve() / IMAGES)
     responses, attacked = store.log(CLEAN_RESPONSES), store.log(ATTACKED)
     done = attacked.resume(keys, 1)
     if done == len(keys):

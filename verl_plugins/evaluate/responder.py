@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from PIL import Image
 
@@ -43,10 +44,14 @@ class Response(NamedTuple):
 ImageAttack = Callable[[Sequence[Any], str], Sequence[Any]]
 """Maps the images of a row, each (3, H, W) uint8, and the row's key to new images of the same shapes."""
 
+Batch = tuple[Sequence[Row], Sequence[str]]
+"""Rows, and the key of each."""
 
-class Responder(Protocol):
+
+class Responder(ABC):
     """Answers rows."""
 
+    @abstractmethod
     def __call__(self, rows: Sequence[Row], keys: Sequence[str], attack: ImageAttack | None) -> list[Response]:
         """Return one response per row, to its images as `attack` changes them.
 
@@ -55,13 +60,18 @@ class Responder(Protocol):
             keys: one key per row, which decides its seed and the attack's draws.
             attack: None to leave the images as they are.
         """
-        ...
 
+    def answers(self, batches: Iterable[Batch], attack: ImageAttack | None) -> Iterator[list[Response]]:
+        """Yield the responses of each batch, in order."""
+        for rows, keys in batches:
+            yield self(rows, keys, attack)
+
+    @abstractmethod
     def release(self) -> None:
-        """Free the memory of the device, for another model; a later call takes it again."""
+        """Free the memory of the devices, for another model; a later call takes it again."""
 
 
-class VllmResponder:
+class VllmResponder(Responder):
     """Responder that builds prompts as verl does and sends them to vLLM, which starts at the first usable prompt."""
 
     def __init__(self, folder: Path, settings: Settings, tensor_parallel_size: int):
