@@ -122,7 +122,7 @@ def test_algebra_that_does_not_end_earns_the_form_alone(outcome, monkeypatch):
 def test_all_comparisons_of_an_answer_share_one_limit(monkeypatch):
     limits = []
 
-    def slow(gold, answer, seconds):
+    def slow(gold, answer, seconds, grader):
         limits.append(seconds)
         return "equal", 0.75
 
