@@ -14,7 +14,7 @@ Use: `reward.custom_reward_function.path=reward_fns/math.py`; settings are `...r
 | `form` | the preset's | a form of `reward_fns.forms`: where the answer is, and when `format` is 1 |
 | `timeout_s` | 2 | wall-clock limit, in seconds, for the algebra of one answer; beyond it the status is `timeout` |
 
-Answers are compared by the rules of `reward_fns.plain_answers`, and by math-verify if they need algebra, in another
+Answers are compared by the rules of `reward_fns.answers`, and by math-verify if they need algebra, in another
 process (`reward_fns.algebra`). A multiple-choice question may be answered by letter or, if `extra_info` has the list
 `choices`, by value. If the gold answer cannot be read, the score is 0 and the status `bad_gold`, whatever the response.
 
@@ -24,8 +24,8 @@ verl loads this file without entering it in `sys.modules`, so it must not define
 from typing import Any
 
 from reward_fns import algebra
+from reward_fns.answers import Algebra, BadGold, is_same
 from reward_fns.forms import FORMS
-from reward_fns.plain_answers import Algebra, BadGold, is_same
 from reward_fns.settings import cache_settings, choose, never_raises, settle, within
 
 PRESETS = {
