@@ -1,7 +1,7 @@
 """Compares a final answer with the gold answer: each text is read once into a typed answer, and compared by type.
 
-`text.clean` gives one spelling to LaTeX, Unicode and markdown; `reading.read` tries the types, each in a file of its own;
-`comparing.is_same_answer` compares. What only algebra can decide goes to a function that the caller provides. What
+`text.clean` gives one spelling to LaTeX, Unicode and markdown. `reading.read` tries the types, each in a file of its
+own. `comparing.is_same_answer` compares. What only algebra can decide goes to a function that the caller provides. What
 counts as equal is in `docs/rewards.md`.
 """
 

@@ -53,10 +53,15 @@ def is_same_answer(gold: Any, answer: Any, algebra: Algebra) -> bool:
             return is_value and is_same_quantity(gold, answer, same)
         if isinstance(gold, Matrix) and isinstance(answer, Matrix):
             return is_same_matrix(gold, answer, same)
+        if isinstance(gold, Matrix) or isinstance(answer, Matrix):
+            texts = [getattr(each, "latex", "") for each in (gold, answer)]  # of one, a multiple of a matrix
+            return all(r"\begin" in text for text in texts) and algebra(*texts)
         if isinstance(gold, Clock) and isinstance(answer, Clock):
             return is_same_clock(gold, answer)
         if isinstance(gold, Ratio) and isinstance(answer, Ratio):
             return is_same_ratio(gold, answer)
+        if isinstance(gold, Expression) and isinstance(answer, Words) and len(answer.text) == 1:
+            answer = Expression(answer.text)  # a variable, or i
         if isinstance(gold, Based | Words) or isinstance(answer, Based | Words):
             return gold == answer
         texts = [_latex(each) for each in (gold, answer)]

@@ -14,6 +14,7 @@ from typing import Any
 
 from reward_fns.answers.number import Number
 from reward_fns.answers.splitting import split_outside
+from reward_fns.answers.words import is_prose
 
 _GREEK = r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|omega|phi|varphi|rho|sigma|xi|eta|psi|Delta|Omega)"
 _INDEX = r"(?:_\{[^{}]{1,12}\}|')*"
@@ -32,9 +33,6 @@ _NAME = re.compile(
 )
 _LABEL = re.compile(r"([A-Za-z]{1,15}):\s*(\S.*)")
 _JOINT = re.compile(r"=|\\approx(?![a-zA-Z])")
-_NO_VARIABLE = re.compile(
-    r"\\(?:pi|left|right|frac|sqrt|log|ln|lg|sin|cos|tan|cot|times|cdot|div|circ|text)(?![a-zA-Z])|\\[a-zA-Z]+"
-)
 _VARIABLE = re.compile(rf"[a-zA-Z]|{_GREEK}")
 _LONGEST_NAME = 40
 
@@ -81,7 +79,7 @@ def read_equation(text: str, read: Callable[[str], Any]) -> Named | Chain | Appr
     if len(sides) == 2 and is_name(sides[1]):
         return Named(_plain(sides[1]), read(sides[0]), text)
     if has_variable(text):
-        return Equation(text) if len(sides) == 2 else None
+        return Equation(text) if len(sides) == 2 and not is_prose(text) else None
     return Chain(tuple(read(side) for side in sides), tuple(_plain(side) for side in sides))
 
 

@@ -23,6 +23,7 @@ _MEMBER = re.compile(r"(.{1,20}?)\s*\\in(?![a-zA-Z])\s*(\S.*)")
 _NOT_EQUAL = re.compile(r"(.{1,20}?)\s*\\ne(?![a-zA-Z])\s*(\S.*)")
 _WITHOUT = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?\s*(?:\\setminus|-|\\)\s*\\\{(.+)\\\}")
 _REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?|(?:the set of )?all real(?: number)?s|全体实数|实数集|任意实数|一切实数")
+_PLUS_INFINITY = (r"\infty", r"+\infty", r"+ \infty")
 _INFINITY = re.compile(r"([-+]?)\s*\\infty")
 
 
@@ -114,7 +115,7 @@ def _interval(text: str, read: Callable[[str], Any], is_union: bool) -> Region |
     if is_plain:
         return None
     low, high = (_end(end, read) for end in ends)
-    if low is False or high is False:
+    if low is False or high is False or ends[0] in _PLUS_INFINITY or ends[1].replace(" ", "") == r"-\infty":
         return None
     return Region((Interval(low, high, text[0] == "[", text[-1] == "]"),))
 

@@ -22,6 +22,7 @@ _CELL = re.compile(r"&")
 class Matrix:
     rows: tuple[tuple[Any, ...], ...]
     is_cases: bool
+    latex: str
 
 
 def read_rows(text: str) -> tuple[list[list[str]], bool] | None:
@@ -31,12 +32,14 @@ def read_rows(text: str) -> tuple[list[list[str]], bool] | None:
         return None
     rows, _ = split_outside(match["body"].replace(r"\hline", " "), _ROW)
     cells = [[cell.strip(" ,;") for cell in split_outside(row, _CELL)[0]] for row in rows if row]
-    is_cases = match["name"] in ("cases", "aligned") or match["open"] == r"\{" and match["name"] == "array"
+    is_array_of_equations = match["name"] == "array" and match["open"] in (None, r"\{") and "=" in match["body"]
+    is_cases = match["name"] in ("cases", "aligned") or is_array_of_equations or match["open"] == r"\{"
     return cells, is_cases
 
 
-def make_matrix(cells: list[list[str]], is_cases: bool, read: Callable[[str], Any]) -> Matrix:
-    return Matrix(tuple(tuple(read(cell) for cell in row) for row in cells), is_cases)
+def make_matrix(cells: list[list[str]], is_cases: bool, latex: str, read: Callable[[str], Any]) -> Matrix:
+    """Return the matrix of these cells, each read into a typed answer."""
+    return Matrix(tuple(tuple(read(cell) for cell in row) for row in cells), is_cases, latex)
 
 
 def is_same_matrix(gold: Matrix, answer: Matrix, same: Callable[[Any, Any], bool]) -> bool:

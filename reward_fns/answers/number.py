@@ -1,4 +1,4 @@
-r"""Numbers that need no algebra: integers, decimals, fractions, mixed numbers, `3\times10^{5}`, `1e-9`, `0.\overline{3}`.
+r"""Numbers that need no algebra: integers, decimals, fractions, mixed numbers, `3\times10^{5}`, `0.\overline{3}`.
 
 They are kept as exact fractions. Two numbers are the same if the fractions are; or if one is written as a decimal of at
 least DIGITS significant digits and the other, rounded to its last digit, gives it: 0.333333 is 1/3, 0.33 is not. There
@@ -27,10 +27,10 @@ _SCIENTIFIC = re.compile(
     r"(?:\\times|\\cdot|\*|x)\s*(?=10)))?(?(e)|10\s*\^\s*\{?\s*(?P<exponent>[-+]?[0-9]{1,4})\s*\}?)"
 )
 _ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _WORDS = {word: number for number, word in enumerate(_ONES)} | {word: 20 + 10 * i for i, word in enumerate(_TENS)}
 _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "万": 4, "亿": 8}
 _SCALED = re.compile(r"(.*[0-9}a-z])\s*\b(hundred|thousand|million|billion|trillion)s?|(.*[0-9])\s*(万|亿)")
@@ -127,7 +127,7 @@ def _in_words(text: str) -> Number | None:
     if scaled:
         number = read_number((scaled[1] or scaled[3]).strip())
         return number and Number(number.value * 10 ** _SCALES[scaled[2] or scaled[4]])
-    words = text.lower().replace("-", " ").split()
+    words = re.split(r"\s+|(?<=y)-", text.lower())
     values = [_WORDS.get(word, -1) for word in words]
     if len(values) == 1 and values[0] >= 0:
         return Number(Fraction(values[0]))

@@ -32,7 +32,7 @@ def read(text: str, level: int = 0) -> Any:
         return number
     rows = read_rows(text)
     if rows is not None:
-        return _system_or_matrix(*rows, read_part)
+        return _system_or_matrix(*rows, text, read_part)
     for reader in (read_region, read_sequence, read_plus_minus, read_equation):
         answer = reader(text, read_part)
         if answer is not None:
@@ -61,7 +61,7 @@ def _is_readable(answer: Any) -> bool:
     return not isinstance(answer.exact if isinstance(answer, Approximation) else answer, Unreadable)
 
 
-def _system_or_matrix(cells: list[list[str]], is_cases: bool, read_part: Any) -> Any:
+def _system_or_matrix(cells: list[list[str]], is_cases: bool, text: str, read_part: Any) -> Any:
     if is_cases and all(len(row) == 1 for row in cells):
         return Sequence(tuple(read_part(row[0]) for row in cells), "list")
-    return make_matrix(cells, is_cases, read_part)
+    return make_matrix(cells, is_cases, text, read_part)

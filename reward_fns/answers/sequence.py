@@ -2,7 +2,7 @@ r"""Several values: lists `3, 5`, sets `\{3, 5\}`, tuples `(3, 5)`, parts `(1) 3
 
 | kind | written as | order |
 |---|---|---|
-| `list`, `set` | `3, 5`, `3 and 5`, `3 or 5`, `\{3, 5\}`, `\pm 3` | any; letters that are not in alphabetical order keep theirs |
+| `list`, `set` | `3, 5`, `3 and 5`, `3 or 5`, `\{3, 5\}`, `\pm 3` | any, but for letters that are not sorted |
 | `parts` | `3; 5`, `(1) 3 (2) 5` | theirs |
 | `tuple` | `(3, 5)`, `\langle 3, 5\rangle`, `[3, 5, 7]` | theirs; never the same as a list or a set |
 
@@ -46,11 +46,8 @@ def read_sequence(text: str, read: Callable[[str], Any]) -> Sequence | None:
         ends = [*(label.start() for label in labels[1:]), len(text)]
         parts = [text[label.end() : end].strip(" ,;") for label, end in zip(labels, ends, strict=True)]
         names = [label[1] or label[2] for label in labels]
-        return (
-            Sequence(tuple(Named(name, read(part), part) for name, part in zip(names, parts, strict=True)), "parts")
-            if all(parts)
-            else None
-        )
+        named = [Named(name, read(part), part) for name, part in zip(names, parts, strict=True)]
+        return Sequence(tuple(named), "list") if all(parts) else None
     if _CIRCLED.fullmatch(text):
         return Sequence(tuple(Words(sign) for sign in text if "①" <= sign <= "⑳"), "list")
     parts, joints = split_outside(text, _JOINT)
@@ -93,7 +90,7 @@ def is_same_sequence(gold: Sequence, answer: Any, same: Callable[[Any, Any], boo
             return False
     if len(gold.items) != len(answer.items):
         return False
-    if gold.kind in ("tuple", "parts") or _is_ordered(gold):
+    if gold.kind in ("tuple", "parts") or _is_ordered(gold, answer):
         return all(same(a, b) for a, b in zip(gold.items, answer.items, strict=True))
     rest = list(answer.items)
     for number, item in enumerate(gold.items):
@@ -125,10 +122,17 @@ def _tuple_of_names(sequence: Sequence) -> Sequence | None:
     return Sequence(tuple(item.value for item in sorted(items, key=lambda item: item.name)), "tuple")
 
 
-def _is_ordered(sequence: Sequence) -> bool:
-    """Return whether the order of a list says something: letters that are not in alphabetical order, named values."""
-    letters = [item.text for item in sequence.items if isinstance(item, Words) and len(item.text) == 1]
-    return len(letters) == len(sequence.items) > 2 and letters != sorted(letters)
+def _is_ordered(gold: Sequence, answer: Sequence) -> bool:
+    """Return whether the order of a list says something.
+
+    It does for letters that are not in alphabetical order, and for values whose different names the answer left out
+    (`x_1` and `x_2` are no different names).
+    """
+    letters = [item.text for item in gold.items if isinstance(item, Words) and len(item.text) == 1]
+    names = {item.name[0] for item in gold.items if isinstance(item, Named)}
+    if len(names) == len(gold.items):
+        return not all(isinstance(item, Named) for item in answer.items)
+    return len(letters) == len(gold.items) > 2 and letters != sorted(letters)
 
 
 def _letters(answer: Any) -> tuple[Words, ...] | None:

@@ -1,11 +1,11 @@
-r"""Algebra: whether two LaTeX expressions, equations or inequalities are equal. Runs in a worker process, which may hang.
+r"""Algebra: whether two LaTeX expressions, equations or inequalities are equal. Runs in a worker process; it may hang.
 
-math-verify's parser (latex2sympy2_extended) reads them. Its comparison is not used: it takes two values for equal if they
-differ by less than about 1e-15, whatever their size, and equations if neither has a real solution. Here
+math-verify's parser (latex2sympy2_extended) reads them. Its comparison is not used: it takes two values for equal if
+they differ by less than about 1e-15, whatever their size, and equations if neither has a real solution. Here
 
 - constants are equal if they agree to 350 digits, or are the same fraction; a decimal of six or more digits is equal to
   what rounds to it;
-- expressions with variables are equal if they are at points of both signs, or if SymPy simplifies their difference to 0;
+- expressions with variables are equal if they are at points of both signs, or if their difference simplifies to 0;
 - equations and inequalities are equal if `left - right` of one is a constant multiple of the other's, of a positive
   constant for inequalities. Nothing is solved.
 """
@@ -26,8 +26,8 @@ _APPROXIMATELY = r"\approx"
 def compare(gold: str, answer: str) -> str:
     r"""Compare two LaTeX expressions; return "equal", "different" or "error".
 
-    An expression that cannot be parsed is different from all others. An answer `\approx 2.83` is equal if the gold rounds
-    to it.
+    An expression that cannot be parsed is different from all others. An answer `\approx 2.83` is equal if the gold
+    rounds to it.
     """
     try:
         is_rounded = answer.startswith(_APPROXIMATELY)
@@ -49,13 +49,14 @@ def _parse(text: str) -> Any:
         Exception: of any type: the text is no LaTeX.
     """
     from latex2sympy2_extended.latex2sympy2 import ConversionConfig, NormalizationConfig, latex2sympy, normalize_latex
-    from sympy import Float, I, Rational, Symbol
+    from sympy import Float, I, Rational
 
     number = read_number(text.strip())
     if number is not None:
         return number
     text = _ANGLE.sub(r"(\\frac{\1\\pi}{180})", text) if _TRIGONOMETRY.search(text) else text
-    text = normalize_latex(text.replace(r"^\circ", ""), NormalizationConfig(malformed_operators=True, nits=True))
+    text = text.replace(r"^\circ", "").replace(r"\lg ", r"\log_{10} ")
+    text = normalize_latex(text, NormalizationConfig(malformed_operators=True, nits=True))
     value = latex2sympy(
         text, is_real=True, normalization_config=None, conversion_config=ConversionConfig(lowercase_symbols=False)
     )
@@ -67,32 +68,22 @@ def _parse(text: str) -> Any:
 
 
 def _is_equal(gold: Any, answer: Any, is_rounded: bool) -> bool:
-    from sympy import Expr, MatrixBase, Rational, Set
+    from sympy import Expr, MatrixBase, MatrixExpr, Set
     from sympy.core.relational import Relational
 
-    if isinstance(gold, Number) and isinstance(answer, Number):
-        return is_rounding(gold.value, answer) if is_rounded else is_same_number(gold, answer)
-    for number, other in ((gold, answer), (answer, gold)):
-        if isinstance(number, Number) and isinstance(other, Expr) and not other.free_symbols and number.step:
-            value = _real(other)
-            return value is not None and (
-                is_rounding(value, number) if is_rounded else is_same_number(Number(value), number)
-            )
-    gold, answer = (
-        Rational(each.value.numerator, each.value.denominator) if isinstance(each, Number) else each
-        for each in (gold, answer)
-    )
     if is_rounded:
         value = _real(gold)
-        return value is not None and is_rounding(value, Number(_fraction(answer)))
+        return value is not None and isinstance(answer, Number) and is_rounding(value, answer)
+    if isinstance(gold, Number) and isinstance(answer, Number):
+        return is_same_number(gold, answer)
+    if isinstance(gold, Number) or isinstance(answer, Number):
+        return _is_equal(_exact(gold), _exact(answer), False) or _rounds(gold, answer) or _rounds(answer, gold)
     if isinstance(gold, Expr) and isinstance(answer, Expr):
-        return (
-            _same_constants(gold, answer)
-            if not gold.free_symbols | answer.free_symbols
-            else _same_functions(gold, answer)
-        )
+        has_variables = gold.free_symbols or answer.free_symbols
+        return _same_functions(gold, answer) if has_variables else _same_constants(gold, answer)
     if isinstance(gold, Relational) and isinstance(answer, Relational):
         return _same_relations(gold, answer)
+    gold, answer = (each.doit() if isinstance(each, MatrixExpr) else each for each in (gold, answer))
     if isinstance(gold, MatrixBase) and isinstance(answer, MatrixBase):
         return gold.shape == answer.shape and all(
             _is_equal(a, b, False) for a, b in zip(gold.flat(), answer.flat(), strict=True)
@@ -100,6 +91,25 @@ def _is_equal(gold: Any, answer: Any, is_rounded: bool) -> bool:
     if isinstance(gold, Set) and isinstance(answer, Set):
         return gold == answer or gold.symmetric_difference(answer).is_empty is True
     return bool(gold == answer)
+
+
+def _exact(value: Any) -> Any:
+    from sympy import Rational
+
+    return Rational(value.value.numerator, value.value.denominator) if isinstance(value, Number) else value
+
+
+def _rounds(value: Any, number: Any) -> bool:
+    """Return whether a constant, rounded, is a decimal of enough digits."""
+    if (
+        not isinstance(number, Number)
+        or number.step is None
+        or not hasattr(value, "free_symbols")
+        or value.free_symbols
+    ):
+        return False
+    exact = _real(value)
+    return exact is not None and is_same_number(Number(exact), number)
 
 
 def _fraction(value: Any) -> Any:
@@ -112,13 +122,13 @@ def _real(value: Any) -> Any:
     """Return a real constant as a fraction of some thirty digits; None if it is not real."""
     from sympy import Rational
 
-    number = value.evalf(_DIGITS)
+    number = _exact(value).evalf(_DIGITS)
     return _fraction(Rational(number)) if number.is_Float or number.is_Rational else None
 
 
 def _same_constants(a: Any, b: Any) -> bool:
     if not _is_close(a.evalf(_DIGITS), b.evalf(_DIGITS), _DIGITS - 5):
-        return bool(a == b)
+        return False
     exact, other = a.doit(), b.doit()
     if exact.is_Rational and other.is_Rational:
         return bool(exact == other)
@@ -143,7 +153,7 @@ def _same_functions(a: Any, b: Any) -> bool:
 
 def _same_relations(gold: Any, answer: Any) -> bool:
     """Return whether one is a multiple of the other by a constant."""
-    from sympy import Expr, StrictGreaterThan
+    from sympy import Expr
 
     sides = (gold.lhs, gold.rhs, answer.lhs, answer.rhs)
     if not all(isinstance(side, Expr) for side in sides):
@@ -192,8 +202,8 @@ def _is_zero(value: Any) -> bool:
 
 def _is_close(a: Any, b: Any, digits: int) -> bool:
     """Return whether two values agree to so many digits, relative to the larger of them."""
-    if not (_is_number(a) and _is_number(b)):
-        return bool(a == b)
+    if not (_is_number(a) and _is_number(b)):  # such as 1/0
+        return False
     if _is_zero(a) or _is_zero(b):
         return bool(_is_zero(a) and _is_zero(b))
     return bool(abs(a - b) <= max(abs(a), abs(b)) * 10**-digits)

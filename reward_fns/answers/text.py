@@ -12,7 +12,7 @@ _CHARACTERS = {
     "’": "'", "″": "''", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
     "∞": r"\infty ", "△": r"\triangle ", "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset ",
     "ℝ": r"\mathbb{R}", "∈": r"\in ", "∥": r"\parallel ", "⊥": r"\perp ", "θ": r"\theta ", "α": r"\alpha ",
-    "β": r"\beta ", "Ω": r"\Omega ", "Ω": r"\Omega ", "µ": r"\mu ", "μ": r"\mu ", "∶": ":", "½": r"\frac{1}{2}",
+    "β": r"\beta ", "Ω": r"\Omega ", "\u2126": r"\Omega ", "µ": r"\mu ", "μ": r"\mu ", "∶": ":", "½": r"\frac{1}{2}",
     "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "。": ".", "、": ",", "【": "[", "】": "]", "\u3000": " ", "\u00a0": " ",
     "\u2009": " ", "\u202f": " ", "“": "", "”": "", "€": r" \euro ", "£": r" \pound ", "¥": r" \yuan ",
 }  # fmt: skip
@@ -54,7 +54,8 @@ _SQRT = re.compile(r"(?:\\|(?<![\\a-zA-Z]))sqrt\s*(?:\(([^()]*)\)|(\d+|[a-zA-Z](
 _ARGUMENT = r"\s*(\{[^{}]*\}|\\[a-zA-Z]+|[\da-zA-Z])"
 _FRACTION = re.compile(r"\\frac(?:(?!\s*\{)" + _ARGUMENT + _ARGUMENT + r"|\s*(\{[^{}]*\})(?!\s*\{)" + _ARGUMENT + ")")
 _BARE = re.compile(r"(?<![\\a-zA-Z])(pi|(?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|infty)(?![a-zA-Z])")
-_CHINESE_JOINTS = (("或者", " or "), ("或", " or "), ("且", " and "), ("并且", " and "))
+_CHINESE_OR = re.compile(r"\s*(?:或者|或)\s*")
+_CHINESE_AND = re.compile(r"\s*(?:并且|且)\s*|(?<=[\x00-\x7f①-⑳])(?:和|与|以及|及)(?=[\x00-\x7f①-⑳])")
 
 _NOUNS = (
     "value|answer|result|solution|option|choice|area|perimeter|circumference|volume|length|width|height|radius|diameter|"
@@ -69,13 +70,14 @@ PROSE = (
 )
 _INTRODUCTION = re.compile(PROSE, re.IGNORECASE)
 _CHINESE_INTRODUCTION = re.compile(
-    r"(?:(?:所以|因此|综上|故|则|即)\s*,?\s*)?(?:(?:(?:最终|正确|最后)的?)?(?:答案|选项|结果)\s*(?:应?[是为选]|:)+|(?:应该?)?选择?)\s*:?\s*"
+    r"(?:(?:所以|因此|综上|故|则|即)\s*,?\s*)?"
+    r"(?:(?:(?:最终|正确|最后)的?)?(?:答案|选项|结果)\s*(?:应?[是为选]|:)+|(?:应该?)?选择?)\s*:?\s*"
 )
 _HOPE = re.compile(r"\s*I hope (?:it|this) is correct\.?\s*$", re.IGNORECASE)
 
 
 def clean(text: str) -> str:
-    r"""Return an answer in plain LaTeX, without dollars, bold, fonts, spacing, an introduction and a trailing full stop.
+    r"""Return an answer in plain LaTeX, without dollars, bold, fonts, spacing, introduction and trailing full stop.
 
     Kept are `\\` (a row of a matrix), `\$` (a currency), `\{`, and the letters with their case. Takes time quadratic in
     the length at worst, so call it on answers, not on solutions.
@@ -92,8 +94,7 @@ def clean(text: str) -> str:
     text = _one_name_each(_OLD_FONT_GROUP.sub(r" \1 ", _FONT.sub(r" \1 ", _FONT.sub(r" \1 ", text))))
     text = _SPACING.sub(lambda match: r" \\ " if match[0].startswith(r"\\") else " ", _OLD_FONT.sub(" ", text))
     text = _one_form_of_arguments(text)
-    for joint, word in _CHINESE_JOINTS:
-        text = text.replace(joint, word)
+    text = _CHINESE_AND.sub(" and ", _CHINESE_OR.sub(" or ", text))
     text = " ".join(_BARE.sub(r"\\\1 ", text).split())
     text = _without_introduction(text)
     text = _COMMAS.sub(lambda match: match[0].replace(",", ""), text)

@@ -1,8 +1,8 @@
-r"""Units: one table of names, and a reader of powers and compounds (`km/h`, `kg·m/s^2`, `square centimeters`, `平方厘米`).
+r"""Units: one table of names, and a reader of powers and compounds (`km/h`, `kg·m/s^2`, `square centimeters`).
 
-A unit is read into its canonical text: factors with powers in alphabetical order, `kg*m*s^-2`. Two units are the same if
-these texts are; nothing is converted, so 100 cm is not 1 m. Nouns that no table has (`apples`) are units, too, if they
-are a plural and no number word, comparison or operation.
+A unit is read into its canonical text: factors with powers in alphabetical order, `kg*m*s^-2`. Two units are the same
+if these texts are; nothing is converted, so 100 cm is not 1 m. Nouns that no table has (`apples`) are units, too, if
+they are a plural and no number word, comparison or operation.
 """
 
 import re
@@ -88,16 +88,15 @@ def _table() -> dict[str, str]:
 
 
 _NAMES = _table()
-_CHINESE = sorted((name for name in _NAMES if not name.isascii()), key=len, reverse=True)
 _FACTOR = re.compile(r"(\\?[^\d^*/ {}()]+|\^\\circ(?:\*[CF])?)(?:\^\{?(-?\d)\}?|(\d))?")
-_NO_NOUNS = re.compile(
-    r"(?:plus|minus|times|less|is|was|has|does|this|yes|unless|besides|perhaps|always|across|versus|us|as|its|thus|modulus|"
-    r"guess|halves|thirds|quarters|tens|ones|hundreds|thousands|(?:m|b|tr)illions|dozens|scores|pairs|factorials|"
-    r"\w+ths|\w*ss|\w*wrongs|nots|ors|others|mistakes|errors)",
+_NO_NOUNS = re.compile(  # plural in form only, or a part of a number
+    r"plus|minus|times|less|is|was|has|does|this|yes|unless|besides|perhaps|always|across|versus|its|thus|modulus|"
+    r"halves|thirds|quarters|tens|ones|hundreds|thousands|(?:m|b|tr)illions|dozens|scores|pairs|factorials|others|"
+    r"\w+ths|\w*ss",
     re.IGNORECASE,
 )
 _NOUN = re.compile(r"(?:(?:different|possible|distinct|unique) )?([a-z]{3,20}s)", re.IGNORECASE)
-_UNCOUNTED = {"people", "children", "men", "women", "faces", "apple", "student", "pear", "point"}
+_OTHER_PLURALS = {"people", "children", "men", "women"}
 
 
 def read_unit(text: str) -> str | None:
@@ -113,6 +112,8 @@ def read_unit(text: str) -> str | None:
     powers: dict[str, int] = {}
     for name, power in factors:
         powers[name] = powers.get(name, 0) + power
+    if not all(power for _, power in factors):
+        return None
     units = sorted((name, power) for name, power in powers.items() if name and power)
     return "*".join(name if power == 1 else f"{name}^{power}" for name, power in units)
 
@@ -173,4 +174,4 @@ def _noun(text: str) -> str | None:
     match = _NOUN.fullmatch(text)
     if match and not _NO_NOUNS.fullmatch(match[1]):
         return match[1].lower().removesuffix("s")
-    return text.lower() if text.lower() in _UNCOUNTED else None
+    return text.lower() if text.lower() in _OTHER_PLURALS else None
