@@ -8,7 +8,7 @@ from reward_fns.answers.clock import read_clock, read_ratio
 from reward_fns.answers.equation import Approximation, Chain, Named, read_equation, read_label
 from reward_fns.answers.expression import Expression
 from reward_fns.answers.interval import read_region
-from reward_fns.answers.matrix import make_matrix, read_rows
+from reward_fns.answers.matrix import Matrix, make_matrix, read_rows
 from reward_fns.answers.number import read_number
 from reward_fns.answers.quantity import read_quantity
 from reward_fns.answers.sequence import Sequence, read_plus_minus, read_sequence
@@ -21,7 +21,7 @@ _DANGLING = re.compile(r".*[-+*/^_=<>\\]|.*\\(?:times|cdot|div|frac|sqrt|le|ge|a
 
 def read(text: str, level: int = 0) -> Any:
     """Return the typed answer of a cleaned text; Unreadable if it is prose with numbers, or no complete LaTeX."""
-    if level > _DEEPEST or not text or not is_balanced(text):
+    if level > _DEEPEST or not text:
         return Unreadable(text)
 
     def read_part(part: str) -> Any:
@@ -32,7 +32,10 @@ def read(text: str, level: int = 0) -> Any:
         return number
     rows = read_rows(text)
     if rows is not None:
-        return _system_or_matrix(*rows, text, read_part)
+        matrix = _system_or_matrix(*rows, text, read_part)
+        return matrix if _is_readable(matrix) else Unreadable(text)
+    if not is_balanced(text):
+        return Unreadable(text)
     for reader in (read_region, read_sequence, read_plus_minus, read_equation):
         answer = reader(text, read_part)
         if answer is not None:
@@ -58,6 +61,8 @@ def _is_readable(answer: Any) -> bool:
         return all(map(_is_readable, answer.members))
     if isinstance(answer, Named):
         return _is_readable(answer.value)
+    if isinstance(answer, Matrix):
+        return all(_is_readable(entry) for row in answer.rows for entry in row)
     return not isinstance(answer.exact if isinstance(answer, Approximation) else answer, Unreadable)
 
 
