@@ -2,8 +2,9 @@ r"""The worker process that compares expressions; it may hang, run out of memory
 
 `reward_fns.algebra` starts a worker, which runs `serve()`. It imports math-verify once, forks a child for the work, and
 waits for the child to end. A request is a line of JSON, [number, grader, gold, answer, seconds]. The reply is a line
-with the number and a word. The child replies equal, different, bad_gold or error. If the child dies at work, its parent
-replies timeout or error, and forks the next child, in which everything is imported already.
+with the number and a word. The child replies equal, different, bad_gold (only math-verify's grader) or error. If the
+child dies at work, its parent replies timeout or error, and forks the next child, in which everything is imported
+already.
 
 The time limit is an interval timer of the kernel, which ends the child even inside C code. So a worker ends on its own,
 even if the process that asked has ended.
@@ -17,9 +18,9 @@ import resource
 import signal
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 from reward_fns import math_verify_grader
+from reward_fns.answers.symbolic import compare
 
 MEMORY = 2 << 30  # bytes of address space of a child; 9^{9^{9^9}} would fill the memory of the machine
 
@@ -62,45 +63,6 @@ def serve() -> None:
         if number:
             _reply(replies, f"{number} {'timeout' if os.WTERMSIG(status) == signal.SIGALRM else 'error'}")
             _NUMBER.pack_into(at_work, 0, 0)
-
-
-def compare(gold: str, answer: str) -> str:
-    """Compare two LaTeX expressions by math-verify; return "equal", "different", "bad_gold" or "error".
-
-    Source: math-verify 0.9.0, whose own time limit needs the main thread of the reward's process.
-    """
-    from math_verify import verify
-
-    try:
-        true_value = _parse(gold)
-    except MemoryError:  # the limit of this process was reached, which says nothing about the expression
-        return "error"
-    except Exception:  # the parsers raise errors of any type: the gold is not LaTeX
-        return "bad_gold"
-    try:
-        value = _parse(answer)
-    except MemoryError:
-        return "error"
-    except Exception:  # an answer that cannot be parsed is not right
-        return "different"
-    try:
-        return "equal" if verify(true_value, value, timeout_seconds=None) else "different"
-    except Exception:  # of SymPy, on two valid expressions: an error, not a wrong answer
-        return "error"
-
-
-def _parse(text: str) -> Any:
-    """Parse the whole text as one SymPy object; `math_verify.parse` would accept a part of it.
-
-    Units have been removed before, so here `m` is a variable.
-    """
-    from latex2sympy2_extended.latex2sympy2 import NormalizationConfig, normalize_latex
-    from math_verify.parser import parse_latex_cached
-
-    value = parse_latex_cached(normalize_latex(text, NormalizationConfig(malformed_operators=True, nits=True)))
-    if value is None:
-        raise ValueError(f"answer: got {text}, expected an expression")
-    return value
 
 
 GRADERS = {"ours": compare, "math_verify": math_verify_grader.compare}

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reward_fns import auto, boxed, grounding
+from reward_fns.answers import answer_type
 from reward_fns.forms import perfect_response
-from reward_fns.plain_answers import answer_type
 from reward_fns.settings import listed, warn_once
 
 WRONG = "wrong"  # the reward compared the gold with itself, and found them different

@@ -17,7 +17,7 @@ Use: `reward.custom_reward_function.path=reward_fns/math.py`; settings are `...r
 | `timeout_s` | 2 | wall-clock limit, in seconds, for the algebra of one answer; beyond it the status is `timeout` |
 | `grader` | `ours` | `math_verify`: math-verify's own grader compares the answers instead, and knows no choices |
 
-Answers are compared by the rules of `reward_fns.plain_answers`, and by math-verify if they need algebra, in another
+Answers are compared by the rules of `reward_fns.answers`, and by math-verify if they need algebra, in another
 process (`reward_fns.algebra`). A multiple-choice question may be answered by letter or, if `extra_info` has the list
 `choices`, by value. Of a list of golds, any is right. If no gold can be read, the score is 0 and the status `bad_gold`,
 whatever the response.
@@ -29,8 +29,8 @@ from typing import Any
 
 from reward_fns import algebra, shaping
 from reward_fns.algebra_worker import GRADERS
+from reward_fns.answers import Algebra, BadGold, is_same
 from reward_fns.forms import FORMS, maths_answer
-from reward_fns.plain_answers import Algebra, BadGold, is_same
 from reward_fns.settings import cache_settings, choose, listed, never_raises, settle, within
 
 _COMMON = {"timeout_s": 2.0, "grader": "ours", **shaping.DEFAULTS}

@@ -67,7 +67,8 @@ NUMBERS = [
     ("22.6", "22.6", R),
     ("8.0", "8", R),
     ("007", "7", R),
-    ("1/0", "1/0", W),
+    ("1/0", "1/0", R),  # the same text
+    ("1/0", "2/0", W),
 ]
 
 WRAPPING = [
@@ -248,7 +249,7 @@ WORDS = [
     ("x", "y", W),
     ("Monday", "Tuesday", W),
     ("1/2", "half", W),
-    ("12", "twelve", W),
+    ("12", "twelve", R),
     ("12", "I do not know", W),
     ("12", "cannot be determined", W),
     ("20-30", "20-30", R),
@@ -357,11 +358,9 @@ PARTS = [
     ("(1)", "1", R),
 ]
 
+EMPTY_GOLDS = ["", "   ", "$$", ".", "\\text{}"]
 BAD_GOLDS = [
-    "",
-    "   ",
-    "$$",
-    ".",
+    *EMPTY_GOLDS,
     "\\frac{1}{",
     "2\\sqrt{3",
     "1+",
@@ -369,7 +368,6 @@ BAD_GOLDS = [
     "((((",
     "}{",
     "\\foo{",
-    "\\text{}",
     "The perimeter of the triangle is 12 because 3+4+5=12",
     "Solution: since $AB = CD$ we have $x = 3$ hence the area equals 9",
     "1" * 2000,

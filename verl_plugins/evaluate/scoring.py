@@ -7,7 +7,7 @@ from typing import Any
 
 from data_prep.types import Row
 from reward_fns import auto, grounding
-from reward_fns.plain_answers import answer_type
+from reward_fns.answers import answer_type
 from verl_plugins.evaluate.format import DataFormat, UnusableRow
 from verl_plugins.evaluate.responder import Response
 

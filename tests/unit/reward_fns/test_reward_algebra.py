@@ -66,7 +66,7 @@ def test_expressions_are_compared_in_another_process():
     outcome, seconds = algebra.compare("2\\sqrt{3}", "\\sqrt{12}", 60)
     assert outcome == "equal" and seconds > 0
     assert algebra.compare("2\\sqrt{3}", "\\sqrt{13}", 60)[0] == "different"
-    assert algebra.compare("2\\sqrt{", "2\\sqrt{", 60)[0] == "bad_gold"
+    assert algebra.compare("2\\sqrt{", "2\\sqrt{", 60)[0] == "different"
 
 
 def test_a_file_in_the_working_directory_does_not_stand_in_for_the_library(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reward_cases_math import BAD_GOLDS, CHOICES_GIVEN, GIVEN, TABLES
+from reward_cases_math import BAD_GOLDS, CHOICES_GIVEN, EMPTY_GOLDS, GIVEN, TABLES
 
 from reward_fns import algebra, math
 from reward_fns.settings import reported
@@ -49,11 +49,19 @@ def test_choices_by_letter_and_by_value(number):
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("gold", [*BAD_GOLDS, None, 12, [], [12], b"12"])
-def test_a_gold_that_cannot_be_read_earns_nothing(gold):
-    for answer in (gold, "12x"):
-        result = boxed(answer, gold) if str(gold).count("{") == str(gold).count("}") else tagged(answer, gold)
-        assert result["score"] == result["accuracy"] == result["format"] == 0.0
-        assert result["status"] in (("bad_gold", "no_answer") if answer == gold else ("bad_gold",))
+@pytest.mark.parametrize("answer", ["12x", "3, 4", "A", "x" * 2000])
+def test_a_gold_that_cannot_be_read_earns_nothing_whatever_the_answer(gold, answer):
+    result = tagged(answer, gold)
+    assert result["score"] == result["accuracy"] == result["format"] == 0.0
+    assert result["status"] == "bad_gold"
+
+
+@pytest.mark.parametrize("gold", BAD_GOLDS)
+def test_a_gold_that_cannot_be_read_is_earned_by_its_own_text_unless_it_is_empty_or_too_long(gold):
+    is_earned = gold not in EMPTY_GOLDS and len(gold) < 1000
+    result = tagged(gold, gold)
+    assert result["accuracy"] == float(is_earned)
+    assert result["status"] == ("ok" if is_earned else "bad_gold" if gold.strip() else "no_answer")
 
 
 def test_a_letter_beyond_the_choices_is_a_bad_gold():

@@ -14,8 +14,8 @@ from typing import Any
 
 from data_prep.row.texts import text_of
 from data_prep.types import Row
+from reward_fns.answers.text import clean
 from reward_fns.forms import last_of_any
-from reward_fns.latex_text import clean
 from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, result, score_answer
 from verl_plugins.evaluate.format import DataFormat, Raw, UnusableRow
 

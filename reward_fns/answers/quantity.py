@@ -1,0 +1,92 @@
+r"""Quantities: a value and a unit, `12 cm^2`, `\$5`, `60^\circ`, `50%`, `14^\circ 30'`.
+
+A unit on one side only is forgiven; two different units are different. A percentage is its number (the sign left out)
+or its value: 50% is 50 or 0.5, and 5000 is neither.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from reward_fns.answers.expression import Expression
+from reward_fns.answers.number import Number, read_number
+from reward_fns.answers.unit import read_unit
+
+_CURRENCY = re.compile(r"([-+]?)\s*((?:US\s*)?\\\$|\\euro|\\pound|\\yuan)\s*(.+)")
+_DEGREES = re.compile(
+    r"([-+]?)\s*([0-9]{1,6}(?:\.[0-9]+)?)\s*\^\\circ\s*(?:([0-9]{1,2}(?:\.[0-9]+)?)\s*(?:'|\^\s*\{?\s*\\prime\s*\}?))"
+    r"\s*(?:([0-9]{1,2}(?:\.[0-9]+)?)\s*(?:''|\"|\^\s*\{?\s*\\prime\s*\\prime\s*\}?))?"
+)
+_START = re.compile(r"(?<=[0-9)}\]])\s*(?=[^0-9\s.,(){}\[\]])|(?<=\\pi)\s+(?=\S)|\s+(?=\()")
+_ONE_LETTER = re.compile(r"[a-zA-Z](?![a-zA-Z])")
+_TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
+_LONGEST_UNIT = 60
+
+
+@dataclass(frozen=True)
+class Quantity:
+    value: Number | Expression
+    unit: str
+
+
+def read_quantity(text: str) -> Quantity | None:
+    """Return the value and the unit that a text is; None if it has no unit."""
+    match = _DEGREES.fullmatch(text)
+    if match:
+        degrees = sum(Fraction(part) / 60**i for i, part in enumerate(match.groups()[1:]) if part)
+        return Quantity(Number(-degrees if match[1] == "-" else degrees), "deg")
+    match = _CURRENCY.fullmatch(text)
+    if match:
+        rest = read_quantity(match[3])  # \$5 million, \$5 dollars, \$5 per hour
+        unit = read_unit(match[2].replace(" ", "")) or ""
+        if rest and rest.unit not in ("", unit):
+            return None
+        value = rest.value if rest else _value(match[3])
+        if match[1] == "-" and isinstance(value, Number):
+            value = replace(value, value=-value.value)
+        return Quantity(value, unit) if value else None
+    for start in _START.finditer(text, max(0, len(text) - _LONGEST_UNIT)):
+        unit_text = text[start.end() :]
+        if start.end() == start.start() and _ONE_LETTER.match(unit_text):
+            continue  # 3m is a product
+        unit = read_unit(unit_text)
+        if unit == "deg" and _TRIGONOMETRY.search(text):
+            return None  # \cos 60^\circ
+        if unit is not None:
+            value = _value(text[: start.start()].strip())
+            if value:
+                return Quantity(value, unit)
+    return None
+
+
+def is_same_quantity(gold: Any, answer: Any, same: Callable[[Any, Any], bool]) -> bool:
+    """Compare two quantities, or a quantity and a bare value."""
+    gold, answer = _as_quantity(gold), _as_quantity(answer)
+    if gold.unit and answer.unit and gold.unit != answer.unit:
+        return False
+    if (
+        (gold.unit == "%") != (answer.unit == "%")
+        and isinstance(gold.value, Number)
+        and isinstance(answer.value, Number)
+    ):
+        percentage, number = (gold.value, answer.value) if gold.unit == "%" else (answer.value, gold.value)
+        share = replace(percentage, value=percentage.value / 100, step=percentage.step and percentage.step / 100)
+        return same(percentage, number) or same(share, number)
+    return same(gold.value, answer.value)
+
+
+def _as_quantity(answer: Any) -> Quantity:
+    return answer if isinstance(answer, Quantity) else Quantity(answer, "")
+
+
+def _value(text: str) -> Number | Expression | None:
+    """Return the value before a unit: a number, or an expression without words and relations."""
+    number = read_number(text)
+    if number:
+        return number
+    is_expression = not re.search(
+        r"=|<|>|\\(?:le|ge|ne|approx|pm|in|cup)(?![a-zA-Z])|,|(?<![\\a-zA-Z{])[a-zA-Z]{3,}", text
+    )
+    return Expression(text) if text and is_expression else None

@@ -1,0 +1,145 @@
+r"""Several values: lists `3, 5`, sets `\{3, 5\}`, tuples `(3, 5)`, parts `(1) 3 (2) 5` and the two values of `\pm`.
+
+| kind | written as | order |
+|---|---|---|
+| `list`, `set` | `3, 5`, `3 and 5`, `3 or 5`, `\{3, 5\}`, `\pm 3` | any, but for letters that are not sorted |
+| `parts` | `3; 5`, `(1) 3 (2) 5` | theirs |
+| `tuple` | `(3, 5)`, `\langle 3, 5\rangle`, `[3, 5, 7]` | theirs; never the same as a list or a set |
+
+A tuple is the same as values with names, `x=3, y=5`, in the alphabetical order of the names.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from reward_fns.answers.equation import Named
+from reward_fns.answers.splitting import inside_brackets, split_outside
+from reward_fns.answers.words import Words
+
+MOST_ITEMS = 50  # longer lists are compared as texts
+
+_LABEL = re.compile(r"\(([1-9])\)")
+_LETTER_LABEL = re.compile(r"\(([A-J])\)|(?<![\w\\'])([A-J])[).:](?!\d)")
+_JOINT = re.compile(r",|;|\band\b|\bor\b|&|\\\\")
+_COMMA = re.compile(",")
+_PLUS_MINUS = re.compile(r"\\pm(?![a-zA-Z])")
+_MINUS_PLUS = re.compile(r"\\mp(?![a-zA-Z])")
+_CIRCLED = re.compile(r"[①-⑳](?:\s*[,和]?\s*[①-⑳])*")
+_TUPLES = ((r"\langle", r"\rangle"), ("(", ")"), ("[", "]"))
+_CHOICES = re.compile(r"[a-j]")
+
+
+@dataclass(frozen=True)
+class Sequence:
+    items: tuple[Any, ...]
+    kind: str  # "list", "set", "parts" or "tuple"
+
+
+def read_sequence(text: str, read: Callable[[str], Any]) -> Sequence | None:
+    """Return the values of a text with joints outside of brackets, or in one pair of them; None if it has none."""
+    if text.startswith("(1)") and "(2)" in text:
+        return _sequence(_LABEL.split(text)[2::2], "parts", read)
+    labels = list(_LETTER_LABEL.finditer(text))
+    if len(labels) > 1 and labels[0].start() == 0:
+        ends = [*(label.start() for label in labels[1:]), len(text)]
+        parts = [text[label.end() : end].strip(" ,;") for label, end in zip(labels, ends, strict=True)]
+        names = [label[1] or label[2] for label in labels]
+        named = [Named(name, read(part), part) for name, part in zip(names, parts, strict=True)]
+        return Sequence(tuple(named), "list") if all(parts) else None
+    if _CIRCLED.fullmatch(text):
+        return Sequence(tuple(Words(sign) for sign in text if "①" <= sign <= "⑳"), "list")
+    parts, joints = split_outside(text, _JOINT)
+    if joints:
+        return _sequence(parts, "parts" if ";" in joints else "list", read)
+    inside = inside_brackets(text, r"\{", r"\}")
+    if inside:
+        parts, _ = split_outside(inside, _COMMA)
+        return _sequence(parts, "set", read)
+    for opening, closing in _TUPLES:
+        inside = inside_brackets(text, opening, closing)
+        parts, joints = split_outside(inside, _COMMA) if inside else ([], [])
+        if joints and all(parts):
+            return _sequence(parts, "tuple", read)
+    return None
+
+
+def read_plus_minus(text: str, read: Callable[[str], Any]) -> Sequence | None:
+    r"""Return the two values of a text with `\pm`; None if it has none."""
+    if not _PLUS_MINUS.search(text):
+        return None
+    upper = _MINUS_PLUS.sub("-", _PLUS_MINUS.sub("+", text))
+    lower = _MINUS_PLUS.sub("+", _PLUS_MINUS.sub("-", text))
+    return Sequence((read(upper), read(lower)), "list")
+
+
+def is_same_sequence(gold: Sequence, answer: Any, same: Callable[[Any, Any], bool]) -> bool:
+    """Compare two sequences; a set or list of one value is that value."""
+    if not isinstance(answer, Sequence):
+        items = _letters(answer) if _letters(gold) else None
+        if items is None:
+            return len(gold.items) == 1 and gold.kind != "tuple" and same(gold.items[0], answer)
+        answer = Sequence(items, "list")
+    if (gold.kind == "tuple") != (answer.kind == "tuple"):
+        if gold.kind == "tuple":
+            gold, answer = gold, _tuple_of_names(answer) or answer
+        else:
+            gold, answer = _tuple_of_names(gold) or gold, answer
+        if (gold.kind == "tuple") != (answer.kind == "tuple"):
+            return False
+    if len(gold.items) != len(answer.items):
+        return False
+    if gold.kind in ("tuple", "parts") or _is_ordered(gold, answer):
+        return all(same(a, b) for a, b in zip(gold.items, answer.items, strict=True))
+    rest = list(answer.items)
+    for number, item in enumerate(gold.items):
+        position = min(number, len(rest) - 1) if len(rest) == len(gold.items) else 0
+        others = [*range(position, len(rest)), *range(position)]
+        partner = next((i for i in others if same(item, rest[i])), None)
+        if partner is None:
+            return False
+        del rest[partner]
+    return True
+
+
+def _sequence(parts: list[str], kind: str, read: Callable[[str], Any]) -> Sequence | None:
+    texts = [stripped for part in parts if (stripped := part.rstrip(" .,;:").lstrip(" ,;:"))]
+    if not texts or len(texts) > MOST_ITEMS or len(texts) == 1 and kind != "set":
+        return None
+    items: list[Any] = []
+    for text in texts:
+        item = read(text)
+        items += item.items if kind in ("list", "set") and isinstance(item, Sequence) and r"\pm" in text else [item]
+    return Sequence(tuple(items), kind)
+
+
+def _tuple_of_names(sequence: Sequence) -> Sequence | None:
+    """Return `(3, 5)` for `x=3, y=5`."""
+    items = [item for item in sequence.items if isinstance(item, Named)]
+    if len(items) < len(sequence.items) or len({item.name for item in items}) < len(items):
+        return None
+    return Sequence(tuple(item.value for item in sorted(items, key=lambda item: item.name)), "tuple")
+
+
+def _is_ordered(gold: Sequence, answer: Sequence) -> bool:
+    """Return whether the order of a list says something.
+
+    It does for letters that are not in alphabetical order, and for values whose different names the answer left out
+    (`x_1` and `x_2` are no different names).
+    """
+    letters = [item.text for item in gold.items if isinstance(item, Words) and len(item.text) == 1]
+    names = {item.name[0] for item in gold.items if isinstance(item, Named)}
+    if len(names) == len(gold.items):
+        return not all(isinstance(item, Named) for item in answer.items)
+    return len(letters) == len(gold.items) > 2 and letters != sorted(letters)
+
+
+def _letters(answer: Any) -> tuple[Words, ...] | None:
+    """Return the letters of several choices: of `A, C`, or of `AC` and `A/C`."""
+    if isinstance(answer, Sequence):
+        texts = [item.text if isinstance(item, Words) else "" for item in answer.items]
+        return answer.items if answer.kind in ("list", "set") and all(map(_CHOICES.fullmatch, texts)) else None
+    letters = answer.text.replace("/", "") if isinstance(answer, Words) else ""
+    is_run = len(letters) > 1 and all(map(_CHOICES.fullmatch, letters)) and list(letters) == sorted(set(letters))
+    return tuple(map(Words, letters)) if is_run else None

@@ -1,0 +1,162 @@
+r"""Cleans a final answer, so that the readers of the types meet one spelling of each sign.
+
+`**$$\dfrac12\text{ cm}²$$.**` becomes `\frac{1}{2} cm ^{2}`. The order of the steps matters: row ends `\\` are kept
+while spacing goes, and thousands are joined while their `,\!` still tells them from a list.
+"""
+
+import re
+
+_CHARACTERS = {
+    "−": "-", "–": "-", "—": "-", "‐": "-", "×": r"\times ", "÷": r"\div ", "·": r"\cdot ", "⋅": r"\cdot ",
+    "π": r"\pi ", "√": r"\sqrt ", "∠": r"\angle ", "°": r"^\circ ", "º": r"^\circ ", "℃": r"^\circ C", "′": "'",
+    "’": "'", "″": "''", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
+    "∞": r"\infty ", "△": r"\triangle ", "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset ",
+    "ℝ": r"\mathbb{R}", "∈": r"\in ", "∥": r"\parallel ", "⊥": r"\perp ", "θ": r"\theta ", "α": r"\alpha ",
+    "β": r"\beta ", "Ω": r"\Omega ", "\u2126": r"\Omega ", "µ": r"\mu ", "μ": r"\mu ", "∶": ":", "½": r"\frac{1}{2}",
+    "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "。": ".", "、": ",", "【": "[", "】": "]", "\u3000": " ", "\u00a0": " ",
+    "\u2009": " ", "\u202f": " ", "“": "", "”": "", "€": r" \euro ", "£": r" \pound ", "¥": r" \yuan ",
+}  # fmt: skip
+_FULL_WIDTH = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # ０ → 0, （ → (, ， → ,
+_TABLE = str.maketrans({**_FULL_WIDTH, **_CHARACTERS, "￥": r" \yuan "})
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
+_SUBSCRIPT = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
+
+_BOLD = re.compile(r"(?<![\w)}\]*])\*\*(?!\*)([^*]{1,300})\*\*")  # not the power of x**2 + y**2
+_POWER = re.compile(r"\*\*\s*(-?\d+|\w)?")
+_CURRENCY = re.compile(r"(?<![$\\])\$(?=\s*\d)")
+_THOUSANDS = re.compile(r"(?<![\d.,\\!}])([1-9]\d{0,2})((?:(?:,\s?\\!|\\!\s?,|\{,\}|\\,|,\\,|\\ )\s?\d{3})+)(?!\d)")
+_COMMAS = re.compile(r"(?<![\d.,(\[{])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
+_FONT = re.compile(
+    r"\\(?:text(?:bf|it|rm|normal|sf|tt|up)?|math(?:rm|bf|it|sf|tt|normal)|bm|boldsymbol|[mhf]box|operatorname\*?)"
+    r"\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
+)
+_OLD_FONT_GROUP = re.compile(r"\{\s*\\(?:rm|bf|it|sf|tt)(?![a-zA-Z])([^{}]*)\}")
+_OLD_FONT = re.compile(r"\\(?:rm|bf|it|sf|tt|displaystyle|textstyle|limits|boxed|[lr]vert(?=\|))(?![a-zA-Z])")
+_SPACING = re.compile(
+    r"\\\\(?:\s*\[[\d.]{1,5}(?:pt|em|ex|mm|cm)\])?|\\(?:left|right)(?![a-zA-Z])\s*\.?|\\(?:q?quad|[bB]igg?[lr]?)(?![a-zA-Z])"
+    r"|\\[()\[\],;:! ]|\\$"
+)
+_NAMES = {
+    "leq": "le", "leqslant": "le", "lt": "<", "geq": "ge", "geqslant": "ge", "gt": ">", "neq": "ne", "dfrac": "frac",
+    "tfrac": "frac", "cfrac": "frac", "lbrace": "{", "rbrace": "}", "varnothing": "emptyset", "degree": "^circ",
+    "textdegree": "^circ", "dots": "ldots", "cdots": "ldots", "colon": ":", "ast": "*", "mid": "|", "vert": "|",
+    "lvert": "|", "rvert": "|", "lor": "or", "vee": "or", "land": "and", "wedge": "and", "infin": "infty",
+    "to": "rightarrow", "bigcup": "cup", "simeq": "approx", "backslash": "setminus",
+}  # fmt: skip
+_NAME = re.compile(r"\\([a-zA-Z]+)")
+_PLAIN = {"<", ">", "|", ":", "*", "or", "and"}  # of the names above: those that are no commands
+_EXPONENT = re.compile(r"\^\s*(-?\d+(?![\d.])|[a-zA-Z](?![a-zA-Z]))")
+_INDEX = re.compile(r"(\\log)?\s*_\s*(\d+|[a-zA-Z])")
+_CIRCLE = re.compile(r"(?:\{\s*\})?(?:\^[\s{]{0,3}){1,2}\\circ(?![a-zA-Z])\s*\}?")
+_SQRT = re.compile(r"(?:\\|(?<![\\a-zA-Z]))sqrt\s*(?:\(([^()]*)\)|(\d+|[a-zA-Z](?![a-zA-Z])))")
+_ARGUMENT = r"\s*(\{[^{}]*\}|\\[a-zA-Z]+|[\da-zA-Z])"
+_FRACTION = re.compile(r"\\frac(?:(?!\s*\{)" + _ARGUMENT + _ARGUMENT + r"|\s*(\{[^{}]*\})(?!\s*\{)" + _ARGUMENT + ")")
+_BARE = re.compile(r"(?<![\\a-zA-Z])(pi|(?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|infty)(?![a-zA-Z])")
+_CHINESE_OR = re.compile(r"\s*(?:或者|或)\s*")
+_CHINESE_AND = re.compile(r"\s*(?:并且|且)\s*|(?<=[\x00-\x7f①-⑳])(?:和|与|以及|及)(?=[\x00-\x7f①-⑳])")
+
+_NOUNS = (
+    "value|answer|result|solution|option|choice|area|perimeter|circumference|volume|length|width|height|radius|diameter|"
+    "distance|slope|angle|sum|total|product|difference|quotient|average|mean|median|mode|range|probability|speed|time|"
+    "cost|price|number|measure|ratio|measure of the angle|surface area"
+)
+PROSE = (
+    r"(?:(?:so|thus|therefore|hence|finally|then),?\s*)?(?:we (?:get|have)\s*(?:that\s*)?)?"
+    rf"(?:(?:the|my|our) )?(?:(?:final|correct|right|total|shaded) )*(?:{_NOUNS})"
+    r"(?: of (?!.{0,60}(?:\b(?:not|never)\b|n't)).{1,60}?)?"
+    r"(?:\s*\b(?:is|are|equals|will be)(?!\s+(?:not|never|in)\b)(?:\s+equal to)?\b\s*:?|\s*:)\s*"
+)
+_INTRODUCTION = re.compile(PROSE, re.IGNORECASE)
+_CHINESE_INTRODUCTION = re.compile(
+    r"(?:(?:所以|因此|综上|故|则|即)\s*,?\s*)?"
+    r"(?:(?:(?:最终|正确|最后)的?)?(?:答案|选项|结果)\s*(?:应?[是为选]|:)+|(?:应该?)?选择?)\s*:?\s*"
+)
+_HOPE = re.compile(r"\s*I hope (?:it|this) is correct\.?\s*$", re.IGNORECASE)
+
+
+def clean(text: str) -> str:
+    r"""Return an answer in plain LaTeX, without dollars, bold, fonts, spacing, introduction and trailing full stop.
+
+    Kept are `\\` (a row of a matrix), `\$` (a currency), `\{`, and the letters with their case. Takes time quadratic in
+    the length at worst, so call it on answers, not on solutions.
+    """
+    text = _SUPERSCRIPT.sub(lambda match: "^{" + match[0].translate(_SUPERSCRIPTS) + "}", text)
+    text = _SUBSCRIPT.sub(lambda match: "_{" + match[0].translate(_SUBSCRIPTS) + "}", text)
+    text = _HOPE.sub("", text.translate(_TABLE))
+    if "**" in text:
+        text = _POWER.sub(lambda match: f"^{{{match[1]}}}" if match[1] else "^", _BOLD.sub(r" \1 ", text).strip("* \n"))
+    text = _without_dollars(text.strip("* \n\t"))
+    if "\\begin" not in text:
+        text = re.sub(r"\\\\(?=[a-zA-Z])", r"\\", text)  # LaTeX that was escaped twice
+    text = _THOUSANDS.sub(lambda match: match[1] + "".join(re.findall(r"\d{3}", match[2])), text)
+    text = _one_name_each(_OLD_FONT_GROUP.sub(r" \1 ", _FONT.sub(r" \1 ", _FONT.sub(r" \1 ", text))))
+    text = _SPACING.sub(lambda match: r" \\ " if match[0].startswith(r"\\") else " ", _OLD_FONT.sub(" ", text))
+    text = _one_form_of_arguments(text)
+    text = _CHINESE_AND.sub(" and ", _CHINESE_OR.sub(" or ", text))
+    text = " ".join(_BARE.sub(r"\\\1 ", text).split())
+    text = _without_introduction(text)
+    text = _COMMAS.sub(lambda match: match[0].replace(",", ""), text)
+    text = text.rstrip(" .,;:\\*").lstrip(" ,;:=*")
+    text = text.removeprefix(r"\approx ").strip()
+    return text[1:-1].strip() if text.startswith("{") and text.endswith("}") and text.count("{") == 1 else text
+
+
+def _without_dollars(text: str) -> str:
+    r"""Drop the dollars of LaTeX; an odd one before a number is a currency, `\$`."""
+    bare = re.sub(r"\\\$", "", text).count("$")
+    if bare % 2:
+        text = _CURRENCY.sub(r"\\$", text, count=1)
+    return re.sub(r"(?<!\\)\$", " ", text).replace("~", " ")
+
+
+def _one_name_each(text: str) -> str:
+    def rename(match: re.Match[str]) -> str:
+        name = _NAMES.get(match[1])
+        if name is None:
+            return match[0]
+        return (
+            f" {name} "
+            if name in _PLAIN
+            else "^\\circ "
+            if name == "^circ"
+            else "\\" + name + (" " if name.isalpha() else "")
+        )
+
+    text = _NAME.sub(rename, text)
+    return (
+        text.replace(r"\%", "%")
+        .replace("<=", r"\le ")
+        .replace(">=", r"\ge ")
+        .replace("!=", r"\ne ")
+        .replace(r"\|", "|")
+    )
+
+
+def _one_form_of_arguments(text: str) -> str:
+    r"""Put braces around the arguments of `\frac12`, `\sqrt2`, `x^2` and `a_n`."""
+    text = _CIRCLE.sub(r"^\\circ ", text)
+    text = _EXPONENT.sub(r"^{\1}", text)
+    text = _INDEX.sub(_with_braces, text)
+    text = _SQRT.sub(lambda match: rf"\sqrt{{{match[1] or match[2]}}}", text)
+    return _FRACTION.sub(_fraction, text)
+
+
+def _with_braces(match: re.Match[str]) -> str:
+    log, index = match.groups()
+    return rf"\log_{{{index[0]}}}{index[1:]}" if log else f"_{{{index}}}"
+
+
+def _fraction(match: re.Match[str]) -> str:
+    above, below = (match[1], match[2]) if match[1] else (match[3], match[4])
+    return rf"\frac{{{above.strip('{}')}}}{{{below.strip('{}')}}}"
+
+
+def _without_introduction(text: str) -> str:
+    for _ in range(2):  # "Final Answer: The final answer is 58"
+        for introduction in (_INTRODUCTION, _CHINESE_INTRODUCTION):
+            match = introduction.match(text)
+            if match and match.end() < len(text):
+                text = text[match.end() :].strip()
+    return text

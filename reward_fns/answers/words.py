@@ -1,0 +1,67 @@
+"""Words, points of a figure (`AB`) and other texts that are compared letter by letter, whatever their case."""
+
+import re
+from dataclasses import dataclass
+
+_WORDS = re.compile(r"[^\W\d_]+(?:[ '/-]+[^\W\d_]+)*")
+_WORD = re.compile(r"(?<![\\{a-zA-Z])[a-zA-Z]{3,}")  # not `\begin{cases}`
+_HYPHENATED = re.compile(r"[0-9.]+(?:\s*-\s*[0-9.]+)+|[0-9.]+ to [0-9.]+")  # 20-30, 5-2-3-1-4
+_SENTENCE = re.compile(r"[^\d\\={}<>^_|+*]+")
+_ARTICLE = re.compile(r"(?:an?|the) (?=\w{2})", re.IGNORECASE)
+_MEANINGS = {
+    "no solution": r"\emptyset",
+    "no solutions": r"\emptyset",
+    "no real solution": r"\emptyset",
+    "no real solutions": r"\emptyset",
+    "there is no solution": r"\emptyset",
+    "there are no solutions": r"\emptyset",
+    "there are no real solutions": r"\emptyset",
+    "empty set": r"\emptyset",
+    r"\{ \}": r"\emptyset",
+    r"\{\}": r"\emptyset",
+    "无解": r"\emptyset",
+    "空集": r"\emptyset",
+    "does not exist": "dne",
+    "undefined": "undefined",
+}
+
+
+@dataclass(frozen=True)
+class Words:
+    text: str
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Prose with numbers, or no complete LaTeX: the same as nothing but its own text."""
+
+    text: str
+
+
+def read_words(text: str) -> Words | None:
+    """Return words, a run of capitals, a single letter, or a range `20-30`; None for anything else.
+
+    `ab` is no word but a product; a text with a digit is none, either, but for ranges, which are no differences.
+    """
+    plain = _ARTICLE.sub("", text, count=1) if _ARTICLE.match(text) else text
+    meaning = _MEANINGS.get(plain.casefold(), plain)
+    if meaning == r"\emptyset":
+        return Words(meaning)
+    if _HYPHENATED.fullmatch(text):
+        return Words(re.sub(r"\s*(?:-|to)\s*", "-", text))
+    if is_prose(plain) and _SENTENCE.fullmatch(plain):
+        return Words(" ".join(plain.casefold().rstrip("?!").split()))
+    is_words = bool(_WORDS.fullmatch(plain)) and (
+        plain.isupper()
+        or len(plain) == 1
+        or plain.casefold() == "no"
+        or bool(_WORD.search(plain))
+        or not plain.isascii()
+    )
+    return Words(" ".join(meaning.casefold().split())) if is_words else None
+
+
+def is_prose(text: str) -> bool:
+    """Return whether a text has several words, or a long one, that are not LaTeX commands."""
+    words = _WORD.findall(text)
+    return len(words) > 1 or any(len(word) > 4 for word in words)

@@ -1,0 +1,117 @@
+r"""Equations: names, chains, roundings, and equations that nothing may decide by solving them."""
+
+import pytest
+from answer_kinds import cases, judge
+
+KINDS = {
+    "no variables": (
+        [
+            (r"\log_2(32)=5", r"\log_2 32 = 5"),
+            (r"\log_2(32)=5", r"5=\log_2(32)"),
+            (r"0.56 = 56\%", "56%"),
+        ],
+        [
+            (r"\log_2(32)=5", "1=1"),
+            (r"\log_2(32)=5", "5=5"),
+            (r"\log_2(32)=5", r"\log_2(32)=6"),
+            (r"\log_2(32)=5", "5"),
+            (r"\log_2(32)=5", r"\log_2(16)=4"),
+            (r"0.56 = 56\%", r"0.56 = 66\%"),
+            (r"\log(0.01)=-2", r"\log(0.01)=-4"),
+            ("2^5=32", "1=1"),
+        ],
+    ),
+    "no real solution": (
+        [
+            ("x^2+1=0", "1+x^2=0"),
+            ("x^2+y^2=-1", "y^2+x^2=-1"),
+            ("x^2+1=0", "-x^2-1=0"),
+        ],
+        [
+            ("x^2+1=0", "0=1"),
+            ("x^2+1=0", "1=0"),
+            ("x^2+1=0", "x^2+2=0"),
+            ("x^2+1=0", "x=x"),
+            ("x^2+1=0", r"\emptyset"),
+            ("x^2+y^2=-1", "x^2+y^2=-2"),
+        ],
+    ),
+    "chains": (
+        [
+            ("3", "1+2=3"),
+            ("3", "x=1+2=3"),
+            ("3", r"x=\frac{6}{2}=3"),
+            (r"2\sqrt{3}", r"AB=\sqrt{12}=2\sqrt{3}"),
+        ],
+        [
+            ("3", "5=3"),
+            ("3", "x=5=3"),
+            ("3", "3=5"),
+            ("3", "x=3=5"),
+            ("3", r"\sqrt{x}=3"),
+            ("3", "not = 3"),
+            ("3", "2x=3"),
+            ("3", "x+1=3"),
+            (r"2\sqrt{3}", r"AB=\sqrt{13}=2\sqrt{3}"),
+        ],
+    ),
+    "names": (
+        [
+            ("14", "AB_1=14"),
+            ("a_{n}=2n+1", "a_n=1+2n"),
+            ("x=3", "3=x"),
+            ("f(x)=x+1", "x+1"),
+            ("5", r"\angle ABC=5"),
+            ("12", "area = 12"),
+        ],
+        [
+            ("14", "AB_1=15"),
+            ("a_{n}=2n+1", "b_n=2n+1"),
+            ("a_{n}=2n+1", "a_n=2n-1"),
+            ("y = 2", r"x=1 \lor x=2"),
+            ("x=3", "2x=6"),
+            ("x=3", "y=3"),
+            ("3", r"x \ne 3"),
+            ("3", "x > 3"),
+        ],
+    ),
+    "two variables": (
+        [
+            ("y=2x+1", "2x-y+1=0"),
+            ("x^2+y^2=25", "x^2+y^2-25=0"),
+            (r"\frac{x^2}{4}+\frac{y^2}{3}=1", "3x^2+4y^2=12"),
+            ("x+y>3", "3<x+y"),
+        ],
+        [
+            ("x^2+y^2=25", "x^2+y^2=24"),
+            ("x^2+y^2=25", "0=0"),
+            (r"\frac{x^2}{4}+\frac{y^2}{3}=1", "4x^2+3y^2=12"),
+            ("x+y>3", "-x-y>-3"),
+            ("x+y>3", r"x+y\ge 3"),
+            ("x^2+y^2=25", "(x^2+y^2-25)(x-1)=0"),
+        ],
+    ),
+    "roundings": (
+        [
+            (r"2\sqrt{2}", r"2\sqrt{2} \approx 2.83"),
+            (r"2\sqrt{2}", r"x=2\sqrt2≈2.83"),
+            (r"2\sqrt{2} \approx 2.83", "2.83"),
+            (r"2\sqrt{2} \approx 2.83", r"2\sqrt2"),
+            (r"\frac13", r"\frac13 \approx 0.33"),
+        ],
+        [
+            (r"2\sqrt{2}", r"2\sqrt2 \approx 2.93"),
+            (r"2\sqrt{2}", r"3\sqrt2 \approx 2.83"),
+            (r"2\sqrt{2}", r"\approx 2.83"),
+            (r"2\sqrt{2}", "2.83"),
+            (r"2\sqrt{2}", r"x=3\sqrt2 \approx 2.83"),
+            (r"$\cos (-2.01) \approx-0.425$", r"$\cos (-3.01) \approx-0.425$"),
+            (r"\$\dfrac23 \approx \$0.67", r"\$\dfrac33 \approx \$0.67"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("gold", "answer", "is_right"), cases(KINDS))
+def test_equations(gold, answer, is_right):
+    assert judge(gold, answer) is is_right

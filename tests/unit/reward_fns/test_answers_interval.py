@@ -1,0 +1,87 @@
+"""Intervals, unions and inequalities; an open interval is neither its ends nor a set."""
+
+import pytest
+from answer_kinds import cases, judge
+
+KINDS = {
+    "open interval": (
+        [
+            ("(0,1)", "0<x<1"),
+            ("(0,1)", "1>x>0"),
+            ("(0,1)", r"\{x|0<x<1\}"),
+            ("(0,1)", r"x \in (0,1)"),
+            ("(0,1)", "x>0 and x<1"),
+            ("(0,1)", r"\left(0, 1\right)"),
+        ],
+        [
+            ("(0,1)", r"\{0,1\}"),
+            ("(0,1)", "0,1"),
+            ("(0,1)", "[0,1]"),
+            ("(0,1)", r"0\le x<1"),
+            ("(0,1)", "(1,0)"),
+            ("(0,1)", "(0,2)"),
+            ("(0,1)", r"0 \text{ and } 1"),
+            ("(0,1)", "x<0 or x>1"),
+        ],
+    ),
+    "half-lines": (
+        [
+            (r"(2,\infty)", "x>2"),
+            (r"(2,\infty)", "2<x"),
+            ("x>2", r"(2,+\infty)"),
+            (r"(-\infty,5)", "x<5"),
+            (r"x \ge \sqrt{2}", r"[\sqrt2,\infty)"),
+        ],
+        [
+            (r"(2,\infty)", r"x\ge 2"),
+            (r"(2,\infty)", "x<2"),
+            ("x>2", "y>2"),
+            (r"(-\infty,5)", r"(\infty,5)"),
+            (r"(2,\infty)", r"(2,\infty]"),
+            (r"(2,\infty)", "2"),
+            (r"(2,\infty)", "x>3"),
+            ("x>2", "2x>4"),
+        ],
+    ),
+    "closed and half-open": (
+        [
+            ("[1,2]", r"1\le x\le 2"),
+            ("[1,2]", r"x\in[1,2]"),
+            (r"[1,\sqrt{3})", r"1\leq x < \sqrt3"),
+        ],
+        [
+            ("[1,2]", r"\{1,2\}"),
+            ("[1,2]", "1,2"),
+            ("(1,2]", "(1,2)"),
+            ("[1,2)", "(1,2]"),
+            (r"[1,\sqrt{3})", r"[1,\sqrt{2})"),
+        ],
+    ),
+    "unions": (
+        [
+            (r"x<1 \text{ or } x>3", r"(-\infty,1)\cup(3,\infty)"),
+            (r"x<1 \text{ or } x>3", "x>3 或 x<1"),
+            (r"x<1 \text{ or } x>3", r"\{x | x<1 \text{ or } x>3\}"),
+            (r"x \neq 2", r"(-\infty,2)\cup(2,\infty)"),
+            (r"\mathbb{R}", r"(-\infty,\infty)"),
+            (r"\mathbb{R}", r"\text{all real numbers}"),
+        ],
+        [
+            (r"x<1 \text{ or } x>3", "(1,3)"),
+            (r"x<1 \text{ or } x>3", "1<x<3"),
+            (r"x<1 \text{ or } x>3", r"(-\infty,1]\cup(3,\infty)"),
+            (r"x<1 \text{ or } x>3", "x<1"),
+            (r"x<1 \text{ or } x>3", r"(-\infty,1)\cap(3,\infty)"),
+            (r"x<1 \text{ or } x>3", r"(-\infty,1)\cup(3,\infty]"),
+            (r"x<1 \text{ or } x>3", "1, 3"),
+            (r"x \neq 2", "2"),
+            (r"\mathbb{R}", r"(-\infty,\infty]"),
+            (r"\mathbb{R}", "no solution"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("gold", "answer", "is_right"), cases(KINDS))
+def test_intervals(gold, answer, is_right):
+    assert judge(gold, answer) is is_right
