@@ -61,7 +61,8 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
     Args:
         data_source: name of the data set; unused, part of verl's signature.
         solution_str: text of the response.
-        ground_truth: JSON text of xyxy boxes in original pixels: one box, a list of boxes, or [] for no object.
+        ground_truth: JSON text of xyxy boxes in original pixels: one box, a list of boxes, or [] for no object; with
+            `match_labels`, objects {"bbox_2d": [x1, y1, x2, y2], "label": "dog"}.
         extra_info: the `extra_info` of the row; `orig_w` and `orig_h`, in pixels, are read if `box_space` needs them.
         preset: a key of PRESETS.
         **kwargs: settings that override the preset's.
@@ -146,8 +147,8 @@ def _check_processor(settings: Mapping[str, Any]) -> None:
     least, most = area_limits(_factor(settings), settings["min_pixels"], settings["max_pixels"])
     if least > most:
         raise ValueError(
-            f"min_pixels: got {least}, expected at most max_pixels, which is {most}; set {KEY}.min_pixels and max_pixels "
-            "to those of the processor"
+            f"min_pixels: got {least}, expected at most max_pixels, which is {most}; set {KEY}.min_pixels "
+            "and max_pixels to those of the processor"
         )
 
 

@@ -10,7 +10,7 @@ NUMBER = r"([-+]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][-+]?\d{1,3})?)"  
 NUMBER_TYPES = (int, float)  # types of JSON numbers, which exclude bool
 
 _MAX_COORDINATE = 1e7  # larger than any image, small enough that areas stay finite
-_NUMBER_AS_TEXT = re.compile(rf"\s*{NUMBER}\s*(?:px)?\s*")
+_NUMBER_AS_TEXT = re.compile(rf"{NUMBER}\s?(?:px)?")
 
 
 def box_of(numbers: Sequence[object]) -> Box | None:
@@ -28,7 +28,7 @@ def number_of(value: object) -> int | float | None:
     """Return a JSON number, or the number that a JSON string consists of, such as "10" or "10px"; else None."""
     if type(value) in NUMBER_TYPES:
         return value  # pyright: ignore[reportReturnType]
-    match = _NUMBER_AS_TEXT.fullmatch(value) if isinstance(value, str) else None
+    match = _NUMBER_AS_TEXT.fullmatch(value.strip()) if isinstance(value, str) else None
     return float(match[1]) if match else None
 
 

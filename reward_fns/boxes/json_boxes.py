@@ -16,6 +16,7 @@ from reward_fns.boxes.box import NUMBER_TYPES, Box, LabelledBox, box_of, number_
 from reward_fns.boxes.coordinate_names import COORDINATES, box_of_names, corners_of, plain
 
 _KEYS = ("bbox_2d", "bbox")
+_CONTAINERS = (list, dict)
 _NO_BOX = (
     "label",
     "score",
@@ -65,10 +66,10 @@ def _in_object(fields: Mapping[str, object], label: str | None) -> list[Labelled
     boxes_by_key = [value for key, value in readable.items() if "box" in key]
     if boxes_by_key:
         return _all_of(boxes_by_key, label)
-    others = [boxes_in(value, label) for value in readable.values() if isinstance(value, list | dict)]
+    others = [boxes_in(value, label) for value in readable.values() if isinstance(value, _CONTAINERS)]
     others += [boxes_in(value, label) for value in readable.values() if _begins_as_box(value)]
     found = [boxes for boxes in others if boxes is not None]
-    return sum(found, []) if found else None
+    return [box for boxes in found for box in boxes] if found else None
 
 
 def _in_list(items: Sequence[object], label: str | None) -> list[LabelledBox] | None:
@@ -76,14 +77,17 @@ def _in_list(items: Sequence[object], label: str | None) -> list[LabelledBox] | 
         box = box_of(items)
         if box is not None:
             return [(box, label)]
-    if not any(isinstance(item, list | dict) for item in items):
+    containers = [item for item in items if isinstance(item, _CONTAINERS)]
+    if not containers:
         return _in_flat_list(items, label) if items else []
     box = _between(items)
     if box is not None:
         return [(box, label)]
-    if sum(number_of(item) is not None for item in items) > 1:  # one may be a confidence; more are another broken box
-        return None
-    return _all_of((item for item in items if isinstance(item, list | dict) or _begins_as_box(item)), label)
+    if len(containers) < len(items):
+        if sum(number_of(item) is not None for item in items) > 1:  # one may be a confidence, more another broken box
+            return None
+        containers = [item for item in items if isinstance(item, _CONTAINERS) or _begins_as_box(item)]
+    return _all_of(containers, label)
 
 
 def _in_flat_list(items: Sequence[object], label: str | None) -> list[LabelledBox] | None:

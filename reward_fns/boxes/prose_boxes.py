@@ -16,7 +16,7 @@ from reward_fns.boxes.coordinate_names import COORDINATES, NOT_CORNERS, box_of_n
 _BRACKETED = re.compile(
     rf"[\[(]\s*{NUMBER}\s*,\s*{NUMBER}\s*(?:[\])]\s*,\s*[\[(]|,)\s*{NUMBER}\s*,\s*{NUMBER}\s*[\])](?!\s*[%‰％])"
 )
-_OTHER_ORDER = re.compile(r"xywh|ltwh|cxcy|\bw(?:idth)?\W{1,9}h(?:eight)?\b", re.IGNORECASE)
+_SIZE = re.compile(r"w(?:idth)?\W{0,9}h(?:eight)?\b")  # "xywh", "(x, y, width, height)": no corners
 _TAGGED = re.compile(r"(?:<\|box_start\|>|<box>)(.*?)(?:<\|box_end\|>|</box>|\Z)", re.DOTALL)
 _NO_OBJECT = re.compile(
     r"(?:there (?:is|are) )?(?:no(?: such| matching| target)?(?: objects?| targets?| match| box(?:es)?)(?: found)?"
@@ -46,7 +46,7 @@ def boxes_in(text: str) -> list[Box] | None:
     matches = _BRACKETED.findall(text)
     if matches:
         boxes = [box for numbers in matches if (box := box_of([float(number) for number in numbers]))]
-        return boxes if len(boxes) == len(matches) and not _OTHER_ORDER.search(text) else None
+        return boxes if len(boxes) == len(matches) and not _SIZE.search(text.lower()) else None
     if _NO_OBJECT.fullmatch(text.strip()):
         return []
     box = _only_box(text)

@@ -192,6 +192,7 @@ def test_the_greedy_pairing_is_not_the_best():
 fragments = st.sampled_from(
     ["```json", "```", "[", "]", "{", "}", "(", ")", '"bbox_2d":', "<box>", "</box>", "<|box_start|>", "<|box_end|>"]
     + ["1", "-2.5", "1e400", ".", ",", " ", "\n", "NaN", "null", "none", "no object", "²", "٣", "label"]
+    + ['"x1":', '"y1":', '"w":', '"top_left":', '"x":', "'", "%", "px", " to ", "x", "y", ":", "−", "top left", "{}"]
 )
 
 
