@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reward_fns.boxes import SPACE_OF_MODEL
+from reward_fns.boxes.spaces import SPACE_OF_MODEL
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _SAMPLES, _SAMPLE = 64, 4096  # number of samples of a weights file that are hashed, and bytes of each

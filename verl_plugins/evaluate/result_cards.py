@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.types import Row
-from reward_fns.boxes import parse_gold
+from reward_fns.boxes.reading import parse_gold
 from verl_plugins.evaluate.data_rows import DataFile, read_rows
 from verl_plugins.evaluate.format import UnusableRow
 from verl_plugins.evaluate.scoring import Line

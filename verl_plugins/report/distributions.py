@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.html import render
-from reward_fns.boxes import parse_gold
+from reward_fns.boxes.reading import parse_gold
 from verl_plugins.report.histogram import Histogram, histogram, histogram_chart, score_range
 from verl_plugins.report.metrics import first_and_last_step, is_number, read_json_lines
 

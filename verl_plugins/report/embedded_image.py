@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from reward_fns.boxes import Box
+from reward_fns.boxes.box import Box
 
 PIXEL_ART = 256  # longest side in pixels up to which enlarging keeps hard pixel edges
 EMBEDDED = 768  # longest side in pixels of an embedded image; larger ones are reduced

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from data_prep.look.reading import rows_at
 from reward_fns import grounding
-from reward_fns.boxes import Box, parse_gold
+from reward_fns.boxes.box import Box
+from reward_fns.boxes.reading import parse_gold
 from verl_plugins.report.metrics import is_number, read_json_lines
 
 CARDS = 8

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reward_cases_boxes import CASES
 
-from reward_fns import boxes
-from reward_fns.boxes import iou, mean_iou, parse_boxes, parse_gold, smart_resize
-from reward_fns.matching import best_matching
+from reward_fns.boxes.box import area
+from reward_fns.boxes.matching import best_matching
+from reward_fns.boxes.overlap import iou, mean_overlap
+from reward_fns.boxes.reading import MAX_BOXES, parse_boxes, parse_gold
+from reward_fns.boxes.spaces import SPACE_OF_MODEL, SPACES, smart_resize
 
 
 @pytest.mark.parametrize("number", range(len(CASES)))
@@ -98,9 +100,9 @@ def test_smart_resize_is_qwen_vl_utils(height, width, factor):
 
 
 def test_every_model_family_speaks_a_known_space():
-    assert set(boxes.SPACE_OF_MODEL.values()) <= boxes.SPACES.keys()
-    assert boxes.SPACE_OF_MODEL["qwen2_5_vl"] == "processed"
-    assert {boxes.SPACE_OF_MODEL[name] for name in ("qwen2_vl", "qwen3_vl", "internvl")} == {"0-1000"}
+    assert set(SPACE_OF_MODEL.values()) <= SPACES.keys()
+    assert SPACE_OF_MODEL["qwen2_5_vl"] == "processed"
+    assert {SPACE_OF_MODEL[name] for name in ("qwen2_vl", "qwen3_vl", "internvl")} == {"0-1000"}
 
 
 corner = st.floats(-1e7, 1e7)
@@ -121,7 +123,7 @@ def test_iou_is_symmetric_and_bounded(a, b):
 
 @given(a=a_box)
 def test_iou_with_itself_is_one_or_the_box_has_no_area(a):
-    assert iou(a, a) == (1.0 if boxes.area(a) > 0 else 0.0)
+    assert iou(a, a) == (1.0 if area(a) > 0 else 0.0)
 
 
 @given(a=grid_box, b=grid_box)
@@ -180,7 +182,7 @@ X, Y, FAR = (0, 0, 10, 10), (20, 0, 30, 10), (90, 90, 99, 99)
     ],
 )
 def test_mean_iou(predicted, gold, penalty, expected):
-    assert mean_iou(predicted, gold, penalty) == pytest.approx(expected)
+    assert mean_overlap(predicted, gold, penalty, iou) == pytest.approx(expected)
 
 
 def test_the_greedy_pairing_is_not_the_best():
@@ -190,6 +192,7 @@ def test_the_greedy_pairing_is_not_the_best():
 fragments = st.sampled_from(
     ["```json", "```", "[", "]", "{", "}", "(", ")", '"bbox_2d":', "<box>", "</box>", "<|box_start|>", "<|box_end|>"]
     + ["1", "-2.5", "1e400", ".", ",", " ", "\n", "NaN", "null", "none", "no object", "²", "٣", "label"]
+    + ['"x1":', '"y1":', '"w":', '"top_left":', '"x":', "'", "%", "px", " to ", "x", "y", ":", "−", "top left", "{}"]
 )
 
 
@@ -197,7 +200,7 @@ fragments = st.sampled_from(
 def test_any_text_gives_boxes_in_order_or_none(text):
     for parse in (parse_boxes, parse_gold):
         parsed = parse(text)
-        assert parsed is None or len(parsed) <= boxes.MAX_BOXES
+        assert parsed is None or len(parsed) <= MAX_BOXES
         for box in parsed or ():
             assert len(box) == 4 and box[0] <= box[2] and box[1] <= box[3]
 

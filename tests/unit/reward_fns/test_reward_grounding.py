@@ -62,7 +62,7 @@ CASES = {
     "box in prose": (answer("It is at [0, 0, 10, 6], I think."), GOLD, 0.6, 1.0, "ok"),
     "five numbers of text": (answer("dog 2: 0 0 10 10"), GOLD, 0.0, 0.0, "bad_format"),
     "prose": (answer("the dog"), GOLD, 0.0, 0.0, "bad_format"),
-    "strings": (answer('["0", "0", "10", "10"]'), GOLD, 0.0, 0.0, "bad_format"),
+    "numbers as text": (answer('["0", "0", "10", "10"]'), GOLD, 1.0, 1.0, "ok"),
     "booleans": (answer("[false, false, true, true]"), GOLD, 0.0, 0.0, "bad_format"),
     "not a number": (answer("[0, 0, NaN, 10]"), GOLD, 0.0, 0.0, "bad_format"),
     "infinite": (answer("[0, 0, 1e999, 10]"), GOLD, 0.0, 0.0, "bad_format"),
