@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from random import Random
 
 from graders import equations, expressions, groups, intervals, measures, numbers, roots, statements
@@ -21,6 +21,7 @@ KINDS: tuple[Kind, ...] = (
     *groups.KINDS,
     *statements.KINDS,
 )
+ROUNDS = 3  # of mutations, because one may leave the value as it is
 MAX_SAME = 3  # other writings of a gold
 TRIES = 30  # draws of a kind without a new gold, after which it is exhausted
 
@@ -99,7 +100,7 @@ def _wrong(kind: Kind, slots: Slots, text: str, writings: Writings, rng: Random)
     position = writings.golds.index(text)
     seen: set[str] = set()
     hedges: list[Wrong] = []
-    for mutation, changed in mutations(slots, rng):
+    for mutation, changed in chain(*(mutations(slots, rng) for _ in range(ROUNDS))):
         try:
             if mutation in seen or kind.value(**plain(changed)) == value:
                 continue

@@ -176,7 +176,7 @@ class Repeating(Kind):
         return Writings([f"0.\\overline{{{digits}}}"], [fraction(self.value(digits))])
 
     def value(self, digits: int) -> Fraction:
-        if digits < 1 or len(set(str(digits))) < len(str(digits)):
+        if digits < 1:
             raise ValueError
         return Fraction(digits, 10 ** len(str(digits)) - 1)
 
