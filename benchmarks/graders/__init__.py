@@ -1,0 +1,1 @@
+"""Graders of final answers, tried on golds of every kind with one thing changed: what does each accept wrongly?"""
