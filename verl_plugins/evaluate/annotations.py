@@ -16,7 +16,7 @@ from data_prep.raw.json_files import json_rows
 from data_prep.types import Rejection
 
 SUFFIXES = (".json", ".jsonl")
-Records = list[dict[str, Any] | Rejection]
+Records = Sequence[dict[str, Any] | Rejection]
 
 
 def listed_records(path: Path) -> Records:

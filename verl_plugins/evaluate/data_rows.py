@@ -16,7 +16,9 @@ from verl_plugins.evaluate.annotations import SUFFIXES, Annotations
 from verl_plugins.evaluate.format import DataFormat, Raw, UnusableRow
 from verl_plugins.evaluate.recognise import OWN, annotations_in, format_of, format_of_annotations
 
-_SPLIT = re.compile(r"(?:^|[-_.])(train|validation|val|testA|testB|testmini|test|non_image|image)(?=$|[-_.])")
+_SPLIT = re.compile(
+    r"(?:^|[-_.])(train|validation|val|testA|testB|testmini_text_only|testmini|test|non_image|image)(?=$|[-_.])"
+)
 
 
 @dataclass(frozen=True)

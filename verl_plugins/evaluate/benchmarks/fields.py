@@ -56,9 +56,9 @@ def make_row(
         name: name of the benchmark, the row's `data_source`.
         number: number of the row in its file.
         split: split of the file.
-        question: the question, with tags `<image>` or `<image1>` for its images. An image stands where its tag is first;
-            images without a tag come first. A later mention, and a tag of an image beyond `images`, become words: the
-            one image of MATH-Vision shows "image 1" and "image 2".
+        question: the question, with tags `<image>` or `<image1>` for its images. An image stands where its tag is
+            first; images without a tag come first. A later mention, and a tag of an image beyond `images`, become
+            words: the one image of MATH-Vision shows "image 1" and "image 2".
         images: the images.
         gold: the correct answer.
         **extra_info: `id`, `subject`, `type`, `choices`, and whatever the benchmark's rule reads.
@@ -101,7 +101,10 @@ def result(status: str, is_right: bool = False) -> dict:
 
 
 def _place_tags(text: str, images: int) -> str:
-    """Return the text with exactly `images` tags `<image>`, missing ones in front, and verl's tags of other media broken up."""
+    """Return the text with exactly `images` tags `<image>`, missing ones in front.
+
+    Verl's tags of other media are broken up.
+    """
     parts, start, seen = [], 0, set()
     for tag in _TAG.finditer(text):
         if len(parts) < images and (not tag[1] or tag[1] not in seen):

@@ -1,4 +1,6 @@
-"""MathVerse (AI4Math/MathVerse, testmini 3,940, testmini_text_only 788): each problem in six versions, from text-heavy to the image alone.
+"""MathVerse (AI4Math/MathVerse, testmini 3,940, testmini_text_only 788): each problem in six versions.
+
+They go from text-heavy to the image alone.
 
 Rule: the letter of a choice or its value, else equality of expressions. The authors let a language model compare.
 """

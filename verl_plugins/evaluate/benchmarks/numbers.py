@@ -1,7 +1,7 @@
 r"""Numbers in short answers: with a unit, as a fraction, a power of ten, a percentage, or in a list.
 
-`x_1 = 1.4 \times 10^3 m^2` is 1400. Products, quotients, powers, roots and pi are computed; sums are not, since "7 - 8" is
-as often a range. An answer with two numbers that no operation joins, with two signs or with an inequality is not read.
+`x_1 = 1.4 \times 10^3 m^2` is 1400. Products, quotients, powers, roots and pi are computed; sums are not, since "7 - 8"
+is as often a range. An answer with two numbers that no operation joins, two signs or an inequality is not read.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """We-Math (We-Math/We-Math, testmini 1,740): multiple choice, on composite problems and their steps.
 
-Rule: the letter of a choice or its value, if the options can be told apart. The paper's four-way diagnosis of a composite
-problem is not computed.
+Rule: the letter of a choice or its value, if the options can be told apart. The paper's four-way diagnosis of a
+composite problem is not computed.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from data_prep.row.texts import text_of
 from data_prep.types import Row
@@ -25,10 +26,7 @@ def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
     image = image_of(raw["image_path"])
     if isinstance(image, UnusableRow):
         return image
-    letters_and_values = _OPTION.split(text_of(raw["option"]))[1:]
-    choices = [value.strip(" ;\n") for value in letters_and_values[1::2]]
-    if letters_and_values[::2] != list("ABCDEFGHIJ")[: len(choices)] or len(choices) < 2:
-        choices = []
+    choices = options_of(raw["option"])
     gold, question = text_of(raw["answer"]), text_of(raw["question"])
     if choices:
         letter = letter_of(gold, choices)
@@ -41,6 +39,13 @@ def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
     fields = {"id": "/".join(filter(None, (text_of(raw["ID"]), key))), "choices": choices, "type": key}
     fields |= {"subject": text_of(raw.get("knowledge concept"))}
     return make_row("we_math", number, split, question, [image], gold, **fields)
+
+
+def options_of(text: Any) -> list[str]:
+    """Return the options in one text, "A. 3; B. 5"; none if they do not run A, B, C, ..."""
+    letters_and_values = _OPTION.split(text_of(text))[1:]
+    options = [value.strip(" ;\n") for value in letters_and_values[1::2]]
+    return options if len(options) > 1 and letters_and_values[::2] == list("ABCDEFGHIJ")[: len(options)] else []
 
 
 _COLUMNS = frozenset({"ID", "question", "option", "answer", "image_path"})
