@@ -9,14 +9,22 @@ from typing import Any
 DESCRIPTION = """\
 Let a model answer the rows of parquet files through vLLM, score the answers by the rewards of training, and write
 per-row results, a summary with 95% confidence intervals, and a page of wins and failures. Start the same command again
-after an interruption and it goes on. `compare DIR_A DIR_B` puts two finished evaluations side by side."""
+after an interruption and it goes on. `compare DIR_A DIR_B` puts two finished evaluations side by side; `export DIR`
+writes one in the format of VLMEvalKit or lmms-eval."""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", type=Path, required=True, help="folder with config.json and weights, or a checkpoint"
     )
-    parser.add_argument("--data", type=Path, required=True, nargs="+", metavar="FILE", help="parquet files")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        nargs="+",
+        metavar="FILE",
+        help="parquet files, or benchmarks' own files or folders",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--format", help="format of the data (default: recognised by its columns)")
     parser.add_argument("--sample", type=int, metavar="N", help="draw N rows of each file; VLM-R1 draws 2000")
@@ -167,6 +175,8 @@ def main(argv: list[str]) -> int:
     """Run `python -m verl_plugins.evaluate` and return the exit code."""
     if argv[:1] == ["compare"]:
         return _compare(argv[1:])
+    if argv[:1] == ["export"]:
+        return _export(argv[1:])
     parser = argparse.ArgumentParser(prog="python -m verl_plugins.evaluate", description=DESCRIPTION)
     _add_arguments(parser)
     return _run(parser.parse_args(argv))
@@ -184,3 +194,17 @@ def _compare(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     baseline, other = arguments.runs
     return compare_runs(baseline, other, arguments.out)
+
+
+def _export(argv: list[str]) -> int:
+    from verl_plugins.evaluate.export.command import SUITES, export_run
+
+    parser = argparse.ArgumentParser(
+        prog="python -m verl_plugins.evaluate export",
+        description="A finished evaluation of benchmarks in the format of another suite, to hold its numbers against.",
+    )
+    parser.add_argument("run", type=Path, metavar="DIR", help="results folder")
+    parser.add_argument("--to", choices=SUITES, required=True, help="the suite")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
+    arguments = parser.parse_args(argv)
+    return export_run(arguments.run, arguments.to, arguments.out)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.html import render
-from verl_plugins.evaluate.data_rows import DataFile, file_sha256
+from verl_plugins.evaluate.data_rows import DataFile, data_sha256
 from verl_plugins.evaluate.recognise import FORMATS
 from verl_plugins.evaluate.result_cards import load_rows, result_card, score_summary, select_lines
 from verl_plugins.evaluate.scoring import Line
@@ -61,6 +61,7 @@ def comparison_page(
 def _data_file(facts: dict[str, Any]) -> DataFile | None:
     """Return the file that was evaluated; None if it is gone or has changed since."""
     path = Path(facts["path"])
-    if not path.is_file() or file_sha256(path) != facts["sha256"]:
+    form = FORMATS[facts["format"]]
+    if not path.is_file() or data_sha256(path, form) != facts["sha256"]:
         return None
-    return DataFile(path, FORMATS[facts["format"]], facts["sha256"], (), ())
+    return DataFile(path, form, facts["sha256"], (), ())

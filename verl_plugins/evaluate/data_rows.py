@@ -11,21 +11,24 @@ from random import Random
 from typing import Any
 
 from data_prep.look.reading import rows_at
-from data_prep.types import Row
-from verl_plugins.evaluate.format import DataFormat, UnusableRow
-from verl_plugins.evaluate.recognise import OWN, format_of
+from data_prep.types import Rejection, Row
+from verl_plugins.evaluate.annotations import SUFFIXES, Annotations
+from verl_plugins.evaluate.format import DataFormat, Raw, UnusableRow
+from verl_plugins.evaluate.recognise import OWN, annotations_in, format_of, format_of_annotations
 
-_SPLIT = re.compile(r"(?:^|[-_.])(train|validation|val|testA|testB|testmini|test|non_image|image)(?=$|[-_.])")
+_SPLIT = re.compile(
+    r"(?:^|[-_.])(train|validation|val|testA|testB|testmini_text_only|testmini|test|non_image|image)(?=$|[-_.])"
+)
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """A parquet file and the rows of it that are evaluated.
+    """A parquet file, or a benchmark's file of annotations, and the rows of it that are evaluated.
 
     Args:
         path: the file.
         form: format of its rows.
-        sha256: hash of its content.
+        sha256: hash of its content, images beside it included.
         chosen: numbers of the rows to evaluate, ascending.
         sources: values of `data_source` in all its rows; empty for a benchmark.
     """
@@ -50,20 +53,29 @@ def open_data(path: Path, named: str | None, sample: int | None, limit: int | No
     """Open a data file and select the rows to evaluate.
 
     Args:
-        path: a parquet file.
+        path: a parquet file, a benchmark's own JSON file with the images beside it, or the folder that holds it.
         named: name of its format; None to recognise it.
         sample: number of rows to draw, as VLM-R1 draws them: shuffle with the seed, take the first.
         limit: number of rows to take from the beginning, of the sample if there is one.
         seed: seed of the sample.
 
     Raises:
-        SystemExit: the file does not exist, is no parquet, has unknown columns, or has no rows.
+        SystemExit: the file does not exist, is neither, has unknown columns, or has no rows.
     """
+    path = annotations_in(path) if path.is_dir() else path
+    if not path.is_file():
+        raise SystemExit(
+            f"--data {path}: got no such file, expected a parquet file or a benchmark's file of annotations"
+        )
+    if path.suffix in SUFFIXES:
+        form = format_of_annotations(path, named)
+        annotations = _annotations(path, form)
+        annotations.check_images()
+        chosen = choose_rows(len(annotations.records), sample, limit, seed)
+        return DataFile(path, form, annotations.sha256(), chosen, ())
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not path.is_file():
-        raise SystemExit(f"--data {path}: got no such file, expected a parquet file")
     try:
         opened = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
@@ -89,11 +101,30 @@ def choose_rows(total: int, sample: int | None, limit: int | None, seed: int) ->
 
 def read_rows(file: DataFile, numbers: Sequence[int]) -> Iterator[Row | UnusableRow]:
     """Yield the rows with these ascending numbers, in that order, as the file's format reads them."""
-    import pyarrow.parquet as pq
-
     split = split_of(file.path)
-    for number, row in rows_at(pq.ParquetFile(file.path), numbers):
-        yield file.form.read(row, number, split)
+    for number, raw in zip(numbers, raw_rows(file, numbers), strict=True):
+        yield raw if isinstance(raw, UnusableRow) else file.form.read(raw, number, split)
+
+
+def raw_rows(file: DataFile, numbers: Sequence[int]) -> Iterator[Raw | UnusableRow]:
+    """Yield the rows with these ascending numbers as the Hub's parquet has them."""
+    if file.path.suffix not in SUFFIXES:
+        import pyarrow.parquet as pq
+
+        yield from (row for _, row in rows_at(pq.ParquetFile(file.path), numbers))
+        return
+    for raw in _annotations(file.path, file.form).rows_at(numbers):
+        yield UnusableRow(raw.reason, raw.detail) if isinstance(raw, Rejection) else raw
+
+
+def data_sha256(path: Path, form: DataFormat) -> str:
+    """Hash the content of a data file, images beside it included."""
+    return _annotations(path, form).sha256() if path.suffix in SUFFIXES else file_sha256(path)
+
+
+def _annotations(path: Path, form: DataFormat) -> Annotations:
+    assert form.layout is not None, form.name
+    return Annotations(path, form.layout)
 
 
 def file_sha256(path: Path) -> str:

@@ -180,6 +180,79 @@ def test_mathvista_tells_what_it_could_not_read():
     assert mathvista.read(mathvista_row(answer=None), 0, "").reason == "answer_empty"
 
 
+FLOAT = {"answer": "0.5", "precision": 1.0}
+INTEGER = {"answer_type": "integer", "precision": None}
+LIST = {"answer_type": "list", "precision": None, "answer": "[2, 5, 1]"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer"),
+    [
+        (FLOAT, "0.5 m^2"),
+        (FLOAT, r"0.5\ \text{m/s}^2"),
+        (FLOAT, "0.5cm2"),
+        (FLOAT, r"v_{10} = 0.5 \mathrm{~m} / \mathrm{s}^{2}"),
+        (FLOAT, r"\frac{1}{2}"),
+        (FLOAT, "1/2 kg"),
+        (FLOAT, "50%"),
+        (FLOAT, r"5 \times 10^{-1}"),
+        ({**INTEGER, "answer": "14"}, r"\frac{28}{2}"),
+        ({**INTEGER, "answer": "14"}, r"\frac{28}{2} = 14"),
+        ({**INTEGER, "answer": "14"}, "14 (apples)"),
+        ({**INTEGER, "answer": "25"}, r"25\%"),
+        ({**INTEGER, "answer": "1400"}, r"1.4 \times 10^3"),
+        ({**INTEGER, "answer": "1400"}, r"1.4 \cdot 10^{3}\,\text{m}^3"),
+        ({**INTEGER, "answer": "1400"}, "1.4e3"),
+        ({**INTEGER, "answer": "1400"}, "1{,}400 m"),
+        ({**INTEGER, "answer": "230"}, r"2.3 \times 10^2"),  # 229.99999999999997 in floats
+        ({**INTEGER, "answer": "45"}, "45^{\\circ}"),
+        ({"answer": "1.5"}, r"1\frac{1}{2}"),
+        ({"answer": "3.46", "precision": 2.0}, r"2\sqrt{3}"),
+        ({"answer": "6.28", "precision": 2.0}, r"2\pi"),
+        (LIST, "2, 5, 1"),
+        (LIST, "(2, 5, 1)"),
+        (LIST, r"\{2, 5, 1\}"),
+        (LIST, r"\left[2, 5, \frac{3}{3}\right]"),
+        (LIST, "The order is [2, 5, 1]."),
+        ({**LIST, "answer": "[2014, 2016]"}, "2014 and 2016"),
+    ],
+)
+def test_mathvista_reads_numbers_as_people_write_them(fields, answer):
+    assert score(mathvista.FORMAT, mathvista_row(**fields), answer)["accuracy"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer"),
+    [
+        (FLOAT, "2 m^5"),
+        (FLOAT, r"\frac{2}{1}"),
+        (FLOAT, "5%"),
+        (FLOAT, r"5 \times 10^{1}"),
+        (FLOAT, "0.5 or 0.6"),
+        (FLOAT, "x > 0.5"),
+        (FLOAT, r"\pm 0.5"),
+        (FLOAT, "x = 1 and y = 0.5"),
+        ({**INTEGER, "answer": "14"}, "28/14"),
+        ({**INTEGER, "answer": "14"}, "14:1"),
+        ({**INTEGER, "answer": "-1"}, "7-8"),
+        ({**INTEGER, "answer": "4"}, r"4\pi"),
+        ({**INTEGER, "answer": "3"}, "3 m 20 cm"),
+        ({**INTEGER, "answer": "1400"}, r"1.4 \times 10^4"),
+        ({**INTEGER, "answer": "1"}, r"\frac{1}{0}"),
+        ({**INTEGER, "answer": "9"}, "9^{9^{9^{9}}}"),
+        ({**INTEGER, "answer": "2"}, "(" * 190 + "2"),
+        (LIST, "1, 5, 2"),
+        (LIST, "2, 5"),
+        (LIST, "2, 5, 1, 1"),
+        (LIST, "[[2, 5], 1]"),
+        (LIST, "251"),
+        ({**LIST, "answer": "[2014, 2016]"}, "2014-2016"),
+    ],
+)
+def test_mathvista_reads_no_number_that_is_not_the_answers_only_one(fields, answer):
+    assert score(mathvista.FORMAT, mathvista_row(**fields), answer)["accuracy"] == 0
+
+
 @pytest.mark.parametrize(
     ("answer", "is_right"), [("B", 1), ("(b)", 1), ("B: 4", 1), ("4", 1), ("5", 0), ("C", 0), ("E", 0)]
 )
@@ -194,6 +267,39 @@ def test_mathverse_free_answers_and_versions():
     assert row["images"] == [] and "<image>" not in row["prompt"][0]["content"]
     assert row["extra_info"]["type"] == "Text Only"
     assert mathverse.read(mathverse_row(image=None), 0, "").reason == "image_missing"
+
+
+CHOICE = "True north?\nChoice:\nA. 090^\\circ T\nB. 082掳T"
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer", "is_right"),
+    [
+        ({"question_for_eval": CHOICE, "answer": r"090^\circ T"}, "A", 1),  # the gold is the choice's text
+        ({"question_for_eval": CHOICE, "answer": r"090^\circ T"}, "B", 0),
+        ({"question_for_eval": CHOICE, "answer": "B"}, "82° T", 1),
+        ({"question_for_eval": CHOICE, "answer": "B"}, "A", 0),
+        ({"question_for_eval": CHOICE, "answer": "B"}, "90° T", 0),
+        ({"answer": "(B)"}, "B", 1),
+        ({"answer": "(B)"}, "C", 0),
+        ({"question_for_eval": "x\nChoices:\nA:3\nB:\nC:5", "answer": "C"}, "C", 1),
+        ({"question_for_eval": "x\nChoices:\nA:3\nB:\nC:5", "answer": "C"}, "B", 0),
+        ({"question_for_eval": "How many degrees?", "answer": "35掳"}, "35°", 1),
+        ({"question_for_eval": "How many degrees?", "answer": "35Â°"}, r"35^\circ", 1),
+        ({"question_for_eval": "How many degrees?", "answer": "35掳"}, "36°", 0),
+    ],
+)
+def test_mathverse_choices_and_degrees_as_its_files_write_them(fields, answer, is_right):
+    assert score(mathverse.FORMAT, mathverse_row(**fields), answer)["accuracy"] == is_right
+
+
+def test_mathverse_shows_degrees_and_lists_no_choices_that_are_incomplete():
+    row = mathverse.read(mathverse_row(query_cot="Is it 30掳?", question_for_eval="x\nChoices:\nA:3\nB:\nC:5"), 0, "")
+    assert row["prompt"][0]["content"].startswith("<image>Is it 30°?")
+    assert row["extra_info"]["choices"] == []
+    own_file = mathverse_row()
+    del own_file["question_for_eval"]  # as in the authors' own files
+    assert mathverse.read(own_file, 0, "")["extra_info"]["choices"] == ["3", "4", "5", "6"]
 
 
 @pytest.mark.parametrize(
@@ -218,6 +324,20 @@ def test_math_visions_tags_stand_where_the_image_is():
     assert content.startswith("Which piece fits?\n<image>\nChoices:\n(A) 2\n(B) 4")
     literal = math_vision.read(math_vision_row(options=list("ABCDE")), 0, "")["prompt"][0]["content"]
     assert "Choices" not in literal
+
+
+def test_math_vision_keeps_the_mentions_of_pictures_that_its_one_image_shows():
+    fields = {"question": "Cut <image1> as in <image2>.\n<image1>", "options": ["<image3>", "<image4>"], "answer": "B"}
+    row = math_vision.read(math_vision_row(**fields), 0, "")
+    start = "Cut <image> as in image 2.\nimage 1\nChoices:\n(A) image 3\n(B) image 4"
+    assert row["prompt"][0]["content"].startswith(start)
+    assert row["extra_info"]["question"].startswith("Cut  as in image 2.")
+    right = [score(math_vision.FORMAT, math_vision_row(**fields), answer)["accuracy"] for answer in ("B", "image 4")]
+    wrong = [
+        score(math_vision.FORMAT, math_vision_row(**fields), answer)["accuracy"]
+        for answer in ("A", "image 3", "image 1", "image 2", "4")
+    ]
+    assert (right, wrong) == ([1, 1], [0] * 5)
 
 
 @pytest.mark.parametrize(
@@ -256,8 +376,26 @@ def test_we_math_reads_its_options_from_one_text(answer, is_right):
     assert score(we_math.FORMAT, we_math_row(), answer)["accuracy"] == is_right
 
 
-def test_we_math_rejects_options_that_are_none():
-    assert we_math.read(we_math_row(option="12 or 13"), 0, "").reason == "options_unreadable"
+@pytest.mark.parametrize(
+    "option", ["A. 45° B. 60° ;C. 120°; D. None", "A. East to ;C.  ;B. West to ;C. ;D. None", "12 or 13"]
+)
+def test_we_math_shows_options_that_it_cannot_tell_apart_as_they_are(option):
+    raw = we_math_row(option=option, answer="B")
+    row = we_math.read(raw, 0, "")
+    assert row["prompt"][0]["content"].startswith(f"<image>What is the area?\n{option}")
+    assert row["extra_info"]["choices"] == []
+    assert score(we_math.FORMAT, raw, "B")["accuracy"] == score(we_math.FORMAT, raw, "(B)")["accuracy"] == 1
+    assert [score(we_math.FORMAT, raw, answer)["accuracy"] for answer in "ACDE2"] == [0] * 5
+
+
+def test_we_math_tells_a_problem_from_its_steps():
+    keys = ("2steps_1", "2steps_2", "2steps_multi")
+    rows = [we_math.read(we_math_row(ID="2steps_7", key=key), 0, "") for key in keys]
+    assert [row["extra_info"]["id"] for row in rows] == [f"2steps_7/{key}" for key in keys]
+
+
+def test_we_math_lists_its_options():
+    assert we_math.options_of("A. ①;B．②;C. ③") == ["①", "②", "③"]
     row = we_math.read(we_math_row(), 0, "")
     assert row["extra_info"]["choices"] == ["12", "3.5", "\\pi", "No correct answer"]
     assert row["extra_info"]["subject"] == "Area of Circles"
@@ -275,8 +413,11 @@ def test_images_are_those_that_training_would_see():
     [
         ("a", 0, "a"),
         ("a", 2, "<image><image>a"),
-        ("a <image1> b <image1>", 1, "a <image> b "),
+        ("a <image1> b <image1>", 1, "a <image> b image 1"),
         ("<image 1>a<image_2>", 2, "<image>a<image>"),
+        ("<image1>a<image1><image2>", 2, "<image>aimage 1<image>"),
+        ("a <image1> b <image 2>", 1, "a <image> b image 2"),
+        ("a <image2>", 0, "a image 2"),
         ("a <image>", 0, "a "),
         ("a <video>", 1, "<image>a < video>"),
     ],

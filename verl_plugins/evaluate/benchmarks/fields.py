@@ -14,7 +14,7 @@ from data_prep.types import Row
 from reward_fns import math
 from verl_plugins.evaluate.format import UnusableRow
 
-_TAG = re.compile(r"<image[ _]?\d{0,3}>")
+_TAG = re.compile(r"<image[ _]?(\d{0,3})>")
 _LETTERS = "ABCDEFGHIJ"
 
 
@@ -31,6 +31,11 @@ def with_choices(question: str, choices: Sequence[str]) -> str:
     """Append the choices to a question, one per line: "(A) 3"."""
     lines = [f"({letter}) {choice}" for letter, choice in zip(_LETTERS, choices, strict=False)]
     return "\n".join([question, "Choices:", *lines]) if lines else question
+
+
+def in_words(text: str) -> str:
+    """Replace the tags of numbered images by words: `<image2>` becomes "image 2", a tag without a number nothing."""
+    return _TAG.sub(lambda tag: f"image {tag[1]}" if tag[1] else "", text)
 
 
 def letter_of(answer: str, choices: Sequence[str]) -> str | UnusableRow:
@@ -51,7 +56,9 @@ def make_row(
         name: name of the benchmark, the row's `data_source`.
         number: number of the row in its file.
         split: split of the file.
-        question: the question, with tags `<image>` or `<image1>` for its images; images without a tag come first.
+        question: the question, with tags `<image>` or `<image1>` for its images. An image stands where its tag is
+            first; images without a tag come first. A later mention, and a tag of an image beyond `images`, become
+            words: the one image of MATH-Vision shows "image 1" and "image 2".
         images: the images.
         gold: the correct answer.
         **extra_info: `id`, `subject`, `type`, `choices`, and whatever the benchmark's rule reads.
@@ -65,7 +72,7 @@ def make_row(
         "extra_info": {
             "split": split,
             "index": number,
-            "question": _TAG.sub("", question).strip(),
+            "question": _place_tags(question, len(images)).replace("<image>", "").strip(),
             "answer": gold,
             "orig_w": images[0].width if images else None,
             "orig_h": images[0].height if images else None,
@@ -94,11 +101,15 @@ def result(status: str, is_right: bool = False) -> dict:
 
 
 def _place_tags(text: str, images: int) -> str:
-    """Return the text with exactly `images` tags `<image>`.
+    """Return the text with exactly `images` tags `<image>`, missing ones in front.
 
-    The first tags of the text are kept, missing ones are put in front, and verl's tags of other media are broken up.
+    Verl's tags of other media are broken up.
     """
-    parts = [without_tags(part) for part in _TAG.split(text)]
-    kept = min(images, len(parts) - 1)
-    head = "<image>" * (images - kept)
-    return head + "<image>".join(parts[:kept]) + ("<image>" if kept else "") + "".join(parts[kept:])
+    parts, start, seen = [], 0, set()
+    for tag in _TAG.finditer(text):
+        if len(parts) < images and (not tag[1] or tag[1] not in seen):
+            parts.append(text[start : tag.start()])
+            start = tag.end()
+            seen.add(tag[1])
+    parts.append(text[start:])
+    return "<image>" * (images - len(parts) + 1) + "<image>".join(without_tags(in_words(part)) for part in parts)

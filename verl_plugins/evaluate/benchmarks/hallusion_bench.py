@@ -15,6 +15,7 @@ from typing import Any
 from data_prep.row.texts import text_of
 from data_prep.types import Row
 from reward_fns.forms import last_of_any
+from verl_plugins.evaluate.annotations import DiskLayout
 from verl_plugins.evaluate.benchmarks.fields import image_of, make_row, result
 from verl_plugins.evaluate.format import DataFormat, Raw, UnusableRow
 
@@ -69,4 +70,12 @@ def consistent(results: Iterable[Mapping[str, Any]]) -> dict[str, list[bool]]:
     return {"qAcc": [all(each) for each in questions.values()], "fAcc": [all(each) for each in figures.values()]}
 
 
-FORMAT = DataFormat(NAME, frozenset({*PLACE, "visual_input", "question", "gt_answer"}), read, score)
+_COLUMNS = frozenset({*PLACE, "visual_input", "question", "gt_answer"})
+_LAYOUT = DiskLayout(
+    ("HallusionBench.json",),
+    _COLUMNS | {"filename"},
+    image="filename",
+    column="image",
+    folders=("hallusion_bench", "VD", "VS"),
+)
+FORMAT = DataFormat(NAME, _COLUMNS, read, score, _LAYOUT)

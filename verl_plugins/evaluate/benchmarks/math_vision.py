@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from data_prep.row.texts import text_of
 from data_prep.types import Row
-from verl_plugins.evaluate.benchmarks.fields import image_of, letter_of, make_row, score_answer, with_choices
+from verl_plugins.evaluate.annotations import DiskLayout
+from verl_plugins.evaluate.benchmarks.fields import (
+    image_of,
+    in_words,
+    letter_of,
+    make_row,
+    score_answer,
+    with_choices,
+)
 from verl_plugins.evaluate.format import DataFormat, Raw, UnusableRow
 
 
@@ -16,7 +24,7 @@ def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
     image = image_of(raw["decoded_image"])
     if isinstance(image, UnusableRow):
         return image
-    gold, options = text_of(raw["answer"]), [text_of(option) for option in raw["options"] or []]
+    gold, options = text_of(raw["answer"]), [in_words(text_of(option)) for option in raw["options"] or []]
     if not gold:
         return UnusableRow("answer_empty")
     kind = "choice" if options else "free"
@@ -33,9 +41,17 @@ def read(raw: Raw, number: int, split: str) -> Row | UnusableRow:
     return make_row("math_vision", number, split, question, [image], gold, **fields)
 
 
+_LAYOUT = DiskLayout(
+    ("test.jsonl", "testmini.jsonl"),
+    frozenset({"id", "question", "options", "image", "answer", "level", "subject"}),
+    image="image",
+    column="decoded_image",
+    folders=("images",),
+)
 FORMAT = DataFormat(
     "math_vision",
     frozenset({"id", "question", "options", "image", "decoded_image", "answer", "level", "subject"}),
     read,
     score_answer,
+    _LAYOUT,
 )
