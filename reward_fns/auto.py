@@ -79,7 +79,7 @@ def reward_of(data_source: str, routes: Mapping[str, str] | None = None) -> str:
         ValueError: no route matches, or the route names no reward.
     """
     all_routes = {**ROUTES, **(routes or {})}
-    name = data_source.rpartition("/")[2].lower()
+    name = str(data_source).rpartition("/")[2].lower()
     matches = [beginning for beginning in all_routes if name.startswith(beginning.lower())]
     if not matches:
         expected = ", ".join(all_routes)

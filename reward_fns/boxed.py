@@ -12,6 +12,7 @@ from typing import Any
 from reward_fns.forms import is_think_then_boxed, last_boxed
 from reward_fns.settings import cache_settings, never_raises, settle, within
 
+FORM = "think_boxed"
 PRESETS = {"vepo": {"format_weight": 0.1}}
 
 

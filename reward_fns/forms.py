@@ -104,3 +104,21 @@ FORMS: dict[str, tuple[Finder, Rule]] = {
     "think_boxed": (last_boxed, is_think_then_boxed),
     "free": (last_of_any, is_anything),
 }
+
+_PERFECT = {
+    "answer": "<answer>{}</answer>",
+    "think_answer": "<think>I see.</think><answer>{}</answer>",
+    "boxed": "\\boxed{{{}}}",
+    "think_boxed": "<think>I see.</think> \\boxed{{{}}}",
+    "free": "{}",
+}
+
+
+def perfect_response(ground_truth: str, form: str) -> str:
+    """Return a well-formed response with this answer.
+
+    Args:
+        ground_truth: text of the answer.
+        form: a key of FORMS.
+    """
+    return _PERFECT[form].format(ground_truth)

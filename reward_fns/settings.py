@@ -82,6 +82,13 @@ def within(name: str, value: Any, low: float, high: float = float("inf")) -> flo
     return float(value)
 
 
+def listed(ground_truth: Any) -> list[Any]:
+    """Return the golds of a row, any of which is right: those of a list, tuple or array, else the only one."""
+    if hasattr(ground_truth, "tolist"):  # a NumPy array, as pandas reads lists of a parquet file
+        ground_truth = ground_truth.tolist()
+    return list(ground_truth) if isinstance(ground_truth, list | tuple) else [ground_truth]
+
+
 def never_raises(error_result: Callable[[], dict[str, Any]]) -> Callable[[Callable[..., dict]], Callable[..., dict]]:
     """Decorate a `compute_score` to return a result instead of raising, since a reward that raises ends its rollout.
 

@@ -56,7 +56,7 @@ def test_routes_name_further_data_and_the_longest_beginning_decides():
     [
         ("coco", {}, "reward_kwargs.routes"),
         ("my_refcoco", {}, "my_refcoco"),
-        (None, {}, "rpartition"),
+        (None, {}, "got None"),
         ("refcoco", {"routes": {"refcoco": "boxes"}}, "grounding"),
         ("refcoco", {"grouding": {}}, "grouding"),
     ],
