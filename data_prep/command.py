@@ -40,6 +40,8 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
     print("".join(f"{message}\n" for message in source.files.unreadable), end="")
     form = data_set.form_of(source, args.format)
     print(f"{data_set.name}: {args.source} has the form {form.name}")
+    if not args.keep_unearnable:
+        _check_reward(data_set.name)
     kind = RowKind(data_set.name, data_set.ability, template)
     excluded = frozenset(image for path in args.exclude for image in rows_by_image(path))
     limits = (args.image_budget, args.min_side, excluded, args.keep_unearnable)
@@ -61,6 +63,15 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
     if empty or not report.splits:
         hint = _missing_image(args.out) if any("image_missing" in report.rejected.get(s, {}) for s in empty) else ""
         raise SystemExit(f"all rows of {', '.join(empty) or 'the source'} were rejected; rejects.jsonl says why{hint}")
+
+
+def _check_reward(data_source: str) -> None:
+    from reward_fns.auto import reward_of
+
+    try:
+        reward_of(data_source)
+    except ValueError as error:
+        raise SystemExit(f"{error}; or add it to ROUTES of reward_fns/auto.py, or set --keep-unearnable") from None
 
 
 def _missing_image(out: Path) -> str:

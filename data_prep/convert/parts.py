@@ -12,10 +12,10 @@ from data_prep.atomic import replacing, write_atomically
 from data_prep.convert.parquet_groups import RowGroups
 from data_prep.convert.plan import Part
 from data_prep.raw.fetch import fetch_image
-from data_prep.row.earnable import check_earnable
 from data_prep.row.images import EncodedImage
 from data_prep.row.make_row import RowKind, make_row
 from data_prep.types import Location, RawRow, RejectedRow, Rejection, Row, Sample
+from reward_fns.earnable import unearnable_gold
 
 REJECTS = b"rejects"  # metadata key of a part's file; its value is a JSON list of lines of rejects.jsonl
 
@@ -113,9 +113,10 @@ def convert_row(job: ConversionJob, raw: RawRow, index: int) -> Row | Rejection:
     row = make_row(sample, images, job.kind, raw.split, index)
     if isinstance(row, Rejection):
         return row
-    unearnable = None if job.keep_unearnable else check_earnable(row)
-    if unearnable is not None:
-        return unearnable
+    gold = row["reward_model"]["ground_truth"]
+    status = None if job.keep_unearnable else unearnable_gold(job.kind.data_source, gold, row["extra_info"])
+    if status:
+        return Rejection("unearnable_gold", f"{status}: {gold[:80]}")
     if job.images == "path":
         pairs = zip(sample.images, images, strict=True)
         row["images"] = [{"bytes": None, "path": _path_of(location, image, job.out)} for location, image in pairs]
