@@ -163,8 +163,8 @@ def test_all_that_is_written_of_answers_as_k12_has_them_can_be_earned(tmp_path):
         "$$6$$", "25°.", "$$\\dfrac{3}{2}$$", "(1)$$-2$$ (2)$$3\\sqrt{\\number{2}}$$", "254.4\n267.12", "$$7$$ $$10$$",
         "①②④", "(1)(3).", "1.3.4.", "$$BD=CE$$ (not unique)", "∵∠1=∠2 ∴AB=7cm. Therefore, fill in 7.",
         "$$\\number{7500}$$", "$$\\quantity{18}{cm}$$", "60°; 60°; 120°.", "6 or 2 or 10", "$$x=-4$$,$$y=-2$$",
-        "$$\\left\\{\\begin{array}{l}x=1\\\\y=2\\end{array}\\right.$$", "$$x \\geqslant 2$$(or $$x > 2$$)", "2:3", "rhombus.",
-        "$$[-4,3]$$", "$y=\\frac{9}{x}$", "a > b > c.",
+        "$$\\left\\{\\begin{array}{l}x=1\\\\y=2\\end{array}\\right.$$", "$$x \\geqslant 2$$(or $$x > 2$$)", "2:3",
+        "rhombus.", "$$[-4,3]$$", "$y=\\frac{9}{x}$", "a > b > c.",
     ]  # fmt: skip
     image = {"bytes": encoded(), "path": None}
     rows = [mmk12_row(f"k{n}", f"{n}?", answer, image) for n, answer in enumerate(answers)]
