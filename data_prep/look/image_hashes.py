@@ -45,7 +45,8 @@ def _hashes(path: Path) -> Iterator[tuple[str, list[str]]]:
         raise SystemExit(f"{path}: expected a parquet file, got {error}") from None
     if file.schema_arrow.equals(row_schema()):
         ids, hashes = (field_values(path, "extra_info", name) for name in ("id", "image_sha256"))
-        yield from ((id, (images or "").split()) for id, images in zip(ids, hashes, strict=True))
+        for id, images in zip(ids, hashes, strict=True):
+            yield id, str(images or "").split()
         return
     columns = [field.name for field in file.schema_arrow if _holds_images(field.type)]
     if not columns:
