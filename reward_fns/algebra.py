@@ -3,6 +3,9 @@
 verl calls rewards from threads of a reward worker, where math-verify's own time limit (SIGALRM) does not work. Here a
 thread takes a worker process from the pool, or waits for one. The time limit does not include the wait. The processes
 run `reward_fns.algebra_worker`, and end when the process that started them ends.
+
+Equal pairs are compared once, since the responses of a group often agree. A pair that reached no result (`timeout`,
+`error`) is tried again, because that may be due to a busy machine.
 """
 
 import json
@@ -10,6 +13,7 @@ import os
 import queue
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +21,19 @@ from reward_fns.algebra_worker import READY
 
 WORKERS = 2  # per process that computes rewards (verl has 8: reward.num_workers); each starts at its first request
 
-_START = "import sys; sys.path.append(sys.argv[1]); from reward_fns.algebra_worker import serve; serve()"
+REMEMBERED = 4096  # results of the pairs that were compared last
+
+# A file in the working directory must not stand in for a module of the library (a `dis.py` would end every worker), so
+# that directory comes last; Python's own `-P` leaves it out, but needs Python 3.11. The package is the one of this
+# file, even if Python would find another one first.
+_START = """
+import os, sys
+sys.path.sort(key=lambda folder: folder in ("", os.getcwd()))
+package = sys.modules["reward_fns"] = type(sys)("reward_fns")
+package.__path__ = [sys.argv[1]]
+from reward_fns.algebra_worker import serve
+serve()
+"""
 
 
 class Worker:
@@ -27,13 +43,13 @@ class Worker:
         self.process: subprocess.Popen | None = None
         self.number = 0  # number of the last request
 
-    def ask(self, gold: str, answer: str, seconds: float) -> str:
+    def ask(self, grader: str, gold: str, answer: str, seconds: float) -> str:
         """Compare one pair; return the reply of the process, or "error" if it has ended."""
         self.number += 1
         try:
             self.process = self.process or _start()
             assert self.process.stdin and self.process.stdout
-            self.process.stdin.write(json.dumps([self.number, gold, answer, seconds]).encode() + b"\n")
+            self.process.stdin.write(json.dumps([self.number, grader, gold, answer, seconds]).encode() + b"\n")
             while reply := self.process.stdout.readline().decode().split():
                 if int(reply[0]) == self.number:  # else a second reply to an earlier request
                     return reply[1]
@@ -52,24 +68,34 @@ class Worker:
             self.process = None
 
 
-def compare(gold: str, answer: str, seconds: float) -> tuple[str, float]:
+def compare(gold: str, answer: str, seconds: float, grader: str = "ours") -> tuple[str, float]:
     """Compare two LaTeX expressions.
 
     Args:
         gold, answer: LaTeX without dollars.
         seconds: wall-clock time limit.
+        grader: a key of `algebra_worker.GRADERS`.
 
     Returns:
         "equal", "different", "bad_gold", "timeout" or "error", and the seconds that it took, without waiting for a
-        worker.
+        worker; 0 for a pair whose result is remembered.
     """
+    pair = grader, gold, answer
+    if remembered := _results.get(pair):
+        return remembered, 0.0
     worker = _idle.get()
     try:
         started = time.monotonic()
-        outcome = worker.ask(gold, answer, seconds)
-        return outcome, time.monotonic() - started
+        outcome = worker.ask(*pair, seconds)
+        taken = time.monotonic() - started
     finally:
         _idle.put(worker)
+    if outcome not in ("timeout", "error"):
+        with _lock:
+            _results[pair] = outcome
+            if len(_results) > REMEMBERED:
+                _results.pop(next(iter(_results)))
+    return outcome, taken
 
 
 def _start() -> subprocess.Popen:
@@ -78,9 +104,8 @@ def _start() -> subprocess.Popen:
     Raises:
         OSError: it ended instead.
     """
-    package = str(Path(__file__).parents[1])
     process = subprocess.Popen(
-        [sys.executable, "-c", _START, package],
+        [sys.executable, "-c", _START, str(Path(__file__).parent)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,
@@ -95,12 +120,15 @@ def _start() -> subprocess.Popen:
 
 
 def _new_pool() -> None:
-    global _idle
+    global _idle, _lock, _results
+    _lock, _results = threading.Lock(), {}
     _idle = queue.LifoQueue()
     for _ in range(WORKERS):
         _idle.put(Worker())
 
 
 _idle: queue.LifoQueue
+_lock: threading.Lock
+_results: dict[tuple[str, str, str], str]  # of (grader, gold, answer), the oldest first
 _new_pool()
 os.register_at_fork(after_in_child=_new_pool)  # a forked process must not use the pipes of its parent

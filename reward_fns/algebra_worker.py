@@ -1,9 +1,9 @@
 r"""The worker process that compares expressions; it may hang, run out of memory or crash, and is then replaced.
 
 `reward_fns.algebra` starts a worker, which runs `serve()`. It imports math-verify once, forks a child for the work, and
-waits for the child to end. A request is a line of JSON, [number, gold, answer, seconds]. The reply is a line with the
-number and a word. The child replies equal, different, bad_gold or error. If the child dies at work, its parent replies
-timeout or error, and forks the next child, in which everything is imported already.
+waits for the child to end. A request is a line of JSON, [number, grader, gold, answer, seconds]. The reply is a line
+with the number and a word. The child replies equal, different, bad_gold or error. If the child dies at work, its parent
+replies timeout or error, and forks the next child, in which everything is imported already.
 
 The time limit is an interval timer of the kernel, which ends the child even inside C code. So a worker ends on its own,
 even if the process that asked has ended.
@@ -18,6 +18,8 @@ import signal
 import struct
 from collections.abc import Iterator
 from typing import Any
+
+from reward_fns import math_verify_grader
 
 MEMORY = 2 << 30  # bytes of address space of a child; 9^{9^{9^9}} would fill the memory of the machine
 
@@ -101,14 +103,17 @@ def _parse(text: str) -> Any:
     return value
 
 
+GRADERS = {"ours": compare, "math_verify": math_verify_grader.compare}
+
+
 def _answer_requests(at_work: mmap.mmap, replies: int) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for request in _requests():
-        number, gold, answer, seconds = json.loads(request)
+        number, grader, gold, answer, seconds = json.loads(request)
         _NUMBER.pack_into(at_work, 0, number)
         signal.setitimer(signal.ITIMER_REAL, seconds)
-        outcome = compare(gold, answer)
+        outcome = GRADERS[grader](gold, answer)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _reply(replies, f"{number} {outcome}")
         _NUMBER.pack_into(at_work, 0, 0)

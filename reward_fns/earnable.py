@@ -3,11 +3,10 @@
 A gold that fails this pays nothing whatever the policy does, so its row can never be learned from.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from reward_fns import auto, boxed, boxes, grounding
+from reward_fns import auto, boxed, grounding
 from reward_fns.forms import perfect_response
 from reward_fns.plain_answers import answer_type
 from reward_fns.settings import listed, warn_once
@@ -31,12 +30,14 @@ def unearnable_gold(
     try:
         name, own = reward_of_row(data_source, reward, settings)
         form = auto.REWARDS[name].settings_of(**own).get("form", boxed.FORM)
-        golds = [_as_written(ground_truth, extra_info, form, own)] if name == "grounding" else listed(ground_truth)
+        if name == "grounding":  # its gold boxes are in pixels
+            grounding.find_boxes(perfect_response("[0, 0, 1, 1]", form), extra_info, **own)
+            own["box_space"] = "pixels"
     except ValueError as problem:
         warn_once(str(problem))
         return "error"
     status = "bad_gold"
-    for gold in golds:
+    for gold in listed(ground_truth):
         response = perfect_response(str(gold), form)
         result = auto.REWARDS[name].compute_score(data_source, response, ground_truth, extra_info, **own)
         if result["accuracy"] == 1:
@@ -50,8 +51,8 @@ def gold_type(ground_truth: Any, reward: str) -> str:
     if reward == "boxed":
         return "word"
     if reward == "grounding":
-        gold = boxes.parse_gold(ground_truth)
-        return "unreadable" if gold is None else {0: "no object", 1: "1 box"}.get(len(gold), "several boxes")
+        found = grounding.find_boxes(str(ground_truth), form="free")
+        return "unreadable" if found is None else {0: "no object", 1: "1 box"}.get(len(found), "several boxes")
     kinds = {answer_type(gold) for gold in listed(ground_truth) if isinstance(gold, str)}
     return " or ".join(sorted(kinds)) or "unreadable"
 
@@ -66,17 +67,3 @@ def reward_of_row(data_source: str, reward: str, settings: Mapping[str, Any]) ->
         return reward, dict(settings)
     name = auto.reward_of(data_source, settings.get("routes"))
     return name, dict(settings.get(name) or {})
-
-
-def _as_written(ground_truth: Any, extra_info: Mapping[str, Any] | None, form: str, settings: Mapping[str, Any]) -> str:
-    """Return gold boxes as the model has to write them, in its space; a gold that is no box stays as it is.
-
-    Raises:
-        ValueError: `extra_info` lacks the size of the image, which that space needs.
-    """
-    gold = boxes.parse_gold(ground_truth)
-    unit = grounding.find_boxes(perfect_response("[0, 0, 1, 1]", form), extra_info, **settings)
-    if not gold or not unit:
-        return str(ground_truth)
-    _, _, width, height = unit[0]  # in original pixels, of one unit of the model's space
-    return json.dumps([[x1 / width, y1 / height, x2 / width, y2 / height] for x1, y1, x2, y2 in gold])

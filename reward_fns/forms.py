@@ -4,9 +4,13 @@ r"""Forms of a response: where its answer is, and when it is well-formed.
 |---|---|---|
 | `answer` | in the last `<answer>...</answer>` | there is exactly one such block |
 | `think_answer` | the same | the response is one `<think>...</think>` and one such block, nothing else |
-| `boxed` | in the last `\boxed{...}` | there is exactly one |
-| `think_boxed` | the same | the response begins with its only `<think>...</think>`; its only `\boxed{}` follows |
-| `free` | the last answer block, else the last `\boxed{}`, else everything after the thinking | always |
+| `boxed` | in the last `\boxed{...}` | there is exactly one box |
+| `think_boxed` | the same | the response begins with its only `<think>...</think>`; its only box follows |
+| `free` | the last answer block, else the last box, else everything after the thinking | always |
+
+In every form, the answer stands after the thinking: a response that thinks, and never stops or stops without an answer,
+has none. The last block or box counts, and if it was cut off there is no answer. `\fbox{...}`, `\boxed 42` and
+`\boxed\frac{1}{2}` are boxes, too. A box in a box is part of its text.
 
 Every rule takes time linear in the length of the response.
 """
@@ -18,49 +22,67 @@ Finder = Callable[[str], str | None]
 Rule = Callable[[str], bool]
 
 _THINK, _END_THINK, _ANSWER, _END_ANSWER = "<think>", "</think>", "<answer>", "</answer>"
-_BRACES = re.compile(r"\\boxed\s*\{|\\.|[{}]", re.DOTALL)
+_BOX = re.compile(
+    r"\\(?:boxed|fbox)(?![a-zA-Z])\s*"
+    r"(?:(?P<brace>\{)|(?P<bare>(?=[-+]?(?:\.?\d|\\[a-zA-Z{]|[A-Z](?![a-zA-Z])|\([^()\s\\]{1,40}\))))|(?P<cut>\Z))"
+)
+_BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
+_BRACES_AND_END = re.compile(r"\\.|[{}\s$]", re.DOTALL)
+
+
+def after_thinking(text: str) -> str | None:
+    """Return what follows the thinking, everything if there is no thinking, or None if it never ends."""
+    rest = text.rpartition(_END_THINK)[2]
+    return None if _THINK in rest else rest
 
 
 def last_answer(text: str) -> str | None:
-    """Return the text of the last complete answer block."""
-    head, closed, _ = text.rpartition(_END_ANSWER)
-    _, opened, answer = head.rpartition(_ANSWER)
-    return answer if closed and opened else None
+    """Return the text of the last answer block after the thinking; None if there is none, or if it is not closed."""
+    _, opened, block = (after_thinking(text) or "").rpartition(_ANSWER)
+    answer, closed, _ = block.partition(_END_ANSWER)
+    return answer if opened and closed else None
 
 
 def last_boxed(text: str) -> str | None:
-    r"""Return the text in the last closed `\boxed{...}`; braces in it may be nested."""
-    answers = boxed(text)
-    return answers[-1] if answers else None
+    """Return the text of the last box after the thinking; None if there is none, or if it is not closed."""
+    boxes = boxed(after_thinking(text) or "")
+    return boxes[-1] if boxes else None
 
 
 def last_of_any(text: str) -> str | None:
     """Return the answer of a response that was asked for no form; None if nothing follows the thinking."""
-    for find in (last_answer, last_boxed):
-        answer = find(text)
-        if answer is not None:
-            return answer
-    return text.rpartition(_END_THINK)[2].strip() or None
+    rest = after_thinking(text) or ""
+    if _ANSWER in rest:
+        return last_answer(rest)
+    boxes = boxed(rest)
+    return boxes[-1] if boxes else rest.strip() or None
 
 
-def boxed(text: str) -> list[str]:
-    r"""Return the text in each closed `\boxed{...}`, in the order in which they close."""
-    answers, open_braces = [], []  # of each open brace: where the text in \boxed{ starts, None for other braces
-    start = text.find("\\boxed")
-    for match in _BRACES.finditer(text, start) if start >= 0 else ():
-        token = match.group()
-        if token[-1] == "{" and (token == "{" or len(token) > 2):
-            open_braces.append(match.end() if len(token) > 2 else None)
-        elif token == "}" and open_braces:
-            content_start = open_braces.pop()
-            if content_start is not None:
-                answers.append(text[content_start : match.start()])
-    return answers
+def maths_answer(text: str, form: str) -> str | None:
+    """Return the answer of a response in maths, where a box in an answer block is the answer, without the prose.
+
+    Args:
+        text: the response.
+        form: a key of FORMS.
+    """
+    find_answer, _ = FORMS[form]
+    answer = find_answer(text)
+    boxes = boxed(answer) if answer and find_answer is not last_boxed else []
+    return boxes[-1] if boxes else answer
+
+
+def boxed(text: str) -> list[str | None]:
+    """Return the text of each box, in order; the last is None if it is not closed."""
+    boxes, start = [], 0
+    while start >= 0 and (box := _BOX.search(text, start)):
+        start = -1 if box["cut"] is not None else _end(text, box.end(), _BRACES if box["brace"] else _BRACES_AND_END)
+        boxes.append(text[box.end() : start] if start >= 0 else None)
+    return boxes
 
 
 def is_one_answer(text: str) -> bool:
-    """Return whether there is exactly one answer block, with anything around it."""
-    return _once(text, _ANSWER, _END_ANSWER) and text.index(_ANSWER) < text.index(_END_ANSWER)
+    """Return whether there is exactly one answer block, with anything around it but thinking after it."""
+    return _once(text, _ANSWER, _END_ANSWER) and last_answer(text) is not None
 
 
 def is_think_then_answer(text: str) -> bool:
@@ -76,25 +98,20 @@ def is_think_then_answer(text: str) -> bool:
 
 
 def is_one_boxed(text: str) -> bool:
-    r"""Return whether there is exactly one closed `\boxed{...}`."""
-    return len(boxed(text)) == 1
+    """Return whether there is exactly one box, which is closed and stands after the thinking."""
+    thought, _, rest = text.rpartition(_END_THINK)
+    boxes = boxed(rest)
+    return _THINK not in rest and not boxed(thought) and len(boxes) == 1 and boxes[0] is not None
 
 
 def is_think_then_boxed(text: str) -> bool:
-    r"""Return whether the response begins with its only think block, and its only `\boxed{...}` follows."""
-    if not (_once(text, _THINK, _END_THINK) and text.lstrip().startswith(_THINK)):
-        return False
-    thought, _, rest = text.partition(_END_THINK)
-    return len(boxed(rest)) == 1 and not boxed(thought)
+    """Return whether the response begins with its only think block, and its only box follows."""
+    return _once(text, _THINK, _END_THINK) and text.lstrip().startswith(_THINK) and is_one_boxed(text)
 
 
 def is_anything(text: str) -> bool:
     """Return True: no form was asked for."""
     return True
-
-
-def _once(text: str, *tags: str) -> bool:
-    return all(text.count(tag) == 1 for tag in tags)
 
 
 FORMS: dict[str, tuple[Finder, Rule]] = {
@@ -104,7 +121,6 @@ FORMS: dict[str, tuple[Finder, Rule]] = {
     "think_boxed": (last_boxed, is_think_then_boxed),
     "free": (last_of_any, is_anything),
 }
-
 _PERFECT = {
     "answer": "<answer>{}</answer>",
     "think_answer": "<think>I see.</think><answer>{}</answer>",
@@ -122,3 +138,22 @@ def perfect_response(ground_truth: str, form: str) -> str:
         form: a key of FORMS.
     """
     return _PERFECT[form].format(ground_truth)
+
+
+def _end(text: str, start: int, tokens: re.Pattern[str]) -> int:
+    """Return where the content of a box that begins at `start` ends; -1 if it is not closed."""
+    depth = 0
+    for token in tokens.finditer(text, start):
+        if token[0] == "{":
+            depth += 1
+        elif token[0] == "}":
+            depth -= 1
+            if depth < 0:
+                return token.start()
+        elif depth == 0 and len(token[0]) == 1:  # white space or a dollar, which ends a box without braces
+            return token.start()
+    return -1 if depth or tokens is _BRACES else len(text)
+
+
+def _once(text: str, *tags: str) -> bool:
+    return all(text.count(tag) == 1 for tag in tags)

@@ -69,6 +69,57 @@ def test_expressions_are_compared_in_another_process():
     assert algebra.compare("2\\sqrt{", "2\\sqrt{", 60)[0] == "bad_gold"
 
 
+def test_a_file_in_the_working_directory_does_not_stand_in_for_the_library(tmp_path, monkeypatch):
+    for name in ("dis", "random", "sympy", "math_verify", "reward_fns"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the file of the working directory')")
+    (tmp_path / "elsewhere" / "reward_fns").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "reward_fns" / "__init__.py").write_text("raise SystemExit('another reward_fns')")
+    monkeypatch.chdir(tmp_path)
+    for path in ("", str(tmp_path), str(tmp_path / "elsewhere")):
+        monkeypatch.setenv("PYTHONPATH", path)
+        algebra._new_pool()
+        assert algebra.compare("2\\sqrt{3}", "\\sqrt{12}", 60)[0] == "equal"
+
+
+def test_equal_pairs_are_compared_once_and_what_had_no_result_again(monkeypatch):
+    asked, outcomes = [], {"x": "equal", "y": "different", "(": "bad_gold", "late": "timeout", "dead": "error"}
+
+    def ask(worker, grader, gold, answer, seconds):
+        asked.append(gold)
+        return outcomes[gold]
+
+    monkeypatch.setattr(algebra.Worker, "ask", ask)
+    for _ in range(3):
+        assert [algebra.compare(gold, "1", 60)[0] for gold in outcomes] == list(outcomes.values())
+    assert asked == ["x", "y", "(", "late", "dead", "late", "dead", "late", "dead"]
+    algebra.compare("x", "2", 60)
+    algebra.compare("x", "1", 60, "math_verify")
+    assert asked[9:] == ["x", "x"]  # another answer, another grader
+
+
+def test_the_oldest_results_are_forgotten(monkeypatch):
+    asked = []
+    monkeypatch.setattr(algebra.Worker, "ask", lambda worker, grader, gold, answer, seconds: asked.append(1) or "equal")
+    for number in range(algebra.REMEMBERED + 1):
+        algebra.compare("x", str(number), 60)
+    assert len(algebra._results) == algebra.REMEMBERED
+    algebra.compare("x", "1", 60)
+    assert len(asked) == algebra.REMEMBERED + 1
+    algebra.compare("x", "0", 60)
+    assert len(asked) == algebra.REMEMBERED + 2
+
+
+def test_math_verifys_own_grader_in_the_same_processes():
+    def graded(gold, answer):
+        return algebra.compare(gold, answer, 60, "math_verify")[0]
+
+    assert graded("2\\sqrt{3}", "\\sqrt{12}") == "equal"
+    assert graded("2\\sqrt{3}", "\\sqrt{13}") == "different"
+    assert graded("1.6\\times 10^{-19}", "3.2\\times 10^{-19}") == "equal"  # its tolerance is absolute
+    assert graded("", "1") == "bad_gold"
+    assert algebra.compare("2\\sqrt{3}", "9^{9^{9^9}}", 0.5, "math_verify")[0] == "timeout"
+
+
 @pytest.mark.parametrize("name", PATHOLOGICAL)
 def test_each_ends_within_its_limit_and_the_next_answer_is_right(name):
     assert score("\\sqrt{12}", timeout_s=60)["accuracy"] == 1.0  # a worker is running
@@ -77,7 +128,7 @@ def test_each_ends_within_its_limit_and_the_next_answer_is_right(name):
     assert time.monotonic() - started < LIMIT + SLACK
     assert result["accuracy"] == 0.0
     assert result["status"] in ("ok", "timeout", "error")
-    assert score("\\sqrt{12}", timeout_s=60)["accuracy"] == 1.0
+    assert score("\\sqrt{3}+\\sqrt{3}", timeout_s=60)["accuracy"] == 1.0
 
 
 def test_a_power_tower_is_ended_by_the_limit():
@@ -121,14 +172,19 @@ def test_a_worker_that_was_killed_is_replaced():
     (worker,) = [worker for worker in algebra._idle.queue if worker.process]
     for pid in [worker.process.pid, *family_of(worker.process.pid)]:
         os.kill(pid, signal.SIGKILL)
-    assert score("\\sqrt{12}", timeout_s=60)["status"] == "error"
-    assert score("\\sqrt{12}", timeout_s=60)["accuracy"] == 1.0
+    assert score("\\sqrt{3}+\\sqrt{3}", timeout_s=60)["status"] == "error"
+    assert score("\\sqrt{3}+\\sqrt{3}", timeout_s=60)["accuracy"] == 1.0
 
 
 def test_the_death_of_an_idle_child_moves_no_reply_to_another_request():
     score("\\sqrt{12}", timeout_s=60)
     (worker,) = [worker for worker in algebra._idle.queue if worker.process]
-    for answer, is_right in [("\\sqrt{12}", 1.0), ("\\sqrt{13}", 0.0)] * 2:
+    for answer, is_right in [
+        ("\\sqrt{3}+\\sqrt{3}", 1.0),
+        ("\\sqrt{13}", 0.0),
+        ("4\\sqrt{3}-2\\sqrt{3}", 1.0),
+        ("\\sqrt{14}", 0.0),
+    ]:
         (child,) = family_of(worker.process.pid)
         os.kill(child, signal.SIGSEGV)
         assert wait_until(lambda dead=child: family_of(worker.process.pid) not in ({dead}, set()))
@@ -146,7 +202,7 @@ def test_a_child_that_crashes_at_work_is_an_error_and_is_replaced():
         time.sleep(1)
         os.kill(child, signal.SIGSEGV)
         assert at_work.result()["status"] == "error"
-    assert score("\\sqrt{12}", timeout_s=60)["accuracy"] == 1.0
+    assert score("\\sqrt{3}+\\sqrt{3}", timeout_s=60)["accuracy"] == 1.0
 
 
 def test_nothing_outlives_a_process_that_is_killed_at_work():

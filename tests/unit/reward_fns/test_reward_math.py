@@ -48,7 +48,7 @@ def test_choices_by_letter_and_by_value(number):
 
 
 @pytest.mark.usefixtures("patient")
-@pytest.mark.parametrize("gold", [*BAD_GOLDS, None, 12, ["12"], b"12"])
+@pytest.mark.parametrize("gold", [*BAD_GOLDS, None, 12, [], [12], b"12"])
 def test_a_gold_that_cannot_be_read_earns_nothing(gold):
     for answer in (gold, "12x"):
         result = boxed(answer, gold) if str(gold).count("{") == str(gold).count("}") else tagged(answer, gold)
@@ -122,7 +122,7 @@ def test_algebra_that_does_not_end_earns_the_form_alone(outcome, monkeypatch):
 def test_all_comparisons_of_an_answer_share_one_limit(monkeypatch):
     limits = []
 
-    def slow(gold, answer, seconds):
+    def slow(gold, answer, seconds, grader):
         limits.append(seconds)
         return "equal", 0.75
 
