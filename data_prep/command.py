@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
 
     from data_prep.convert.parts import ConversionJob
     from data_prep.convert.run import Options, run
+    from data_prep.look.image_hashes import rows_by_image
     from data_prep.raw.files import Files
     from data_prep.raw_forms.raw_form import Source
     from data_prep.row.make_row import RowKind
@@ -35,11 +37,16 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
     splits_by = getattr(args, "splits_by", None)
     template = prompt_template(args.template, data_set.ability, args.system)
     source = Source(args.source, Files([args.source, *args.image_root]), splits_by)
+    print("".join(f"{message}\n" for message in source.files.unreadable), end="")
     form = data_set.form_of(source, args.format)
     print(f"{data_set.name}: {args.source} has the form {form.name}")
+    if not args.keep_unearnable:
+        _check_reward(data_set.name)
     kind = RowKind(data_set.name, data_set.ability, template)
-    job = ConversionJob(form.read, kind, args.images, args.image_budget, args.out.absolute())
-    options = Options(args.seed, args.max_rows, args.shards, args.processes, args.ray)
+    excluded = frozenset(image for path in args.exclude for image in rows_by_image(path))
+    limits = (args.image_budget, args.min_side, excluded, args.keep_unearnable)
+    job = ConversionJob(form.read, kind, args.images, *limits, args.out.absolute())
+    options = Options(args.seed, tuple(args.splits), args.max_rows, args.shards, args.processes, args.ray)
     try:
         report = run(form, source, job, options)
     except OSError as error:
@@ -49,11 +56,29 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
             "finished parts are kept"
         ) from None
     published = {} if args.max_rows else data_set.published_rows(form, splits_by)
+    published = {split: rows for split, rows in published.items() if not args.splits or split in args.splits}
     print(report.table(time.monotonic() - started, published))
     print(f"wrote {args.out}; rejected rows and their sources: {args.out / 'rejects.jsonl'}")
     empty = [str(split["split"]) for split in report.splits if not split["written"]]
     if empty or not report.splits:
-        raise SystemExit(f"all rows of {', '.join(empty) or 'the source'} were rejected; rejects.jsonl says why")
+        hint = _missing_image(args.out) if any("image_missing" in report.rejected.get(s, {}) for s in empty) else ""
+        raise SystemExit(f"all rows of {', '.join(empty) or 'the source'} were rejected; rejects.jsonl says why{hint}")
+
+
+def _check_reward(data_source: str) -> None:
+    from reward_fns.auto import reward_of
+
+    try:
+        reward_of(data_source)
+    except ValueError as error:
+        raise SystemExit(f"{error}; or add it to ROUTES of reward_fns/auto.py, or set --keep-unearnable") from None
+
+
+def _missing_image(out: Path) -> str:
+    """Return the end of the message about rows whose images were not found, with the first of them."""
+    rejects = map(json.loads, (out / "rejects.jsonl").read_text(encoding="utf-8").splitlines())
+    name = next(reject["detail"] for reject in rejects if reject["reason"] == "image_missing")
+    return f"\nimages were not found, such as {name}; set --image-root to the folder that holds them"
 
 
 def build_parser(data_set: DataSet) -> argparse.ArgumentParser:
@@ -77,6 +102,10 @@ def build_parser(data_set: DataSet) -> argparse.ArgumentParser:
     add("--system", type=Path, metavar="FILE", help="text of a system message (default: the template's own)")
     add("--images", choices=("embed", "path"), default="embed", help="bytes in the parquet, or paths (default embed)")
     add("--image-budget", type=_positive, metavar="PIXELS", help="scale larger images down (default: no image is)")
+    add("--min-side", type=_positive, default=1, metavar="PIXELS", help="reject smaller images (default: none is)")
+    add("--exclude", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="no row with their images")
+    add("--keep-unearnable", action="store_true", help="keep rows whose gold answer their reward does not accept")
+    add("--splits", nargs="+", default=[], metavar="SPLIT", help="convert only these (default: all)")
     add("--max-rows", type=_positive, metavar="N", help="draw at most N raw rows of each split (default: all)")
     add("--seed", type=int, default=0, help="of the rows' order and the draw of --max-rows (default %(default)s)")
     add("--shards", type=_positive, default=1, metavar="N", help="files a split (default %(default)s)")

@@ -51,12 +51,23 @@ class DataSet:
         if matches:
             names = ", ".join(form.name for form in matches)
             raise SystemExit(f"{self.name}: {source.path} has several forms ({names}); choose one with --format")
-        expected = "\n".join(f"  {form.name}: {form.about}" for form in self.forms if name in (None, form.name))
-        raise SystemExit(f"{self.name}: {source.path} has none of the expected forms; set --source\n{expected}")
+        expected = [f"  {form.name}: {form.about}" for form in self.forms if name in (None, form.name)]
+        lines = "\n".join([*expected, *source.files.unreadable])
+        raise SystemExit(f"{self.name}: {source.path} has none of the expected forms; set --source\n{lines}")
 
     def published_rows(self, form: RawForm, splits_by: str | None) -> Mapping[str, int]:
         """Return the published number of rows of each split; empty if none was published for this form."""
         return self.published.get(f"{form.name}/{splits_by}" if splits_by else form.name, {})
+
+
+def _of_all_forms(author: str, expressions: dict[str, int]) -> dict[str, dict[str, int]]:
+    """Return the published number of expressions of each split for every form of RefCOCO, + or g.
+
+    lmms-lab's parquet has neither train nor the val of this author alone, to which it adds that of Google.
+    """
+    tests = {split: count for split, count in expressions.items() if split.startswith("test")}
+    forms = {"refer": expressions, "vlm-r1": expressions, "hub-ids": expressions, "hub-images": tests}
+    return {f"{form}/{author}": counts for form, counts in forms.items()}
 
 
 _GEOMETRY3K_ROWS = {"train": 2_101, "val": 300, "test": 601}
@@ -70,7 +81,7 @@ _ALL = (
         forms=(refer_form("refcoco"), vlm_r1_form("refcoco"), HUB_IMAGES, HUB_IDS),
         template="r1",
         splits_by=("unc", "google"),
-        published={"refer/unc": {"train": 120_624, "val": 10_834, "testA": 5_657, "testB": 5_095}},
+        published=_of_all_forms("unc", {"train": 120_624, "val": 10_834, "testA": 5_657, "testB": 5_095}),
     ),
     DataSet(
         name="refcoco+",
@@ -80,7 +91,7 @@ _ALL = (
         forms=(refer_form("refcoco+"), vlm_r1_form(r"refcoco(?:p|\+|plus)"), HUB_IMAGES, HUB_IDS),
         template="r1",
         splits_by=("unc",),
-        published={"refer/unc": {"train": 120_191, "val": 10_758, "testA": 5_726, "testB": 4_889}},
+        published=_of_all_forms("unc", {"train": 120_191, "val": 10_758, "testA": 5_726, "testB": 4_889}),
     ),
     DataSet(
         name="refcocog",
@@ -93,14 +104,14 @@ _ALL = (
         forms=(refer_form("refcocog"), vlm_r1_form("refcocog"), HUB_IMAGES, HUB_IDS),
         template="r1",
         splits_by=("umd", "google"),
-        published={"refer/umd": {"train": 80_512, "val": 4_896, "test": 9_602}},
+        published=_of_all_forms("umd", {"train": 80_512, "val": 4_896, "test": 9_602}),
     ),
     DataSet(
         name="lisa-grounding",
         ability="grounding",
         summary="LISA-Grounding: expressions that need reasoning, for evaluation",
         description="LISA-Grounding: expressions that need reasoning to find their object; for evaluation.",
-        forms=(vlm_r1_form("lisa"),),
+        forms=(vlm_r1_form("lisa", "test"),),
         template="r1",
         published={"vlm-r1": {"test": 1_658}},
     ),
@@ -109,7 +120,7 @@ _ALL = (
         ability="grounding",
         summary="RefGTA: people in a computer game, for evaluation",
         description="RefGTA: referring expressions for people in pictures of a computer game; for evaluation.",
-        forms=(refer_form("refgta"),),
+        forms=(refer_form("refgta"), vlm_r1_form("refgta", "test")),
         template="r1",
         splits_by=("utokyo",),
     ),
@@ -166,6 +177,7 @@ _ALL = (
             ),
         ),
         template="boxed",
+        published={"parquet": {"train": 38_870}},
     ),
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_prep.atomic import replacing
-from data_prep.convert.parquet_groups import RowGroups, schema_of
+from data_prep.convert.parquet_groups import RowGroups
 from data_prep.convert.parts import REJECTS
 from data_prep.convert.summary import SplitReport
 
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def join(parts: list[Path], shard: Path, folder: Path, images: str, counts: SplitReport) -> list[str]:
+def join(parts: list[Path], shard: Path, folder: Path, counts: SplitReport) -> list[str]:
     """Write the row groups of `parts` to `shard`, whole or not at all, and add what they hold to `counts`.
 
     Args:
         parts: files that `data_prep.convert.parts.write_part` wrote.
         shard: the file to write.
         folder: for the temporary file; a run that is killed leaves it there.
-        images: "embed" or "path".
         counts: changed in place.
 
     Returns:
@@ -42,7 +41,7 @@ def join(parts: list[Path], shard: Path, folder: Path, images: str, counts: Spli
                     _count(table, counts)
                     yield table
 
-    with replacing(shard, folder) as temporary, RowGroups(temporary, schema_of(images)) as groups:
+    with replacing(shard, folder) as temporary, RowGroups(temporary) as groups:
         groups.add_groups(tables())
     counts.files[shard.name] = shard.stat().st_size
     return lines

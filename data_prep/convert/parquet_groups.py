@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from functools import cache
@@ -11,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from data_prep.atomic import replacing
-from data_prep.row.schema import ROWS_PER_GROUP, row_schema
+from data_prep.row.schema import ROWS_PER_GROUP, file_schema, row_schema
 from data_prep.types import Row
 
 if TYPE_CHECKING:
@@ -24,12 +23,11 @@ _DICTIONARY_BYTES = 1 << 30  # never reached: beyond it, a column falls back to 
 class RowGroups:
     """A parquet file that is written row group by row group; it is complete when its `with` block ends."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq
 
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._schema = schema
-        self._writer = pq.ParquetWriter(path, schema, dictionary_pagesize_limit=_DICTIONARY_BYTES)
+        self._writer = pq.ParquetWriter(path, file_schema(), dictionary_pagesize_limit=_DICTIONARY_BYTES)
         self._group: list[Row] = []
         self._bytes = 0
 
@@ -59,7 +57,7 @@ class RowGroups:
         import pyarrow as pa
 
         if self._group:
-            self._writer.write_table(pa.Table.from_pylist(self._group, schema=self._schema))
+            self._writer.write_table(pa.Table.from_pylist(self._group, schema=file_schema()))
         self._group, self._bytes = [], 0
 
     def __enter__(self) -> RowGroups:
@@ -87,7 +85,7 @@ def write_parquet(rows: Iterable[Row], path: str | os.PathLike[str]) -> int:
         pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, ValueError: as in `RowGroups.add`.
     """
     count = 0
-    with replacing(path) as temporary, RowGroups(temporary, row_schema()) as groups:
+    with replacing(path) as temporary, RowGroups(temporary) as groups:
         for row in rows:
             groups.add(row)
             count += 1
@@ -107,30 +105,3 @@ def _fields(column: str | None = None) -> frozenset[str]:
     return frozenset(
         row_schema().names if column is None else (field.name for field in row_schema().field(column).type)
     )
-
-
-@cache
-def schema_of(images: str) -> pa.Schema:
-    """Return the schema of a file with images "embed" or "path".
-
-    With "path", metadata mark the column as images of the library `datasets`, which then opens the files before verl
-    sees the row. Without it, verl would open the bytes itself, and fail because they are None.
-    """
-    if images == "embed":
-        return row_schema()
-    return row_schema().with_metadata({"huggingface": json.dumps({"info": {"features": _features()}})})
-
-
-def _features() -> dict[str, object]:
-    """Return the schema as feature types of the library `datasets`."""
-    import pyarrow as pa
-
-    def feature(kind: pa.DataType) -> object:
-        if pa.types.is_struct(kind):
-            return {field.name: feature(field.type) for field in kind}
-        if pa.types.is_list(kind):
-            return {"feature": feature(kind.value_type), "_type": "List"}
-        return {"dtype": str(kind), "_type": "Value"}
-
-    images = {"images": {"feature": {"_type": "Image"}, "_type": "List"}}
-    return {field.name: feature(field.type) for field in row_schema()} | images

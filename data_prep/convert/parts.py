@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.atomic import replacing, write_atomically
-from data_prep.convert.parquet_groups import RowGroups, schema_of
+from data_prep.convert.parquet_groups import RowGroups
 from data_prep.convert.plan import Part
 from data_prep.raw.fetch import fetch_image
 from data_prep.row.images import EncodedImage
 from data_prep.row.make_row import RowKind, make_row
 from data_prep.types import Location, RawRow, RejectedRow, Rejection, Row, Sample
+from reward_fns.earnable import unearnable_gold
 
 REJECTS = b"rejects"  # metadata key of a part's file; its value is a JSON list of lines of rejects.jsonl
 
@@ -28,6 +29,9 @@ class ConversionJob:
         kind: data source, ability and prompt template of the rows.
         images: "embed" to write image bytes, "path" to write paths.
         budget: largest number of pixels of an image; larger ones are scaled down. None keeps every size.
+        min_side: rows whose image has a side of fewer pixels are rejected.
+        excluded: hashes of images; rows that show one are rejected.
+        keep_unearnable: whether to keep rows whose gold answer their own reward does not accept.
         out: the output folder.
     """
 
@@ -35,6 +39,9 @@ class ConversionJob:
     kind: RowKind
     images: str
     budget: int | None
+    min_side: int
+    excluded: frozenset[str]
+    keep_unearnable: bool
     out: Path
 
     def settings_text(self) -> str:
@@ -44,7 +51,8 @@ class ConversionJob:
         """
         folder = self.out.absolute() if self.images == "path" else ""
         read = f"{self.read.__module__}.{self.read.__qualname__}"
-        return f"{read} {self.kind} {self.images} {self.budget} {folder}"
+        limits = f"{self.budget} {self.min_side} {self.keep_unearnable} {sorted(self.excluded)}"
+        return f"{read} {self.kind} {self.images} {limits} {folder}"
 
     @property
     def folder(self) -> Path:
@@ -65,7 +73,7 @@ def write_part(job: ConversionJob, part: Part) -> int:
     path = job.file_of(part)
     if not path.exists():
         rejects: list[str] = []
-        with replacing(path) as temporary, RowGroups(temporary, schema_of(job.images)) as groups:
+        with replacing(path) as temporary, RowGroups(temporary) as groups:
             for row in _converted_rows(job, part, rejects):
                 groups.add(row)
             groups.describe({REJECTS.decode(): json.dumps(rejects)})
@@ -97,9 +105,19 @@ def convert_row(job: ConversionJob, raw: RawRow, index: int) -> Row | Rejection:
         image = fetch_image(location, job.budget)
         if isinstance(image, Rejection):
             return image
+        if min(image.width, image.height) < job.min_side:
+            return Rejection("image_too_small", f"{image.width} x {image.height}")
+        if image.sha256 in job.excluded:
+            return Rejection("image_excluded", image.sha256)
         images.append(image)
     row = make_row(sample, images, job.kind, raw.split, index)
-    if job.images == "path" and not isinstance(row, Rejection):
+    if isinstance(row, Rejection):
+        return row
+    gold = row["reward_model"]["ground_truth"]
+    status = None if job.keep_unearnable else unearnable_gold(job.kind.data_source, gold, row["extra_info"])
+    if status:
+        return Rejection("unearnable_gold", f"{status}: {gold[:80]}")
+    if job.images == "path":
         pairs = zip(sample.images, images, strict=True)
         row["images"] = [{"bytes": None, "path": _path_of(location, image, job.out)} for location, image in pairs]
     return row

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from data_prep.atomic import write_atomically
+from data_prep.convert.duplicates import SeenRows
 from data_prep.convert.joining import join
 from data_prep.convert.parts import ConversionJob, write_part
 from data_prep.convert.plan import Part, divide, in_order
@@ -32,6 +33,7 @@ class Options:
 
     Args:
         seed: seed of the row order and of the draw of `max_rows`.
+        splits: names of the splits to convert; empty for all.
         max_rows: largest number of raw rows of each split; None for all.
         shards: number of files of each split.
         processes: number of processes that convert at the same time.
@@ -39,6 +41,7 @@ class Options:
     """
 
     seed: int
+    splits: tuple[str, ...]
     max_rows: int | None
     shards: int
     processes: int
@@ -54,17 +57,16 @@ def collect(form: RawForm, source: Source) -> tuple[dict[str, list[RawRow]], lis
     """
     splits: dict[str, list[RawRow]] = {}
     rejected: list[RejectedRow] = []
-    seen: dict[str, set[bytes]] = {}  # by split: a row of two splits is kept in both, and `data_prep check` reports it
+    seen: dict[str, SeenRows] = {}  # by split: a row of two splits is kept in both, and `data_prep check` reports it
     for row in form.list_rows(source):
         if isinstance(row, RejectedRow):
             rejected.append(row)
         elif not _SPLIT.fullmatch(row.split):
             rejected.append(RejectedRow("", row.source, Rejection("split_unknown", f"got {row.split[:40]!r}")))
-        elif row.identity in seen.setdefault(row.split, set()):
+        elif not seen.setdefault(row.split, SeenRows(form.read)).add(row):
             rejected.append(RejectedRow(row.split, row.source, Rejection("duplicate")))
         else:
             splits.setdefault(row.split, []).append(row)
-            seen[row.split] |= {row.identity} - {b""}
     return splits, rejected
 
 
@@ -72,12 +74,18 @@ def run(form: RawForm, source: Source, job: ConversionJob, options: Options) -> 
     """Convert a source into the folder `job.out`; every file there is complete afterwards.
 
     Raises:
-        SystemExit: the source has no rows, or a process was killed.
+        SystemExit: the source has no rows, or lacks one of the splits, or a process was killed.
         OSError: the output cannot be written.
     """
     splits, rejected = collect(form, source)
     if not splits and not rejected:
         raise SystemExit(f"{source.path}: no rows in the form {form.name}; set --source, or --format")
+    if options.splits:
+        absent = [split for split in options.splits if split not in splits]
+        if absent:
+            raise SystemExit(f"--splits: got {', '.join(absent)}, expected some of {', '.join(sorted(splits))}")
+        splits = {split: rows for split, rows in splits.items() if split in options.splits}
+        rejected = [row for row in rejected if row.split in options.splits]
     parts: list[Part] = []
     for split, rows in splits.items():
         settings = f"{job.settings_text()} {options.shards}"
@@ -151,7 +159,7 @@ def _join(
         for shard in range(shards):
             name = f"{split}.parquet" if shards == 1 else f"{split}-{shard:05d}-of-{shards:05d}.parquet"
             files = [job.file_of(part) for part in split_parts if part.shard == shard]
-            lines += join(files, job.out / name, job.folder, job.images, counts)
+            lines += join(files, job.out / name, job.folder, counts)
         if not counts.written:  # an empty file would look like a finished one
             for name in counts.files:
                 (job.out / name).unlink()

@@ -2,8 +2,8 @@
 
     python -m data_prep check TRAIN EVAL
 
-Images are compared by `extra_info.image_sha256`, a hash of their size and pixels, so copies in another lossless
-encoding are found too. The exit code is 1 if any image is in both files.
+Images are compared by their size and pixels, so copies in another lossless encoding are found too. The files may be of
+data_prep, of verl's example scripts, or benchmarks of the Hub. The exit code is 1 if any image is in both files.
 """
 
 from __future__ import annotations
@@ -12,23 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from data_prep.look.reading import field_values
+from data_prep.look.image_hashes import rows_by_image
 
 SHOWN = 10  # shared images that are listed
-
-
-def rows_by_image(path: Path) -> dict[str, list[str]]:
-    """Return the ids of the rows that show each image, by the hash of the image.
-
-    Raises:
-        SystemExit: the file does not have the schema `row_schema()`.
-    """
-    rows: dict[str, list[str]] = {}
-    ids, hashes = (field_values(path, "extra_info", name) for name in ("id", "image_sha256"))
-    for id, images in zip(ids, hashes, strict=True):
-        for image in (images or "").split():
-            rows.setdefault(image, []).append(id)
-    return rows
 
 
 def main(argv: list[str] | None = None) -> None:

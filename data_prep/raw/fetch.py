@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from functools import lru_cache
 
-from data_prep.raw.files import read_bytes
+from data_prep.raw.files import UNREADABLE, read_bytes
 from data_prep.raw.parquet_files import image_bytes
 from data_prep.row.images import EncodedImage, decode
 from data_prep.types import Location, Rejection
@@ -32,7 +30,7 @@ def _from_file(location: str | tuple[str, str], budget: int | None) -> EncodedIm
         return decode(read_bytes(location), budget)
     except FileNotFoundError:
         return Rejection("image_missing", str(location))
-    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, KeyError) as error:
+    except UNREADABLE as error:
         return Rejection("image_corrupt", f"{location}: {error}"[:200])
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -15,24 +16,37 @@ from urllib.parse import unquote, urlparse
 
 from data_prep.types import Location, Rejection
 
+UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, KeyError)
+"""Errors of reading a file or a member of an archive that is cut off, encrypted, or packed in an unknown way."""
+
 
 class Files:
     """Index of all files under some roots, and of all members of the zip archives among them.
 
     Each file has a virtual path: it starts with the name of the root, or with the name of the archive without ".zip".
+    `unreadable` has a message for each archive that cannot be read.
 
     Raises:
-        SystemExit: a folder cannot be listed, or an archive is broken.
+        SystemExit: a folder cannot be listed.
     """
 
     def __init__(self, roots: Iterable[Path]) -> None:
+        self.unreadable: list[str] = []
         self._by_name: dict[str, list[tuple[str, Location]]] = defaultdict(list)
         for root in dict.fromkeys(root.absolute() for root in roots):
             for path in _walk(root):
                 self._add(root.name / path.relative_to(root) if path != root else Path(root.name), str(path))
                 if path.suffix.lower() == ".zip":
-                    for member in _members(path):
-                        self._add(PurePosixPath(path.stem) / member, [str(path), member])
+                    self._add_members(path)
+
+    def _add_members(self, archive: Path) -> None:
+        try:
+            names = _members(archive)
+        except (zipfile.BadZipFile, OSError) as error:
+            self.unreadable.append(f"cannot read the archive {archive}: {error}; fetch it again, or move it away")
+            return
+        for name in names:
+            self._add(PurePosixPath(archive.stem) / name, [str(archive), name])
 
     def _add(self, virtual: PurePosixPath | Path, location: Location) -> None:
         self._by_name[virtual.name].append((virtual.as_posix(), location))
@@ -51,6 +65,7 @@ class Files:
         """Find the file that a row of a data set names.
 
         The last parts of its virtual path must equal those of the name: all parts that the name has, or at least two.
+        If there is only a file of the same name in another folder, the rejection says where.
         Plain files take precedence over archives. Several files that match equally well count as one if they have the
         same size, and are rejected otherwise.
 
@@ -63,11 +78,12 @@ class Files:
         parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
         if not parts:
             return Rejection("image_missing", "the row names no file")
-        scored = [(_agreement(parts, virtual), location) for virtual, location in self.named(parts[-1])]
-        best = max((score for score, _ in scored), default=0)
+        scored = [(_agreement(parts, virtual), virtual, location) for virtual, location in self.named(parts[-1])]
+        best = max((score for score, _, _ in scored), default=0)
         if best < min(2, len(parts)):
-            return Rejection("image_missing", name[:200])
-        matches = [location for score, location in scored if score == best]
+            near = f"; {scored[0][1]} has its name, but stands in another folder" if scored else ""
+            return Rejection("image_missing", name[:200] + near)
+        matches = [location for score, _, location in scored if score == best]
         matches = [location for location in matches if isinstance(location, str)] or matches
         if len(matches) > 1 and len({_size(location) for location in matches}) > 1:
             return Rejection("image_ambiguous", f"{name[:200]}: {len(matches)} files")
@@ -100,11 +116,13 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _members(archive: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(archive) as file:
-            return [name for name in file.namelist() if not name.endswith("/") and "__MACOSX" not in name]
-    except (zipfile.BadZipFile, OSError) as error:
-        raise SystemExit(f"cannot read the archive {archive}: {error}; fetch it again, or move it away") from None
+    """Return the names of the files in an archive.
+
+    Raises:
+        zipfile.BadZipFile, OSError: the archive cannot be read.
+    """
+    with zipfile.ZipFile(archive) as file:
+        return [name for name in file.namelist() if not name.endswith("/") and "__MACOSX" not in name]
 
 
 def _size(location: Location) -> int:
@@ -124,7 +142,7 @@ def read_bytes(location: Location) -> bytes:
     """Return the content of a plain file or of a member of an archive.
 
     Raises:
-        OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError: it cannot be read, or unpacked.
+        One of UNREADABLE: it cannot be read, or unpacked.
     """
     if isinstance(location, str):
         return Path(location).read_bytes()

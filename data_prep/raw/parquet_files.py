@@ -29,7 +29,7 @@ def parquet_files_with(files: Files, columns: set[str]) -> list[Path]:
 
 
 def parquet_rows(path: Path, image_column: str | None, files: Files) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield source, block and fields of each row, with locations in place of images.
+    """Yield source ("file#position"), block and fields of each row, with locations in place of images.
 
     The location of an image in the file is `{"parquet": file, "column": ..., "block": row group, "row": ...,
     "item": ..., "else": location}`; "else" is the location that its `path` names, used if its bytes are None.
@@ -45,16 +45,18 @@ def parquet_rows(path: Path, image_column: str | None, files: Files) -> Iterator
     file = _open(str(path))
     columns = [name for name in file.schema_arrow.names if name != image_column]
     columns += _light_leaves(file, image_column) if image_column else []
+    position = 0
     for group in range(file.num_row_groups):
         batches = file.iter_batches(BATCH, row_groups=[group], columns=columns)
         rows = (row for batch in batches for row in pa.Table.from_batches([batch]).to_pylist())
         for number, row in enumerate(rows):
+            where, position = f"{path.name}#{position}", position + 1
             if image_column is None:
-                yield f"{path.name}#{group}/{number}", "", row
+                yield where, "", row
                 continue
             place = {"parquet": str(path), "column": image_column, "block": group, "row": number}
             row[image_column] = _locations(row.get(image_column), place, files)
-            yield f"{path.name}#{group}/{number}", f"{path.name}#{group}", row
+            yield where, f"{path.name}#{group}", row
 
 
 def _light_leaves(file: pq.ParquetFile, column: str) -> list[str]:

@@ -17,11 +17,11 @@ _COLUMNS = {"images", "problem", "answer"}
 
 def _rows(source: Source) -> Iterator[RawRow | RejectedRow]:
     for path in parquet_files_with(source.files, _COLUMNS):
-        for number, (where, block, row) in enumerate(parquet_rows(path, "images", source.files)):
+        for where, block, row in parquet_rows(path, "images", source.files):
             fields = {key: row.get(key) for key in ("id", "problem", "answer", "choices", "ground_truth", "images")}
             id = text_of(row.get("id"))
             same = (id, text_of(row["problem"]), text_of(row["answer"])) if id else ()
-            fields["id"] = id or f"{path.stem}-{number}"
+            fields["id"] = id or where
             yield raw_row(split_of_file(path), where, fields, where, block, same)
 
 

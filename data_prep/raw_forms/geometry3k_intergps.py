@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from data_prep.raw.files import read_bytes
+from data_prep.raw.files import UNREADABLE, read_bytes
 from data_prep.raw.json_files import decoded
 from data_prep.raw_forms.raw_form import RawForm, Source
 from data_prep.row.question_sample import question_sample
@@ -18,10 +18,13 @@ SPLITS = ("train", "val", "test")
 
 
 def _problems(source: Source) -> list[tuple[str, Location]]:
-    """Return virtual path and location of each data.json: unpacked ones if there are any, else those in archives."""
-    problems = [(path, location) for path, location in source.files.named("data.json") if _split_and_id(path)]
-    plain = [(path, location) for path, location in problems if isinstance(location, str)]
-    return sorted(plain or problems, key=lambda problem: (len(problem[0]), problem[0]))
+    """Return virtual path and location of each problem's data.json: the unpacked one if there is one."""
+    problems: dict[tuple[str, str], tuple[str, Location]] = {}
+    for path, location in source.files.named("data.json"):
+        key = _split_and_id(path)
+        if key and (key not in problems or (isinstance(location, str) and not isinstance(problems[key][1], str))):
+            problems[key] = path, location
+    return sorted(problems.values(), key=lambda problem: (len(problem[0]), problem[0]))
 
 
 def _split_and_id(path: str) -> tuple[str, str] | None:
@@ -30,13 +33,16 @@ def _split_and_id(path: str) -> tuple[str, str] | None:
 
 
 def _rows(source: Source) -> Iterator[RawRow | RejectedRow]:
-    diagrams = dict(source.files.named("img_diagram.png"))
+    diagrams = {str(location): location for _, location in source.files.named("img_diagram.png")}
     for path, location in _problems(source):
         split, id = _split_and_id(path) or ("", "")
         missing = {"reject": "image_missing", "detail": f"no img_diagram.png beside {path}"}
-        diagram = diagrams.get(str(PurePosixPath(path).with_name("img_diagram.png")), missing)
+        diagram = diagrams.get(str(_beside(location, "img_diagram.png")), missing)
         try:
             problem = json.loads(decoded(read_bytes(location)))
+        except UNREADABLE as error:
+            yield RejectedRow(split, path, Rejection("file_unreadable", f"{error}"[:200]))
+            continue
         except (ValueError, RecursionError) as error:
             yield RejectedRow(split, path, Rejection("json_malformed", f"{error}"[:200]))
             continue
@@ -46,6 +52,13 @@ def _rows(source: Source) -> Iterator[RawRow | RejectedRow]:
         fields = {key: problem.get(key) for key in ("annotat_text", "problem_text", "choices", "answer")}
         fields |= {"id": id, "location": diagram}
         yield raw_row(split, path, fields, f"{split}/{id}", same=(f"{split}/{id}",))
+
+
+def _beside(location: Location, name: str) -> Location:
+    """Return the location of another file in the folder of a plain file or of a member of an archive."""
+    if isinstance(location, str):
+        return str(Path(location).with_name(name))
+    return [location[0], str(PurePosixPath(location[1]).with_name(name))]
 
 
 def read_intergps(raw: dict[str, Any]) -> Sample | Rejection:

@@ -51,7 +51,7 @@ def _question_row(row: dict[str, Any], field: str, where: str, files: Files) -> 
     images = [files.locate(name) for name in names if PurePosixPath(name).name != BLANK]
     if not images:
         question = question.replace("<image>", "")
-    fields = {"id": id, "question": question, "answer": answer, "images": images}
+    fields = {"id": id or where, "question": question, "answer": answer, "images": images}
     return raw_row("train", where, fields, "|".join(names) or where, same=(id, question, text_of(answer), *names))
 
 

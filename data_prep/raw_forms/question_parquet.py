@@ -28,7 +28,7 @@ def question_form(id_column: str, subject_column: str, default_split: str, about
         for path in parquet_files_with(source.files, columns):
             for where, block, row in parquet_rows(path, "image", source.files):
                 id = text_of(row[id_column])
-                fields = {"id": id, "subject": row.get(subject_column)}
+                fields = {"id": id or where, "subject": row.get(subject_column)}
                 fields |= {key: row[key] for key in ("question", "answer", "image")}
                 same = (id, text_of(row["question"]), text_of(row["answer"])) if id else ()
                 yield raw_row(split_of_file(path, default_split), where, fields, where, block, same)

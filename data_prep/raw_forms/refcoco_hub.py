@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_prep.raw.coco import coco_file
+from data_prep.raw.coco import coco_file, locate_coco
 from data_prep.raw.parquet_files import parquet_files_with, parquet_rows
 from data_prep.raw.split_names import split_of_file
 from data_prep.raw_forms.raw_form import RawForm, Source
@@ -28,9 +28,9 @@ def _embedded_rows(source: Source) -> Iterator[RawRow | RejectedRow]:
         for where, block, row in parquet_rows(path, "image", source.files):
             expressions = row["answer"] if isinstance(row["answer"], list) else [row["answer"]]
             for position, expression in enumerate(expressions):
-                fields = {key: row[key] for key in ("question_id", "bbox", "image")}
-                fields |= {"expression": expression, "position": position}
                 id = text_of(row["question_id"])
+                fields = {"id": id or where, "bbox": row["bbox"], "image": row["image"]}
+                fields |= {"expression": expression, "position": position}
                 same = (id, str(position), text_of(expression)) if id else ()
                 group = coco_file(row["file_name"]) or where
                 yield raw_row(split_of_file(path), f"{where}/{position}", fields, group, block, same)
@@ -41,8 +41,8 @@ def read_embedded(raw: dict[str, Any]) -> Sample | Rejection:
     box = parse_box(raw["bbox"])
     if not isinstance(box, Rejection):
         box = xyxy_from_xywh(box)
-    id = f"{raw['question_id']}-{raw['position']}"
-    return expression_sample(id, raw["expression"], box, raw["image"][0])
+    id = f"{raw['id']}-{raw['position']}"
+    return expression_sample(id, raw["expression"], box, raw["image"][0], is_refcoco=True)
 
 
 def _rows_by_id(source: Source) -> Iterator[RawRow | RejectedRow]:
@@ -66,7 +66,7 @@ def _sentences(path: Path, where: str, row: dict[str, Any], source: Source) -> I
     image = image if isinstance(image, dict) else {}
     annotation = annotation if isinstance(annotation, dict) else {}
     name = coco_file(image.get("file_name") or row.get("image_path"))
-    fields |= {"location": source.files.locate(name), "size": [image.get("width"), image.get("height")]}
+    fields |= {"location": locate_coco(source.files, name), "size": [image.get("width"), image.get("height")]}
     fields["annotated"] = annotation.get("bbox")
     for position, sentence in enumerate(row["sentences"]):
         sentence = sentence if isinstance(sentence, dict) else {"sent": sentence}
@@ -87,9 +87,8 @@ def read_by_id(raw: dict[str, Any]) -> Sample | Rejection:
             return Rejection("box_disagrees", detail)
     sentence = raw["sentence"]
     expression = text_of(sentence["sent"]) or text_of(sentence["raw"])
-    return expression_sample(
-        f"{raw['ref_id']}-{sentence['sent_id']}", expression, box, raw["location"], tuple(raw["size"])
-    )
+    id = f"{raw['ref_id']}-{sentence['sent_id']}"
+    return expression_sample(id, expression, box, raw["location"], tuple(raw["size"]), is_refcoco=True)
 
 
 HUB_IMAGES = RawForm(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_prep.raw.coco import coco_file
+from data_prep.raw.coco import coco_file, locate_coco
 from data_prep.raw.json_files import load_json
 from data_prep.raw.pickles import load_plain
 from data_prep.raw_forms.raw_form import RawForm, Source
@@ -59,7 +59,7 @@ def _sentence_rows(path: Path, source: Source) -> Iterator[RawRow | RejectedRow]
             yield RejectedRow("", f"{path.name}#{number}", Rejection("row_malformed", f"got {str(ref)[:80]!r}"))
             continue
         image = _entry(images, ref.get("image_id"))
-        location = source.files.locate(coco_file(image["file_name"])) if image else None
+        location = locate_coco(source.files, coco_file(image["file_name"])) if image else None
         ids = {key: ref.get(key) for key in ("ref_id", "ann_id", "image_id")}
         fields = {"ref": ids, "annotation": _entry(annotations, ids["ann_id"]), "image": image, "location": location}
         for position, sentence in enumerate(ref["sentences"]):
@@ -87,4 +87,4 @@ def read_refer(raw: dict[str, Any]) -> Sample | Rejection:
         box = xyxy_from_xywh(box)
     expression = text_of(sentence["sent"]) or text_of(sentence["raw"])
     id = f"{ref['ref_id']}-{sentence['sent_id']}"
-    return expression_sample(id, expression, box, raw["location"], (image["width"], image["height"]))
+    return expression_sample(id, expression, box, raw["location"], (image["width"], image["height"]), is_refcoco=True)

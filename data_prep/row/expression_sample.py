@@ -11,7 +11,12 @@ QUESTION = "Please provide the bounding box coordinate of the region this senten
 
 
 def expression_sample(
-    id: str, expression: Any, box: Box | Rejection, image: Location, size: tuple[Any, Any] | None = None
+    id: str,
+    expression: Any,
+    box: Box | Rejection,
+    image: Location,
+    size: tuple[Any, Any] | None = None,
+    is_refcoco: bool = False,
 ) -> Sample | Rejection:
     """Make the sample that asks for the box of the object that an expression refers to.
 
@@ -21,9 +26,13 @@ def expression_sample(
         box: xyxy in pixels, or why it cannot be read.
         image: location of the image.
         size: width and height of the image in pixels, of any type; None, or None within, if unknown.
+        is_refcoco: whether the expression is of RefCOCO, + or g. All its distributions then give the text that refer's
+            field `sent` has: in lower case, without a stop at the end.
     """
     text = text_of(expression).removeprefix("<image>").strip()
-    text = without_tags(text.removeprefix(QUESTION.strip()).strip())
+    text = " ".join(without_tags(text.removeprefix(QUESTION.strip())).split())
+    if is_refcoco:
+        text = text.lower().rstrip(". ")
     if not text:
         return Rejection("question_empty")
     if isinstance(box, Rejection):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from data_prep.types import Rejection
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MIN_SIDE = 28  # pixels: one token of Qwen2-VL and Qwen2.5-VL
+MIN_SIDE = 28  # pixels: one token of Qwen2-VL and Qwen2.5-VL; a budget scales no side below it
 MAX_ASPECT = 200  # Qwen-VL's resizing raises beyond it
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 
@@ -61,8 +62,6 @@ def decode(data: bytes, budget: int | None = None) -> EncodedImage | Rejection:
     except Exception as error:  # on broken files, Pillow's decoders raise errors of any type
         return Rejection("image_corrupt", f"{type(error).__name__}: {error}"[:200])
     width, height = rgb.size
-    if min(width, height) < MIN_SIDE:
-        return Rejection("image_too_small", f"{width} x {height}")
     if max(width, height) > MAX_ASPECT * min(width, height):
         return Rejection("image_aspect", f"{width} x {height}")
     sha256 = hashlib.sha256(f"{width}x{height}".encode())
@@ -77,19 +76,47 @@ def _upright_rgb(image: Image) -> Image:
     import PIL.ImageOps
 
     image = PIL.ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _eight_bits(image)
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")
     return PIL.Image.alpha_composite(PIL.Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
+def _eight_bits(image: Image) -> Image:
+    """Scale a grey image of 16 or 32 bits to 8.
+
+    White is 65535 for 16-bit integers. For others it is the first of 1 (floats only), 255 and 65535 that no value
+    exceeds. If values are negative or larger still, the range from the smallest to the largest value is stretched.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
+    import numpy as np
+    import PIL.Image
+
+    values = np.asarray(image, dtype=np.float64)
+    low, high = float(values.min()), float(values.max())
+    if not math.isfinite(low + high):
+        raise ValueError("values that are not finite")
+    if image.mode.startswith("I;16"):
+        whites = [65535.0]
+    else:
+        whites = [1.0, 255.0, 65535.0] if image.mode == "F" else [255.0, 65535.0]
+    white = next((white for white in whites if high <= white), None)
+    if low < 0 or white is None:
+        values, white = values - low, (high - low) or 1.0
+    scaled = values * (255 / white) if white != 65535 else values / 256  # the upper byte, as other readers take it
+    return PIL.Image.fromarray(scaled.astype(np.uint8))
+
+
 def _within(image: Image, budget: int) -> Image:
+    """Scale an image down to `budget` pixels, but no side that is longer than a token to less than one."""
     import PIL.Image
 
     scale = (budget / (image.width * image.height)) ** 0.5
-    width, height = max(MIN_SIDE, int(image.width * scale)), max(MIN_SIDE, int(image.height * scale))
+    width, height = (max(min(side, MIN_SIDE), int(side * scale)) for side in image.size)
     return image.resize((width, height), PIL.Image.Resampling.LANCZOS)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from data_prep.row.texts import without_tags
+
 SLOT = "{question}"
-MEDIA_TAGS = ("<image>", "<video>", "<audio>")
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,44 @@ _THINK_THEN_ANSWER = (
     SLOT + " First output the thinking process in <think> </think> tags and then output the final answer in "
     "<answer> </answer> tags."
 )
+_AS_JSON = " Output the final answer in JSON format."
 _BOXED = PromptTemplate(
     SLOT + " Think first, inside <think> </think> tags, then write the final answer as \\boxed{answer}."
 )
-_SYSTEM_BOXED = PromptTemplate(  # of EasyR1's family, which VEPO trains with
-    SLOT,
+_FIRST_THINK = (
     "You FIRST think about the reasoning process as an internal monologue and then provide the final answer. The "
-    "reasoning process MUST BE enclosed within <think> </think> tags. The final answer MUST BE put in \\boxed{}.",
+    "reasoning process MUST BE enclosed within <think> </think> tags. The final answer MUST BE put in \\boxed{}."
+)
+_EASYR1 = PromptTemplate(f"{SLOT} {_FIRST_THINK}")
+_SYSTEM_BOXED = PromptTemplate(SLOT, _FIRST_THINK)
+_CONVERSATION = (
+    "The user asks a question and the assistant answers it, after thinking it through. The thinking stands in <think> "
+    "</think> tags and the answer in <answer> </answer> tags: <think> thinking </think><answer> answer </answer>"
+)
+_MM_EUREKA = PromptTemplate(
+    SLOT,
+    "Solve the user's question: first think it through, then answer. Put the thinking in <think> </think> tags and "
+    "the answer after it in <answer> </answer> tags, with nothing before or behind. Write the final answer in LaTeX "
+    "and in \\boxed{}: <think> 1+1=2 </think><answer> \\boxed{2} </answer>",
 )
 TEMPLATES = {
+    # VLM-R1's prompt for grounding, and the same without JSON for maths.
     "r1": {
-        "grounding": PromptTemplate(_THINK_THEN_ANSWER + " Output the final answer in JSON format."),
+        "grounding": PromptTemplate(_THINK_THEN_ANSWER + _AS_JSON),
         "math": PromptTemplate(_THINK_THEN_ANSWER),
     },
     "boxed": {"grounding": _BOXED, "math": _BOXED},
+    # EasyR1's prompt as a system message; VEPO's code, which is based on EasyR1, trains with it.
     "system_boxed": {"grounding": _SYSTEM_BOXED, "math": _SYSTEM_BOXED},
+    # `r1`, after a system message of DeepSeek-R1's kind. VLM-R1's code has such a message, and uses it for texts only.
+    "vlm_r1": {
+        "grounding": PromptTemplate(_THINK_THEN_ANSWER + _AS_JSON, _CONVERSATION),
+        "math": PromptTemplate(_THINK_THEN_ANSWER, _CONVERSATION),
+    },
+    # EasyR1's examples/format_prompt/math.jinja, which puts it behind the question.
+    "easyr1": {"grounding": _EASYR1, "math": _EASYR1},
+    # The form that MM-Eureka asks for in its system message, in other words.
+    "mm_eureka": {"grounding": _MM_EUREKA, "math": _MM_EUREKA},
 }
 
 
@@ -80,6 +104,6 @@ def _text_of(option: str, path: str, expected: str) -> str:
         text = Path(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SystemExit(f"{option}: got {path!r}, expected {expected} ({error})") from None
-    if any(tag in text for tag in MEDIA_TAGS):
+    if without_tags(text) != text:
         raise SystemExit(f"{option}: {path} must have no media tag; the images' tags are set with the question")
     return text

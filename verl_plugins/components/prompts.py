@@ -13,6 +13,7 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
+from PIL import Image
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
 
@@ -36,7 +37,9 @@ class _RowsInMemory(RLHFDataset):
 
     def messages(self, row: Mapping[str, Any]) -> list[dict]:
         """Build the row's chat messages with the images in them; the row is not modified."""
-        return self._build_messages(deepcopy(dict(row)), key=self.prompt_key)
+        row = deepcopy(dict(row))
+        row[self.image_key] = [_opened(image) for image in row.get(self.image_key) or []]
+        return self._build_messages(row, key=self.prompt_key)
 
 
 class PromptMaker:
@@ -80,6 +83,13 @@ class PromptMaker:
         with redirect_stdout(io.StringIO()):  # the builder prints its input
             token_ids = self._builder.build_initial_tokens(messages, images=images, mm_inputs_out=image_inputs)
         return RowPrompt(token_ids, images, image_inputs)
+
+
+def _opened(image: Any) -> Any:
+    """Return an image without bytes as its opened file, as the library `datasets` reads it for verl."""
+    if isinstance(image, Mapping) and image.get("bytes") is None and image.get("path"):
+        return Image.open(image["path"])
+    return image
 
 
 def _plain(node: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from PIL import Image
 from data_prep.__main__ import main
 
 BOX = [10, 20, 30, 40]
+TOKENS = ("<video>", "<audio>", "<|", "<IMG_CONTEXT>")
 GOOD = encoded()
 
 
@@ -34,7 +35,7 @@ IMAGES = {
     "one bit": (_png("1"), None),
     "cmyk": (_cmyk(), None),
     "16 bit": (encoded("I;16", form="PNG"), None),
-    "small": (encoded(size=(13, 3), form="PNG"), "image_too_small"),
+    "small": (encoded(size=(13, 3), form="PNG"), None),  # the processor scales it up
     "narrow": (encoded(size=(28, 5700), form="PNG"), "image_aspect"),
     "truncated": (GOOD[: len(GOOD) // 2], "image_corrupt"),
     "truncated png": (_png("RGB")[:-60], "image_corrupt"),
@@ -45,6 +46,7 @@ IMAGES = {
 EXPRESSIONS = {
     "empty": (" ", BOX, "question_empty"),
     "a literal tag": ("man <image> with <video> and <audio>", BOX, None),
+    "a token of the chat": ("man <|image_pad|> with <|vision_end|> and <IMG_CONTEXT>", BOX, None),
     "past the edge": ("dog", [100, 50, WIDTH - 98, HEIGHT - 49], None),
     "outside": ("dog", [100, 50, 900, 900], "box_outside_image"),
     "swapped corners": ("dog", [40, 60, -30, -40], None),
@@ -61,12 +63,18 @@ QUESTIONS = {
     "numbered tag": ("In <image1>, how much?", "5", "5"),
     "two tags": ("<image><image>How much?", "5", ("image_tags",)),
     "literal media": ("<image>Is <video> or <audio> a tag?", "5", "5"),
+    "tokens of the chat": ("<image>Is <|image_pad|>, <|im_end|> or <IMG_CONTEXT> a token?", "5", "5"),
     "no answer": ("<image>How much?", " ", ("answer_empty",)),
     "only dollars": ("<image>How much?", "$$$$", ("answer_empty",)),
     "dollars": ("<image>How much?", "$$\\frac{1}{2}$$", "\\frac{1}{2}"),
     "full stop": ("<image>How much?", "$5$。", "5"),
     "boxed": ("<image>How much?", "\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
     "parts": ("<image>How much?", "(1) 5; (2) 6", ("answer_in_parts",)),
+    "parts in lines": ("<image>How much?", "5\n6", ("answer_in_parts",)),
+    "statements": ("<image>Which are right?", "①②④", "①②④"),
+    "a system": ("<image>What?", "$$\\left\\{x=1\\right.$$", "\\left\\{x=1\\right."),
+    "one of several": ("<image>Which?", "$$BD=CE$$ (not unique)", ("answer_not_unique",)),
+    "a short solution": ("<image>How much?", "∵ a = 2, ∴ b = 5", ("answer_too_long",)),
     "a solution": ("<image>How much?", "Since " + "a = b and " * 40, ("answer_too_long",)),
 }
 
@@ -89,14 +97,15 @@ def _check_image(row) -> None:
     data = row["images"][0]["bytes"]
     image = Image.open(io.BytesIO(data))
     image.load()
-    assert (image.mode, image.size) == ("RGB", (WIDTH, HEIGHT)) and image.format in ("JPEG", "PNG")
+    size = row["extra_info"]["orig_w"], row["extra_info"]["orig_h"]
+    assert (image.mode, image.size) == ("RGB", size) and image.format in ("JPEG", "PNG")
     assert image.convert("L").getextrema()[1] > 200  # something is bright: transparency did not become black
     assert row["prompt"][0]["content"].count("<image>") == len(row["images"]) == 1
 
 
 def _case(name, image, number):
     """Return a case that is good except for its image."""
-    return (image, f"dog {number}", BOX) if name in GROUNDING else (image, f"How much is {number}?", "5")
+    return (image, f"dog {number}", [2, 1, 8, 2]) if name in GROUNDING else (image, f"How much is {number}?", "5")
 
 
 @pytest.mark.parametrize("name", [*GROUNDING, *MATHS])
@@ -138,7 +147,7 @@ def test_defects_of_expressions_and_boxes(name, defects, tmp_path):
         x1, y1, x2, y2 = json.loads(row["reward_model"]["ground_truth"])
         assert 0 <= x1 < x2 <= WIDTH and 0 <= y1 < y2 <= HEIGHT
         content = row["prompt"][0]["content"]
-        assert content.count("<image>") == 1 and "<video>" not in content and "<audio>" not in content
+        assert content.count("<image>") == 1 and not any(token in content for token in TOKENS)
     golds = {row["extra_info"]["answer"]: json.loads(row["reward_model"]["ground_truth"]) for row in rows}
     assert golds["good"] == [10, 20, 40, 60]
     if defects == ["past the edge"]:
@@ -161,4 +170,4 @@ def test_defects_of_questions_and_answers(name, defects, tmp_path):
     assert [row["reward_model"]["ground_truth"] for row in rows] == golds
     for row in rows:
         content = row["prompt"][0]["content"]
-        assert content.count("<image>") == 1 and "<video>" not in content and "<audio>" not in content
+        assert content.count("<image>") == 1 and not any(token in content for token in TOKENS)

@@ -206,7 +206,9 @@ def test_lisa_grounding(tmp_path):
     row = {"image": "images/a b.jpg", "problem": "the thing that cuts", "solution": [3, 4, 50, 60]}
     write(tmp_path / "lisa" / "lisa_test.json", json.dumps([row]))
     splits, _ = run(tmp_path, "lisa-grounding", "--source", tmp_path / "lisa")
-    expected = grounding_row("lisa-grounding", "test", 0, "", "the thing that cuts", "[3, 4, 50, 60]", encoded())
+    expected = grounding_row(
+        "lisa-grounding", "test", 0, "lisa_test.json#0", "the thing that cuts", "[3, 4, 50, 60]", encoded()
+    )
     assert splits == {"test": [expected]}
 
 
@@ -275,9 +277,9 @@ def test_geometry3k_from_the_hub_in_its_old_and_its_new_form(tmp_path):
     splits, rejects = run(tmp_path / "a", "geometry3k", "--source", tmp_path / "old")
     image = decode(diagram()).data
     first, second = splits["train"]  # without ids, two rows of one text are two problems
-    id = "train-00000-of-00001-0"
+    id = "train-00000-of-00001.parquet#0"
     assert first == math_row("geometry3k", "train", 0, id, "<image>Find $x$.", "3", "3", image)
-    assert second["extra_info"]["id"].endswith("-1") and rejects == []
+    assert second["extra_info"]["id"].endswith("#1") and rejects == []
     splits, rejects = run(tmp_path / "b", "geometry3k", "--source", tmp_path / "new")
     assert splits["test"] == [
         math_row("geometry3k", "test", 0, "17", "<image>Find $x$.", "3", "3", image, choices=list("1234"))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_prep.row.images import MIN_SIDE, EncodedImage, decode
+from data_prep.row.images import MAX_ASPECT, MIN_SIDE, EncodedImage, decode
 from data_prep.types import Rejection
 
 
@@ -49,6 +49,45 @@ def test_sixteen_bits_are_scaled_not_clipped():
     grey = pixels(decode(encoded("L", form="PNG")).data).getpixel((0, row))
     deep = pixels(decode(encoded("I;16", form="PNG")).data).getpixel((0, row))
     assert 60 < grey[0] < 110 and abs(deep[0] - grey[0]) <= 1
+
+
+def grey(mode, *values) -> bytes:
+    """Return a TIFF of 32 bits a pixel with these values in a row."""
+    image = Image.new(mode, (len(values), 1))
+    image.putdata(values)
+    buffer = io.BytesIO()
+    image.save(buffer, format="TIFF")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "shades"),
+    [
+        ("F", (0.0, 0.5, 1.0), [0, 127, 255]),  # white is 1: 0.5 * 255 = 127.5
+        ("F", (0.0, 127.0, 255.0), [0, 127, 255]),
+        ("F", (0.0, 32768.0, 65535.0), [0, 128, 255]),  # the upper byte: 32768 / 256 = 128
+        ("F", (-1.0, 0.0, 3.0), [0, 63, 255]),  # stretched: (0 + 1) / 4 * 255 = 63.75
+        ("F", (5.0, 5.0, 5.0), [5, 5, 5]),
+        ("I", (0, 32768, 65535), [0, 128, 255]),
+        ("I", (0, 1, 255), [0, 1, 255]),
+        ("I", (0, 100_000, 200_000), [0, 127, 255]),  # 100,000 / 200,000 * 255 = 127.5
+        ("I", (0, 0, 0), [0, 0, 0]),
+    ],
+)
+def test_grey_of_32_bits_is_scaled_to_its_own_white(mode, values, shades):
+    image = pixels(decode(grey(mode, *values)).data)
+    assert [image.getpixel((x, 0)) for x in range(3)] == [(shade, shade, shade) for shade in shades]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_grey_that_is_not_finite_is_rejected(value):
+    assert decode(grey("F", 0.0, value)) == Rejection("image_corrupt", "ValueError: values that are not finite")
+
+
+def test_an_image_smaller_than_a_token_is_kept_and_no_budget_makes_it_larger():
+    tiny = encoded(size=(5, 3), form="PNG")
+    assert decode(tiny).data is tiny
+    assert pixels(decode(encoded(size=(5, 600)), budget=1000).data).size == (5, 346)  # 600 * sqrt(1000 / 3000)
 
 
 def test_an_image_that_lies_on_its_side_is_put_upright():
@@ -102,7 +141,7 @@ def test_any_image_becomes_rgb_of_its_size_or_a_reason(mode, form, width, height
     data = data[: len(data) - cut]
     result = decode(data, budget)
     if isinstance(result, Rejection):
-        assert (min(width, height) < MIN_SIDE and result.reason == "image_too_small") or cut
+        assert max(width, height) > MAX_ASPECT * min(width, height) or cut
         return
     image = pixels(result.data)
     assert (image.mode, result.width, result.height) == ("RGB", width, height)

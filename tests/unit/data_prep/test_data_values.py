@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.row.boxes import EDGE_TOLERANCE, box_json, fit_to_image, parse_box, xyxy_from_xywh
-from data_prep.row.prompts import prompt_template
+from data_prep.row.prompts import TEMPLATES, prompt_template
 from data_prep.row.texts import checkable_answer, choice_text, place_tags, text_of, without_tags
 from data_prep.types import Rejection
 
@@ -17,6 +17,7 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
+CASES_OF_TWO = "\\left\\{\\begin{array}{l}x=1\\\\y=2\\end{array}\\right."
 COORDINATE = st.floats(-50, 1100) | st.integers(-50, 1100)
 
 
@@ -77,6 +78,12 @@ def test_the_published_example_of_a_refer_box():
         ("A <image1> and <image2>, again <image1>", 2, "A <image> and <image>, again image 1"),
         ("<image>Is <image1> a tag?", 1, "<image>Is image 1 a tag?"),
         ("<video> <audio>", 1, "<image>< video> < audio>"),
+        ("<image>\nWhat?", 1, "<image>What?"),
+        ("<image> <image>\n What?", 2, "<image><image>What?"),
+        ("A <image> b", 1, "A <image> b"),
+        ("<|image_pad|>x<|im_end|>", 1, "<image>< |image_pad|>x< |im_end|>"),
+        ("<img><IMG_CONTEXT></img>", 1, "<image>< img>< IMG_CONTEXT>< /img>"),
+        ("|x| < |y|, a<|b|>c, <b>, <imgs>", 1, "<image>|x| < |y|, a< |b|>c, <b>, <imgs>"),
     ],
 )
 def test_tags_are_placed(text, images, expected):
@@ -119,6 +126,16 @@ def test_without_tags_has_none(text):
         ("0.5", "0.5"),
         ("A.", "A"),
         ("$\\boxed{3}$。", "3"),
+        ("20,", "20"),
+        ("\\(x\\);", "x"),
+        ("0.333...", "0.333..."),
+        ("x\\right..", "x\\right."),
+        (f"$${CASES_OF_TWO}$$", CASES_OF_TWO),
+        (f"{CASES_OF_TWO}.", CASES_OF_TWO),
+        ("$$\\number{24} $$", "24"),
+        ("$$\\quantity{18}{cm^{2}}$$", "18 cm^{2}"),
+        ("30\\ \\unit{cm}", "30\\ cm"),
+        ("\\number", "\\number"),
     ],
 )
 def test_answers_are_unwrapped(answer, gold):
@@ -127,10 +144,62 @@ def test_answers_are_unwrapped(answer, gold):
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [("", "answer_empty"), ("$$ . $$", "answer_empty"), ("①3②4", "answer_in_parts"), ("x" * 201, "answer_too_long")],
+    [("", "answer_empty"), ("$$ . $$", "answer_empty"), ("x" * 201, "answer_too_long"), ("x\n\ny", "answer_too_long")],
 )
 def test_answers_that_no_rule_can_check(answer, reason):
     assert checkable_answer(answer).reason == reason
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["①②", "①②④", "①、③", "① and ②", "(1)(3)(4)", "（1）（2）", "(1), (2)", "f(1)<f(2)", "P(1)+P(2)=1",
+     "\\{(1), (2)\\}", "1.3.4", "3, 5", "3; 5", "6 or 2 or 10", "(a, b)", "12 500", "$x$ 和 $y$", "$2$:$3$",
+     "$a$+$b$", "-17"],
+)  # fmt: skip
+def test_statements_lists_and_arguments_are_one_answer(answer):
+    assert checkable_answer(answer) == answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["①3②4", "(1) 5 (2) 6", "(1)x<1 (2)y=2", "（1）3；（2）4", "(i) 3 (ii) 4", "(a) 3 (b) 4", "5\n6", "north\n40\neast",
+     "$$7$$ $$10$$", "$$4$$,$$6$$ $$-4$$,$$0$$", "6 6", "1 1 -1", "(3,6)\n(7,8)", "2;\nx<1"],
+)  # fmt: skip
+def test_answers_without_a_separator_are_parts(answer):
+    assert checkable_answer(answer).reason == "answer_in_parts"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["$$BD=CE$$ (not unique)", "$2.2$ (not unique, any value close to it is acceptable)", "x=1（答案不唯一）",
+     "$A$ or $B$ (choose one)", "$$x \\geqslant 2$$(or $$x > 2$$)", "$$\\dfrac{35}{4}$$(or fill in $$8.75$$)",
+     "Answers may vary"],
+)  # fmt: skip
+def test_one_of_several_right_answers_is_told(answer):
+    assert checkable_answer(answer).reason == "answer_not_unique"
+
+
+@pytest.mark.parametrize("answer", ["x=1 or x=2", "unique", "one", "any", "choose 5", "only one", "(origin)"])
+def test_other_words_of_choice_are_answers(answer):
+    assert checkable_answer(answer) == answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["∵AB=AC ∴BD=7. Therefore, fill in 7.", "Since a = 2, it is 300", "解：x=5", "The length is 8, so it is 8",
+     "Let r be the radius of the base, then from the statement the minor axis is 2r",
+     "the first of all the points that lie on the line"],
+)  # fmt: skip
+def test_short_solutions_are_no_answers(answer):
+    assert checkable_answer(answer).reason == "answer_too_long"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["parallel to the axis", "no real solutions", "\\text{increasing}", "Jia", "so", "sinA", "twice as large"],
+)
+def test_short_answers_in_words_are_kept(answer):
+    assert checkable_answer(answer) == answer
 
 
 @given(st.text(alphabet="$.\\boxed{}()[]1 。\n"))
@@ -169,10 +238,25 @@ def test_templates(tmp_path):
     ]
     own.write_text("no gap")
     for name in (str(own), str(tmp_path / "absent.txt")):
-        with pytest.raises(
-            SystemExit, match="--template: .*(question|expected r1, boxed, system_boxed or a text file)"
-        ):
+        with pytest.raises(SystemExit, match="--template: .*(question|expected r1, .*, mm_eureka or a text file)"):
             prompt_template(name, "math")
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("ability", ["grounding", "math"])
+def test_every_template_asks_for_a_form_that_its_reward_reads(name, ability):
+    messages = prompt_template(name, ability).messages("<image>1+1?")
+    assert [message["role"] for message in messages] == ["system", "user"][-len(messages) :]
+    assert messages[-1]["content"].startswith("<image>1+1?") and str(messages).count("<image>") == 1
+    assert "<think>" in str(messages) and ("<answer>" in str(messages) or "boxed{" in str(messages))
+    has_system = name in ("system_boxed", "vlm_r1", "mm_eureka")
+    assert (len(messages) == 2) == has_system
+
+
+def test_easyr1_puts_its_words_behind_the_question():
+    (user,) = prompt_template("easyr1", "math").messages("1+1?")
+    (system, _) = prompt_template("system_boxed", "math").messages("1+1?")
+    assert user["content"] == f"1+1? {system['content']}" and user["content"].startswith("1+1? You FIRST think")
 
 
 def test_system_messages(tmp_path):

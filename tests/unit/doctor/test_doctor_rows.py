@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data_prep.convert.parquet_groups import write_parquet
 from data_prep.look.reading import sampled_rows
 from data_prep.synthetic.shapes import make_row
 from verl_plugins.compose import compose_run
@@ -85,3 +88,20 @@ def test_the_doctor_prints_it(model, tmp_path):
     assert "FAIL  patch size: got 16, expected 14, the processor's; set data.image_patch_size" in lines
     lines = [str(check) for check in check_overrides(run_on(tmp_path / "none", path))]
     assert any(line.startswith("FAIL  model: got") for line in lines)
+
+
+def test_rows_with_paths_in_place_of_bytes_are_read_as_verl_reads_them(model, tmp_path):
+    embedded = good_rows(4)
+    by_path = deepcopy(embedded)
+    for number, row in enumerate(by_path):
+        file = tmp_path / f"{number}.png"
+        file.write_bytes(row["images"][0]["bytes"])
+        row["images"] = [{"bytes": None, "path": str(file)}]
+    by_path[3]["images"][0]["path"] = str(tmp_path / "gone.png")
+    files = [tmp_path / "embedded.parquet", tmp_path / "paths.parquet"]
+    for file, rows in zip(files, (embedded, by_path), strict=True):
+        write_parquet(rows, file)
+    reader = Reader(compose_run(run_on(model, files[1])))
+    first, second = map(reader.read, files)
+    assert (second.prompts, second.images) == (first.prompts[:3], first.images[:3])
+    assert [(row, count) for row, count in second.problems.values()] == [(3, 1)] and "gone.png" in str(second.problems)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import pyarrow.parquet as pq
 import pytest
 import tiny_families
 from evaluation_run import SIZE, own_row, png, write
@@ -13,6 +14,7 @@ from verl.utils import hf_processor, hf_tokenizer
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
 
+from data_prep.convert.parquet_groups import write_parquet
 from verl_plugins.components.agent_loops import ImageSingleTurnAgentLoop
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
@@ -101,6 +103,26 @@ def test_token_ids_and_pictures_are_those_of_verls_agent_loop(folder, tmp_path):
         for ours, theirs in zip(prompt.images or [], images or [], strict=True):
             assert ours.size == theirs.size and ours.tobytes() == theirs.tobytes()
         assert row["prompt"][-1]["content"].__class__ is str  # the row is left as it was
+
+
+def test_a_row_with_paths_in_place_of_bytes_is_asked_as_verl_asks_it(folder, tmp_path):
+    rows = rows_of_many_sizes()[:7]  # the last has no image
+    for number, row in enumerate(rows):
+        for place, image in enumerate(row["images"]):
+            file = tmp_path / f"{number}-{place}.png"
+            file.write_bytes(image["bytes"])
+            image.update(bytes=None, path=str(file))
+    write_parquet([{**row, "images": row["images"]} for row in rows], tmp_path / "paths.parquet")
+    builder = PromptBuilder(folder, {})
+    expected = by_verl(folder, tmp_path / "paths.parquet")
+    assert len(expected) == len(rows) == 7
+    read = pq.read_table(tmp_path / "paths.parquet").to_pylist()  # as the evaluation reads its files
+    for row, (ids, length, images) in zip(read, expected, strict=True):
+        prompt = builder.build(row)
+        assert prompt.token_ids == ids and prompt.length == length and len(prompt.images) == len(images) > 0
+        for ours, theirs in zip(prompt.images, images, strict=True):
+            assert ours.size == theirs.size and ours.tobytes() == theirs.tobytes()
+        assert all(image["bytes"] is None for image in row["images"])  # the row is left as it was
 
 
 def test_the_processors_limits_of_training_hold(folder, tmp_path):
