@@ -22,7 +22,8 @@ Use: `reward.custom_reward_function.path=reward_fns/grounding.py`; settings are 
 
 Every space but `pixels` needs `orig_w` and `orig_h` in `extra_info`. `reward_fns.boxes` says how boxes are read. If the
 gold box cannot be parsed or has no area, the score is 0 and the status `bad_gold`, whatever the response. `iou` and
-`accuracy` are those of the plain IoU, whatever the settings of the score.
+`accuracy` are those of the plain IoU, whatever the settings of the score. "No object" counts as boxes for `format` only
+where there is none. `reward_fns.shaping` has further settings, off by default.
 
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """
@@ -30,6 +31,7 @@ verl loads this file without entering it in `sys.modules`, so it must not define
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reward_fns import shaping
 from reward_fns.boxes.box import Box, LabelledBox, scale
 from reward_fns.boxes.overlap import MEASURES, if_labels_match, iou, mean_overlap
 from reward_fns.boxes.reading import labelled_boxes, labelled_gold
@@ -47,6 +49,7 @@ _COMMON = {
     "merge_size": 2,
     "min_pixels": None,
     "max_pixels": None,
+    **shaping.DEFAULTS,
 }
 PRESETS = {
     "ecvgpo": {"format_weight": 0.5, "form": "answer", **_COMMON},
@@ -68,23 +71,23 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, *, p
         **kwargs: settings that override the preset's.
 
     Returns:
-        Always the keys `score` in [0, 1 + format_weight], `accuracy` (1.0 if IoU > 0.5), `format` (0.0 or 1.0),
-        `iou` in [0, 1] and `status`, one of ok / no_answer / bad_format / bad_gold / error. If a setting is wrong,
-        every status is `error`, and one message in the log says which setting.
+        Always the keys `score` (in [0, 1 + format_weight], unless it is shaped), `accuracy` (1.0 if IoU > 0.5),
+        `format` (0.0 or 1.0), `iou` in [0, 1] and `status`, one of ok / no_answer / bad_format / bad_gold / error. If a
+        setting is wrong, every status is `error`, and one message in the log says which setting.
     """
     settings = settings_of(preset, **kwargs)
-    _, is_well_formed = FORMS[settings["form"]]
+    _, is_formed = FORMS[settings["form"]]
     gold = labelled_gold(ground_truth)
     if gold is None or (settings["match_labels"] and any(label is None for _, label in gold)):
         return _result("bad_gold")
     predicted = _read(solution_str, extra_info, settings)
     if isinstance(predicted, str):
-        return _result(predicted)
+        return _result(predicted, _score(solution_str, 0.0, False, settings))
     plain_iou = mean_overlap(_without_labels(predicted), _without_labels(gold), settings["extra_box_penalty"], iou)
     quality = _quality(predicted, gold, plain_iou, settings)
-    if not is_well_formed(solution_str):
-        return _result("bad_format", quality, plain_iou)
-    return _result("ok", quality + settings["format_weight"], plain_iou, is_well_formed=True)
+    is_well_formed = is_formed(solution_str) and (bool(predicted) or not gold)
+    status = "ok" if is_well_formed else "bad_format"
+    return _result(status, _score(solution_str, quality, is_well_formed, settings), plain_iou, is_well_formed)
 
 
 @cache_settings
@@ -111,6 +114,7 @@ def settings_of(preset="ecvgpo", **kwargs) -> dict[str, Any]:
         )
     choose("box_space", settings["box_space"], SPACES)
     _check_processor(settings)
+    shaping.check_shaping(settings)
     return settings
 
 
@@ -190,11 +194,16 @@ def _quality(
     return overlap if thresholds is None else sum(overlap > each for each in thresholds) / len(thresholds)
 
 
+def _score(response: str, quality: float, is_well_formed: bool, settings: Mapping[str, Any]) -> float:
+    accuracy = shaping.accuracy_term(quality, is_well_formed, response, settings)
+    return accuracy + settings["format_weight"] * is_well_formed - shaping.repetition_penalty(response, settings)
+
+
 def _without_labels(boxes: Sequence[LabelledBox]) -> list[Box]:
     return [box for box, _ in boxes]
 
 
-def _result(status: str, score: float = 0.0, overlap: float = 0.0, *, is_well_formed: bool = False) -> dict:
+def _result(status: str, score: float = 0.0, overlap: float = 0.0, is_well_formed: bool = False) -> dict:
     return {
         "score": score,
         "accuracy": float(overlap > 0.5),

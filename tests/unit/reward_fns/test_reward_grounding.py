@@ -57,7 +57,7 @@ CASES = {
     "one of two": (answer("[0, 0, 10, 10]"), "[[0, 0, 10, 10], [20, 0, 30, 10]]", 0.5, 1.0, "ok"),
     "no object, rightly": (answer("[]"), "[]", 1.0, 1.0, "ok"),
     "no object, in words": (answer("No such object."), "[]", 1.0, 1.0, "ok"),
-    "no object, wrongly": (answer("[]"), GOLD, 0.0, 1.0, "ok"),
+    "no object, wrongly": (answer("[]"), GOLD, 0.0, 0.0, "bad_format"),
     "an object that is not there": (answer("[0, 0, 10, 10]"), "[]", 0.0, 1.0, "ok"),
     "box in prose": (answer("It is at [0, 0, 10, 6], I think."), GOLD, 0.6, 1.0, "ok"),
     "five numbers of text": (answer("dog 2: 0 0 10 10"), GOLD, 0.0, 0.0, "bad_format"),
@@ -129,14 +129,40 @@ def test_every_style_of_every_model_earns_its_box(number, preset, weight):
 def test_every_other_answer_against_a_box_that_it_misses(number):
     text, boxes_in_it = OTHER_BOXES[number]
     result = score(answer(text), "[900, 900, 910, 910]")
-    read = boxes_in_it is not None
+    has_boxes = bool(boxes_in_it)  # "no object" is no form that is paid where there is one
     assert result == {
-        "score": 0.5 * read,
+        "score": 0.5 * has_boxes,
         "accuracy": 0.0,
-        "format": float(read),
+        "format": float(has_boxes),
         "iou": 0.0,
-        "status": "ok" if read else "bad_format",
+        "status": "ok" if has_boxes else "bad_format",
     }
+
+
+@pytest.mark.parametrize("preset", ["ecvgpo", "vlm_r1"])
+@pytest.mark.parametrize("text", ["none", "no object", "[]", "{}", "null", '{"boxes": []}'])
+def test_no_object_is_paid_only_where_there_is_none(text, preset):
+    response = "<think>Where is it?</think>" + answer(text)
+    assert score(response, "[10, 20, 30, 40]", preset=preset)["score"] == 0.0
+    if text != "{}":
+        assert score(response, "[]", preset=preset)["format"] == 1.0
+
+
+def test_shaping():
+    """Form that gates, length and repetitions, as in the maths reward; `iou` stays what it was."""
+    gold, right, bare = "[0, 0, 10, 10]", answer("[0, 0, 10, 10]"), answer("[0, 0, 10, 10]") + " and so on"
+    assert score(bare, gold)["score"] == 1.0 + 0.5  # the form `answer` takes anything around it
+    assert score(bare, gold, form="think_answer")["score"] == 1.0
+    assert score(bare, gold, form="think_answer", format_gates=True) == score(bare, gold, form="think_answer") | {
+        "score": 0.0
+    }
+    assert score(right, gold, cosine_max_length=len(right))["score"] == pytest.approx(0.5 + 0.5)
+    assert score("", gold, cosine_max_length=100)["score"] == -0.5  # not to answer is no better than to be wrong
+    assert score(right + " a a a a", gold, repetition_penalty=1, repetition_ngram=1)["score"] == pytest.approx(
+        1.5 - 3 / 8
+    )
+    with pytest.raises(ValueError, match=r"repetition_penalty: got -1"):
+        grounding.settings_of(repetition_penalty=-1)
 
 
 def test_presets_differ_in_weight_and_form():
