@@ -1,5 +1,6 @@
 """Compares two typed answers, type by type. Which types meet is decided here, how two of a type compare in its file."""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -15,69 +16,77 @@ from reward_fns.answers.sequence import Sequence, is_same_sequence
 from reward_fns.answers.words import Unreadable, Words
 
 Algebra = Callable[[str, str], bool]
+Same = Callable[[Any, Any], bool]
 
 
 def is_same_answer(gold: Any, answer: Any, algebra: Algebra) -> bool:
-    """Return whether two typed answers are the same.
+    r"""Return whether two typed answers are the same.
 
     Args:
         gold, answer: what `reading.read` returned.
-        algebra: returns whether two LaTeX expressions or equations are equal. An answer that begins with `\\approx` is
+        algebra: returns whether two LaTeX expressions or equations are equal. An answer that begins with `\approx` is
             equal if the gold rounds to it.
     """
 
     def same(gold: Any, answer: Any) -> bool:
-        if isinstance(gold, Unreadable) or isinstance(answer, Unreadable):
-            return False
-        if isinstance(gold, Named) or isinstance(answer, Named):
-            return _same_named(gold, answer, same, algebra)
-        if isinstance(gold, Approximation) or isinstance(answer, Approximation):
-            return _same_approximation(gold, answer, same, algebra)
-        if isinstance(gold, Chain):
-            return is_same_chain(gold, answer, same)
-        if isinstance(answer, Chain):
-            return all(same(gold, member) for member in answer.members)
-        if isinstance(gold, Region) or isinstance(answer, Region):
-            regions = [each if isinstance(each, Region) else open_interval(each) for each in (gold, answer)]
-            return all(regions) and is_same_region(*regions, same)  # type: ignore[arg-type]
-        if isinstance(gold, Sequence):
-            return is_same_sequence(gold, answer, same)
-        if isinstance(answer, Sequence):
-            return is_same_sequence(answer, gold, same)
-        if isinstance(gold, Quantity | Number) and isinstance(answer, Quantity | Number):
-            if isinstance(gold, Number) and isinstance(answer, Number):
-                return is_same_number(gold, answer)
-            return is_same_quantity(gold, answer, same)
-        if isinstance(gold, Quantity) or isinstance(answer, Quantity):
-            is_value = all(isinstance(each, Quantity | Number | Expression) for each in (gold, answer))
-            return is_value and is_same_quantity(gold, answer, same)
-        if isinstance(gold, Matrix) and isinstance(answer, Matrix):
-            return is_same_matrix(gold, answer, same)
-        if isinstance(gold, Matrix) or isinstance(answer, Matrix):
-            texts = [getattr(each, "latex", "") for each in (gold, answer)]  # of one, a multiple of a matrix
-            return all(r"\begin" in text for text in texts) and algebra(*texts)
-        if isinstance(gold, Clock) and isinstance(answer, Clock):
-            return is_same_clock(gold, answer)
-        if isinstance(gold, Ratio) and isinstance(answer, Ratio):
-            return is_same_ratio(gold, answer)
-        if isinstance(gold, Expression) and isinstance(answer, Words) and len(answer.text) == 1:
-            answer = Expression(answer.text)  # a variable, or i
-        if isinstance(gold, Based | Words) or isinstance(answer, Based | Words):
-            return gold == answer
-        texts = [_latex(each) for each in (gold, answer)]
-        is_equation = isinstance(gold, Equation) == isinstance(answer, Equation)
-        return is_equation and all(texts) and algebra(*texts)
+        for kind, rule in _RULES:
+            if isinstance(gold, kind) or isinstance(answer, kind):
+                return rule(gold, answer, same, algebra)
+        return algebra(gold.latex, answer.latex)
 
     return same(gold, answer)
 
 
-def _latex(answer: Any) -> str:
-    if isinstance(answer, Number):
-        return latex_of(answer)
-    return answer.latex if isinstance(answer, Expression | Equation) else ""
+def _same_chain(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
+    """Compare a chain of equal values: each member of an answer's chain must be the gold."""
+    if isinstance(gold, Chain):
+        return is_same_chain(gold, answer, same)
+    return all(same(gold, member) for member in answer.members)
 
 
-def _same_named(gold: Any, answer: Any, same: Callable[[Any, Any], bool], algebra: Algebra) -> bool:
+def _same_region(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
+    """Compare regions; a tuple of two values may be an open interval."""
+    region, other = (each if isinstance(each, Region) else open_interval(each) for each in (gold, answer))
+    return region is not None and other is not None and is_same_region(region, other, same)
+
+
+def _same_sequence(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
+    if isinstance(gold, Sequence):
+        return is_same_sequence(gold, answer, same)
+    return is_same_sequence(answer, gold, lambda item, other: same(other, item))
+
+
+def _same_quantity(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
+    is_value = all(isinstance(each, Quantity | Number | Expression) for each in (gold, answer))
+    return is_value and is_same_quantity(gold, answer, same)
+
+
+def _same_matrix(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
+    """Compare entries, or a matrix with a multiple of one by algebra."""
+    if isinstance(gold, Matrix) and isinstance(answer, Matrix):
+        return is_same_matrix(gold, answer, same)
+    texts = [getattr(each, "latex", "") for each in (gold, answer)]
+    return all(r"\begin" in text for text in texts) and algebra(*texts)
+
+
+def _same_words(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
+    """Compare words; a letter may be a variable, or i, where the gold is an expression."""
+    if isinstance(gold, Expression) and isinstance(answer, Words) and len(answer.text) == 1:
+        return algebra(gold.latex, answer.text)
+    return gold == answer
+
+
+def _same_number(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
+    if isinstance(gold, Number) and isinstance(answer, Number):
+        return is_same_number(gold, answer)
+    return algebra(*(latex_of(each) if isinstance(each, Number) else each.latex for each in (gold, answer)))
+
+
+def _same_equation(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
+    return isinstance(gold, Equation) and isinstance(answer, Equation) and algebra(gold.latex, answer.latex)
+
+
+def _same_named(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
     """Compare values by their names; a name on one side only is dropped."""
     if isinstance(gold, Named) and isinstance(answer, Named):
         if gold.name == answer.name:
@@ -98,7 +107,7 @@ def _last(value: Any) -> Any:
     return value.members[-1] if isinstance(value, Chain) else value
 
 
-def _same_approximation(gold: Any, answer: Any, same: Callable[[Any, Any], bool], algebra: Algebra) -> bool:
+def _same_approximation(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
     """Compare exact values; the answer's rounding must be one, and the gold's rounding is right, too."""
     if isinstance(gold, Approximation):
         if isinstance(answer, Approximation):
@@ -110,3 +119,29 @@ def _same_approximation(gold: Any, answer: Any, same: Callable[[Any, Any], bool]
     if isinstance(value, Number):
         return is_rounding(value.value, answer.rounded)
     return isinstance(value, Expression) and algebra(value.latex, rf"\approx {latex_of(answer.rounded)}")
+
+
+def _only_with(kind: type, is_same: Callable[[Any, Any], bool]) -> Callable[[Any, Any, Same, Algebra], bool]:
+    """Return a rule for a type that no other type is the same as."""
+    return lambda gold, answer, same, algebra: (
+        isinstance(gold, kind) and isinstance(answer, kind) and is_same(gold, answer)
+    )
+
+
+# The first rule whose type one of the two answers has decides.
+_RULES: tuple[tuple[type, Callable[[Any, Any, Same, Algebra], bool]], ...] = (
+    (Unreadable, lambda gold, answer, same, algebra: False),
+    (Named, _same_named),
+    (Approximation, _same_approximation),
+    (Chain, _same_chain),
+    (Region, _same_region),
+    (Sequence, _same_sequence),
+    (Clock, _only_with(Clock, is_same_clock)),
+    (Ratio, _only_with(Ratio, is_same_ratio)),
+    (Based, _only_with(Based, operator.eq)),
+    (Words, _same_words),
+    (Quantity, _same_quantity),
+    (Matrix, _same_matrix),
+    (Equation, _same_equation),
+    (Number, _same_number),
+)

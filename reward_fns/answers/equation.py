@@ -32,6 +32,7 @@ _NAME = re.compile(
     rf"|\(\s*{_LETTER}\s*(?:,\s*{_LETTER}\s*){{1,3}}\)|(?:(?:the|The) )?(?i:{_NOUN})"
 )
 _LABEL = re.compile(r"([A-Za-z]{1,15}):\s*(\S.*)")
+_POINT = re.compile(rf"([A-Z]{_INDEX})\s*(\(.+,.+\))")
 _JOINT = re.compile(r"=|\\approx(?![a-zA-Z])")
 _VARIABLE = re.compile(rf"[a-zA-Z]|{_GREEK}")
 _LONGEST_NAME = 40
@@ -84,8 +85,8 @@ def read_equation(text: str, read: Callable[[str], Any]) -> Named | Chain | Appr
 
 
 def read_label(text: str, read: Callable[[str], Any]) -> Named | None:
-    """Return the name and value of `J: 4 hr`."""
-    match = _LABEL.fullmatch(text)
+    """Return the name and value of `J: 4 hr`, or of a point with its coordinates, `P(3,4)`."""
+    match = _POINT.fullmatch(text) or _LABEL.fullmatch(text)
     return Named(match[1], read(match[2]), text) if match else None
 
 

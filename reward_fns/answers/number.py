@@ -127,6 +127,10 @@ def _in_words(text: str) -> Number | None:
     if scaled:
         number = read_number((scaled[1] or scaled[3]).strip())
         return number and Number(number.value * 10 ** _SCALES[scaled[2] or scaled[4]])
+    sign = re.match(r"(?:negative|minus) ", text, re.IGNORECASE)
+    if sign:
+        number = _in_words(text[sign.end() :])
+        return number and Number(-number.value)
     words = re.split(r"\s+|(?<=y)-", text.lower())
     values = [_WORDS.get(word, -1) for word in words]
     if len(values) == 1 and values[0] >= 0:

@@ -35,7 +35,8 @@ def read_quantity(text: str) -> Quantity | None:
     """Return the value and the unit that a text is; None if it has no unit."""
     match = _DEGREES.fullmatch(text)
     if match:
-        degrees = sum(Fraction(part) / 60**i for i, part in enumerate(match.groups()[1:]) if part)
+        parts = match.groups()[1:]
+        degrees = sum((Fraction(part) / 60**i for i, part in enumerate(parts) if part), Fraction(0))
         return Quantity(Number(-degrees if match[1] == "-" else degrees), "deg")
     match = _CURRENCY.fullmatch(text)
     if match:

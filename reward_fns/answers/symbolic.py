@@ -57,7 +57,7 @@ def _parse(text: str) -> Any:
     text = _ANGLE.sub(r"(\\frac{\1\\pi}{180})", text) if _TRIGONOMETRY.search(text) else text
     text = text.replace(r"^\circ", "").replace(r"\lg ", r"\log_{10} ")
     text = normalize_latex(text, NormalizationConfig(malformed_operators=True, nits=True))
-    value = latex2sympy(
+    value: Any = latex2sympy(
         text, is_real=True, normalization_config=None, conversion_config=ConversionConfig(lowercase_symbols=False)
     )
     if value is None:
@@ -127,6 +127,8 @@ def _real(value: Any) -> Any:
 
 
 def _same_constants(a: Any, b: Any) -> bool:
+    if a.is_extended_real and a.is_infinite:  # not 1/0, which is no value
+        return bool(a == b)
     if not _is_close(a.evalf(_DIGITS), b.evalf(_DIGITS), _DIGITS - 5):
         return False
     exact, other = a.doit(), b.doit()

@@ -6,6 +6,8 @@ while spacing goes, and thousands are joined while their `,\!` still tells them 
 
 import re
 
+from reward_fns.answers.wording import without_wording
+
 _CHARACTERS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "×": r"\times ", "÷": r"\div ", "·": r"\cdot ", "⋅": r"\cdot ",
     "π": r"\pi ", "√": r"\sqrt ", "∠": r"\angle ", "°": r"^\circ ", "º": r"^\circ ", "℃": r"^\circ C", "′": "'",
@@ -24,6 +26,7 @@ _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _SUBSCRIPT = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 
 _BOLD = re.compile(r"(?<![\w)}\]*])\*\*(?!\*)([^*]{1,300})\*\*")  # not the power of x**2 + y**2
+_UNDERLINED = re.compile(r"__([^_]{1,300})__")
 _POWER = re.compile(r"\*\*\s*(-?\d+|\w)?")
 _CURRENCY = re.compile(r"(?<![$\\])\$(?=\s*\d)")
 _THOUSANDS = re.compile(r"(?<![\d.,\\!}])([1-9]\d{0,2})((?:(?:,\s?\\!|\\!\s?,|\{,\}|\\,|,\\,|\\ )\s?\d{3})+)(?!\d)")
@@ -47,33 +50,15 @@ _NAMES = {
 }  # fmt: skip
 _NAME = re.compile(r"\\([a-zA-Z]+)")
 _PLAIN = {"<", ">", "|", ":", "*", "or", "and"}  # of the names above: those that are no commands
-_EXPONENT = re.compile(r"\^\s*(-?\d+(?![\d.])|[a-zA-Z](?![a-zA-Z]))")
+_EXPONENT = re.compile(r"\^\s*(-?\d+(?![\d.])|[a-zA-Z](?![a-zA-Z])|[-+](?![\w\\{(]))")
 _INDEX = re.compile(r"(\\log)?\s*_\s*(\d+|[a-zA-Z])")
 _CIRCLE = re.compile(r"(?:\{\s*\})?(?:\^[\s{]{0,3}){1,2}\\circ(?![a-zA-Z])\s*\}?")
 _SQRT = re.compile(r"(?:\\|(?<![\\a-zA-Z]))sqrt\s*(?:\(([^()]*)\)|(\d+|[a-zA-Z](?![a-zA-Z])))")
 _ARGUMENT = r"\s*(\{[^{}]*\}|\\[a-zA-Z]+|[\da-zA-Z])"
 _FRACTION = re.compile(r"\\frac(?:(?!\s*\{)" + _ARGUMENT + _ARGUMENT + r"|\s*(\{[^{}]*\})(?!\s*\{)" + _ARGUMENT + ")")
-_BARE = re.compile(r"(?<![\\a-zA-Z])(pi|(?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|infty)(?![a-zA-Z])")
+_BARE = re.compile(r"(?<![\\a-zA-Z])(pi|(?:arc)?(?:sin|cos|tan)|cot|log|ln|infty)(?![a-zA-Z])")
 _CHINESE_OR = re.compile(r"\s*(?:或者|或)\s*")
 _CHINESE_AND = re.compile(r"\s*(?:并且|且)\s*|(?<=[\x00-\x7f①-⑳])(?:和|与|以及|及)(?=[\x00-\x7f①-⑳])")
-
-_NOUNS = (
-    "value|answer|result|solution|option|choice|area|perimeter|circumference|volume|length|width|height|radius|diameter|"
-    "distance|slope|angle|sum|total|product|difference|quotient|average|mean|median|mode|range|probability|speed|time|"
-    "cost|price|number|measure|ratio|measure of the angle|surface area"
-)
-PROSE = (
-    r"(?:(?:so|thus|therefore|hence|finally|then),?\s*)?(?:we (?:get|have)\s*(?:that\s*)?)?"
-    rf"(?:(?:the|my|our) )?(?:(?:final|correct|right|total|shaded) )*(?:{_NOUNS})"
-    r"(?: of (?!.{0,60}(?:\b(?:not|never)\b|n't)).{1,60}?)?"
-    r"(?:\s*\b(?:is|are|equals|will be)(?!\s+(?:not|never|in)\b)(?:\s+equal to)?\b\s*:?|\s*:)\s*"
-)
-_INTRODUCTION = re.compile(PROSE, re.IGNORECASE)
-_CHINESE_INTRODUCTION = re.compile(
-    r"(?:(?:所以|因此|综上|故|则|即)\s*,?\s*)?"
-    r"(?:(?:(?:最终|正确|最后)的?)?(?:答案|选项|结果)\s*(?:应?[是为选]|:)+|(?:应该?)?选择?)\s*:?\s*"
-)
-_HOPE = re.compile(r"\s*I hope (?:it|this) is correct\.?\s*$", re.IGNORECASE)
 
 
 def clean(text: str) -> str:
@@ -84,10 +69,10 @@ def clean(text: str) -> str:
     """
     text = _SUPERSCRIPT.sub(lambda match: "^{" + match[0].translate(_SUPERSCRIPTS) + "}", text)
     text = _SUBSCRIPT.sub(lambda match: "_{" + match[0].translate(_SUBSCRIPTS) + "}", text)
-    text = _HOPE.sub("", text.translate(_TABLE))
+    text = text.translate(_TABLE)
     if "**" in text:
         text = _POWER.sub(lambda match: f"^{{{match[1]}}}" if match[1] else "^", _BOLD.sub(r" \1 ", text).strip("* \n"))
-    text = _without_dollars(text.strip("* \n\t"))
+    text = _without_dollars(_UNDERLINED.sub(r"\1", text.strip("*`# \n\t")))
     if "\\begin" not in text:
         text = re.sub(r"\\\\(?=[a-zA-Z])", r"\\", text)  # LaTeX that was escaped twice
     text = _THOUSANDS.sub(lambda match: match[1] + "".join(re.findall(r"\d{3}", match[2])), text)
@@ -96,7 +81,7 @@ def clean(text: str) -> str:
     text = _one_form_of_arguments(text)
     text = _CHINESE_AND.sub(" and ", _CHINESE_OR.sub(" or ", text))
     text = " ".join(_BARE.sub(r"\\\1 ", text).split())
-    text = _without_introduction(text)
+    text = without_wording(text)
     text = _COMMAS.sub(lambda match: match[0].replace(",", ""), text)
     text = text.rstrip(" .,;:\\*").lstrip(" ,;:=*")
     text = text.removeprefix(r"\approx ").strip()
@@ -151,12 +136,3 @@ def _with_braces(match: re.Match[str]) -> str:
 def _fraction(match: re.Match[str]) -> str:
     above, below = (match[1], match[2]) if match[1] else (match[3], match[4])
     return rf"\frac{{{above.strip('{}')}}}{{{below.strip('{}')}}}"
-
-
-def _without_introduction(text: str) -> str:
-    for _ in range(2):  # "Final Answer: The final answer is 58"
-        for introduction in (_INTRODUCTION, _CHINESE_INTRODUCTION):
-            match = introduction.match(text)
-            if match and match.end() < len(text):
-                text = text[match.end() :].strip()
-    return text

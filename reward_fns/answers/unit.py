@@ -52,6 +52,10 @@ _OTHERS = {
     "yuan": "\\yuan yuan RMB CNY 元 块",
     "cent": "cent cents ¢",
     "rs": "Rs rupee rupees",
+    "rpm": "rpm",
+    "atm": "atm",
+    "dB": "dB",
+    "mmHg": "mmHg",
     "mi*h^-1": "mph",
     "km*h^-1": "kmh kph km/hr",
     "L": "l 升",
@@ -122,6 +126,7 @@ def _factors(text: str) -> list[tuple[str, int]] | None:
     """Return (name, power) of each factor of `kg \\cdot m/s^{2}`; None if a factor is not in the table."""
     text = text.replace(r"\cdot", "*").replace(r"\times", "*").replace("每", "/").replace(r"\mu ", r"\mu")
     text = re.sub(r"\bper\b", "/", text)
+    text = re.sub(r"/\s*\(([^()]*)\)", lambda match: "/" + match[1], text)  # of J/(kg*K), the sign holds to the end
     text = re.sub(r"\^\s*\\circ\s*([CF])\b", r"^\\circ*\1", text)
     text = re.sub(r"\s*\^\s*(?=\{?-?\d)", "^", text)
     text = re.sub(r"\s*([*/])\s*", r"\1", text) if not text.startswith(r"^\circ*") else text

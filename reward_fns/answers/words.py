@@ -21,8 +21,10 @@ _MEANINGS = {
     r"\{\}": r"\emptyset",
     "无解": r"\emptyset",
     "空集": r"\emptyset",
-    "does not exist": "dne",
-    "undefined": "undefined",
+    "does not exist": "DNE",
+    "integers": r"\mathbb{Z}",
+    "all integers": r"\mathbb{Z}",
+    "整数": r"\mathbb{Z}",
 }
 
 
@@ -45,7 +47,7 @@ def read_words(text: str) -> Words | None:
     """
     plain = _ARTICLE.sub("", text, count=1) if _ARTICLE.match(text) else text
     meaning = _MEANINGS.get(plain.casefold(), plain)
-    if meaning == r"\emptyset":
+    if plain.casefold() in _MEANINGS or plain in _MEANINGS.values():
         return Words(meaning)
     if _HYPHENATED.fullmatch(text):
         return Words(re.sub(r"\s*(?:-|to)\s*", "-", text))
@@ -58,7 +60,7 @@ def read_words(text: str) -> Words | None:
         or bool(_WORD.search(plain))
         or not plain.isascii()
     )
-    return Words(" ".join(meaning.casefold().split())) if is_words else None
+    return Words(" ".join(plain.casefold().split())) if is_words else None
 
 
 def is_prose(text: str) -> bool:
