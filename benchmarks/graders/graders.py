@@ -34,9 +34,8 @@ def ours(gold: Gold, answer: str) -> bool:
     from reward_fns.math import compute_score
 
     extra_info = {"choices": list(gold.choices)} if gold.choices else None
-    return (
-        compute_score("graders", boxed(answer), gold.text, extra_info, form="boxed", timeout_s=LIMIT_S)["accuracy"] == 1
-    )
+    result = compute_score("graders", boxed(answer), gold.text, extra_info, form="boxed", timeout_s=LIMIT_S)
+    return result["accuracy"] == 1
 
 
 def math_verify(gold: Gold, answer: str) -> bool:
