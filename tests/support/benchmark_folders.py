@@ -111,7 +111,14 @@ LAYOUTS = {
     "hallusion_bench": {
         "HallusionBench.json": [
             HALLUSION_BENCH,
-            {**HALLUSION_BENCH, "category": "VS", "visual_input": "0", "figure_id": "0", "filename": None},
+            {
+                **HALLUSION_BENCH,
+                "category": "VS",
+                "visual_input": "0",
+                "figure_id": "0",
+                "gt_answer": "0",
+                "filename": None,
+            },
         ],
         "hallusion_bench/VD/illusion/4_1.png": png(),
     },

@@ -60,6 +60,7 @@ def test_vlmevalkit_gets_a_table_of_predictions_per_data_set(run, capsys):
     assert (with_image["index"], without["index"]) == ("VD_illusion_1_4_1_2", "VS_illusion_0_4_0_2")
     assert with_image["index"].split("_")[3:] == ["4", "1", "2"]  # set, figure and question
     assert (with_image["answer"], with_image["category"], with_image["l2-category"]) == ("Yes", "VD", "illusion")
+    assert (without["answer"], without["verl_plugins_accuracy"]) == ("No", "0.0")
 
     (row,) = rows["WeMath"]
     assert (row["index"], row["ID"], row["key"], row["answer"]) == ("1", "2steps_1", "2steps_1", "B")
