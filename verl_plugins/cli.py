@@ -6,7 +6,10 @@ import argparse
 import signal
 import sys
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
+
+from verl_plugins.own_packages import refuse_shadowed_packages
 
 
 class Command(NamedTuple):
@@ -18,6 +21,18 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "methods": Command(
+        "verl_plugins.methods_command",
+        help="list the methods, or the knobs of one with their meaning",
+        description="Lists the values of +method=, those of other installed packages included; with METHOD, its knobs: "
+        "type, default and meaning.",
+    ),
+    "recipes": Command(
+        "verl_plugins.recipes_command",
+        help="list the training scripts that come with the package, or copy them",
+        description="Lists the scripts, one for each model and method, with what each trains. `recipes copy DIR` "
+        "copies them, to be run from there.",
+    ),
     "doctor": Command(
         "verl_plugins.doctor.run_doctor",
         help="check the installation, and optionally the overrides of a run, before training",
@@ -60,13 +75,23 @@ COMMANDS = {
 }
 
 
+def installed_version() -> str:
+    """Return the version of the installed package."""
+    try:
+        return version("verl-plugins")
+    except PackageNotFoundError:
+        return "(a checkout that is not installed)"
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; returns the exit code (0 good, 1 a problem was found, 2 bad usage)."""
+    refuse_shadowed_packages()
     parser = argparse.ArgumentParser(
         prog="verl-plugins",
         description="Entropy-aware visual RL as a plugin for unmodified verl.",
         epilog="Data: python -m data_prep --help. Evaluation: python -m verl_plugins.evaluate --help.",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {installed_version()}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=command.help, description=command.description)

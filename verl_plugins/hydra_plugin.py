@@ -13,7 +13,7 @@ from hydra.experimental.callback import Callback
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 
-from verl_plugins.methods import installed_methods
+from verl_plugins.methods import config_packages
 
 
 class VerlPluginsSearchPath(SearchPathPlugin):
@@ -21,8 +21,7 @@ class VerlPluginsSearchPath(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Append this package's ``config`` folder, and that of each package with a method of its own."""
-        packages = ["verl_plugins", *(point.module.partition(".")[0] for point in installed_methods())]
-        for package in dict.fromkeys(packages):
+        for package in config_packages():
             search_path.append(provider="verl-plugins", path=f"pkg://{package}.config")
 
 

@@ -23,6 +23,12 @@ def installed_methods() -> list[EntryPoint]:
     return sorted(entry_points(group=GROUP), key=lambda point: point.name)
 
 
+def config_packages() -> list[str]:
+    """Return the packages whose folder ``config`` has Hydra groups: this one, and those that add methods."""
+    packages = ["verl_plugins", *(point.module.partition(".")[0] for point in installed_methods())]
+    return list(dict.fromkeys(packages))
+
+
 def load_installed_methods() -> None:
     """Import the methods of other packages and append them to ``METHODS``.
 

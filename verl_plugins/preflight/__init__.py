@@ -7,6 +7,7 @@ from functools import partial
 from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.methods import METHODS
+from verl_plugins.own_packages import packages_of_a_run
 from verl_plugins.preflight.fused_kernels import check_fused_kernels
 from verl_plugins.preflight.model import check_model
 from verl_plugins.preflight.own_settings import check_health, check_knobs
@@ -28,6 +29,8 @@ def check_run(config: DictConfig) -> list[str]:
         One line per problem: what, got, expected, which key to set. Empty when the run can start. A check that raises
         is a problem, too.
     """
+    if shadowed := packages_of_a_run():
+        return shadowed  # the checks import these packages
     methods = [name for name in METHODS if OmegaConf.select(config, f"algorithm.{name}") is not None]
     refuse_videos = [name for name in methods if not METHODS[name].takes_videos]
     checks: list[partial[list[str]]] = [

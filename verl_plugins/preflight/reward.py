@@ -6,19 +6,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-import reward_fns
-
 
 def check_reward(config: DictConfig) -> list[str]:
     """Check that the run's reward, if it is one of this package, accepts its settings."""
-    try:
-        from reward_fns import auto
-    except ImportError:
-        (folder,) = reward_fns.__path__
-        return [
-            f"reward_fns: got {folder}, which stands before the rewards of verl-plugins on Python's path, expected "
-            "theirs; rename that folder, or start the run from another one"
-        ]
+    from reward_fns import auto  # here, after check_run has seen that it is this project's
+
     custom = OmegaConf.select(config, "reward.custom_reward_function")
     if custom is None or not custom.path or custom.name != "compute_score":
         return []

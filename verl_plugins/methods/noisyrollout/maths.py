@@ -40,7 +40,7 @@ class NoisyRolloutConfig:
         strength: alpha_0, step of a diffusion of 1,000 steps; 0 adds no noise (GRPO).
         schedule: "sigmoid", or "constant" for a strength that is not annealed.
         schedule_midpoint: gamma / t_max, the share of the run after which half of the strength is left.
-        schedule_steepness: lambda.
+        schedule_steepness: lambda, the steepness of "sigmoid" per whole run.
 
     Raises:
         ValueError: a value out of range.

@@ -49,8 +49,12 @@ class VEPOConfig:
         boost: lambda >= 0; above 0 no token is dropped, and the weights are 1 + lambda for the selected tokens and 1
             for the others (the authors' weight mode). Not together with ``soft``.
         soft: lambda >= 0; above 0 no token is dropped, and the weights are 1 + lambda * score (ours).
-        perturbation, strength, schedule, schedule_midpoint, schedule_steepness: perturbation of the image, see
+        perturbation: of the image: "gaussian", "gaussian_pixels", "diffusion", "patch", "blur", "grey" or "zero", see
             ``verl_plugins.vision.perturb``.
+        strength: of the perturbation, in its unit; None for its default.
+        schedule: "constant", or "sigmoid": the strength falls from its full value towards 0.
+        schedule_midpoint: share of training after which "sigmoid" has halved the strength.
+        schedule_steepness: of "sigmoid", per whole training.
 
     Raises:
         ValueError: a value out of range.

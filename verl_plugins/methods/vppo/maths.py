@@ -53,8 +53,12 @@ class VPPOConfig:
         fraction: share of each response's tokens that keep their advantage, in (0, 1].
         weight_min: weight of the batch's least dependent response, in [0, 1].
         weight_max: weight of the most dependent one, >= 1; None for the one that makes the mean weight 1.
-        perturbation, strength, schedule, schedule_midpoint, schedule_steepness: perturbation of the image, see
+        perturbation: of the image: "gaussian", "gaussian_pixels", "diffusion", "patch", "blur", "grey" or "zero", see
             ``verl_plugins.vision.perturb``.
+        strength: of the perturbation, in its unit; None for its default.
+        schedule: "constant", or "sigmoid": the strength falls from its full value towards 0.
+        schedule_midpoint: share of training after which "sigmoid" has halved the strength.
+        schedule_steepness: of "sigmoid", per whole training.
 
     Raises:
         ValueError: a value out of range.
