@@ -37,10 +37,13 @@ def after_thinking(text: str) -> str | None:
 
 
 def last_answer(text: str) -> str | None:
-    """Return the text of the last answer block after the thinking; None if there is none, or if it is not closed."""
-    _, opened, block = (after_thinking(text) or "").rpartition(_ANSWER)
-    answer, closed, _ = block.partition(_END_ANSWER)
-    return answer if opened and closed else None
+    """Return the text of the last answer block after the thinking; None if there is none, or if it is not closed.
+
+    A block that opens twice is one block: `<answer>43<answer>42</answer>` holds both.
+    """
+    blocks, closed, cut = (after_thinking(text) or "").rpartition(_END_ANSWER)
+    _, opened, answer = blocks.rpartition(_END_ANSWER)[2].partition(_ANSWER)
+    return answer if opened and closed and _ANSWER not in cut else None
 
 
 def last_boxed(text: str) -> str | None:
@@ -67,7 +70,8 @@ def maths_answer(text: str, form: str) -> str | None:
     """
     find_answer, _ = FORMS[form]
     answer = find_answer(text)
-    boxes = boxed(answer) if answer and find_answer is not last_boxed else []
+    is_in_block = find_answer is not last_boxed and last_answer(text) is not None
+    boxes = boxed(answer) if answer and is_in_block else []
     return boxes[-1] if boxes else answer
 
 

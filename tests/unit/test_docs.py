@@ -1,5 +1,6 @@
 """The pages keep up with the code: links lead somewhere, and every knob and alarm has its line."""
 
+import ast
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -36,6 +37,19 @@ def test_every_method_has_a_page_and_every_knob_a_line(method):
     rows = [line for line in page.splitlines() if line.startswith("|")]
     for field in fields(METHODS[method].config):
         assert any(f"`{field.name}`" in row.split("|")[1] for row in rows), field.name
+
+
+def test_every_message_of_the_questions_is_one_of_the_code():
+    """Each piece of a heading in code, between the ellipses, is part of a text in the code."""
+    page = (ROOT / "docs" / "questions.md").read_text()
+    messages = re.findall(r"(?m)^### `(.*[ :].*)`$", page)
+    assert len(messages) > 12
+    files = [path for folder in ("verl_plugins", "data_prep", "reward_fns") for path in (ROOT / folder).rglob("*.py")]
+    nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text())))
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    for message in messages:
+        for piece in message.split("…"):
+            assert any(piece.strip() in text for text in texts), f"{message}: {piece}"
 
 
 def test_every_alarm_and_limit_has_a_line():

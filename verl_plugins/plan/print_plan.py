@@ -96,7 +96,9 @@ def composed_by(recipe: Path, gpus: int, nodes: int, overrides: Sequence[str]) -
         ValueError: the recipe does not exist or prints no config.
     """
     if not recipe.is_file():
-        raise ValueError(f"recipe: got {recipe}, expected a file that exists; recipes/run_*.sh are such")
+        raise ValueError(
+            f"recipe: got {recipe}, expected a file that exists; `verl-plugins recipes copy recipes` makes such files"
+        )
     # The recipe calls `verl-plugins` and `python`: those of this environment, whether or not a shell has activated it.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     env = {**os.environ, "PATH": path, "DRY_RUN": "1", "GPUS": str(gpus), "NNODES": str(nodes)}
