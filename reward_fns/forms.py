@@ -41,9 +41,10 @@ def last_answer(text: str) -> str | None:
 
     A block that opens twice is one block: `<answer>43<answer>42</answer>` holds both.
     """
-    blocks, closed, cut = (after_thinking(text) or "").rpartition(_END_ANSWER)
-    _, opened, answer = blocks.rpartition(_END_ANSWER)[2].partition(_ANSWER)
-    return answer if opened and closed and _ANSWER not in cut else None
+    *closed, cut = (after_thinking(text) or "").split(_END_ANSWER)
+    if _ANSWER in cut:
+        return None
+    return next((part.partition(_ANSWER)[2] for part in reversed(closed) if _ANSWER in part), None)
 
 
 def last_boxed(text: str) -> str | None:

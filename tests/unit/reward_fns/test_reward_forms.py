@@ -66,7 +66,7 @@ def test_which_forms_a_response_keeps(response):
         ("<answer>1</answer><answer>2", None, None, None),
         ("<answer>1</answer></answer>", "1", None, "1"),
         ("<answer>1</answer>" + T, None, None, None),
-        ("<answer>1<answer>2</answer>", "2", None, "2"),
+        ("<answer>1<answer>2</answer>", "1<answer>2", None, "1<answer>2"),
         (B, None, "7", "7"),
         ("\\boxed{1} or \\boxed{2}", None, "2", "2"),
         ("\\boxed{1} or \\boxed{2", None, None, None),
