@@ -15,10 +15,10 @@ from reward_fns.answers.comparing import Algebra, is_same_answer
 from reward_fns.answers.equation import Approximation, Chain, Equation, Named
 from reward_fns.answers.interval import Region
 from reward_fns.answers.matrix import Matrix
+from reward_fns.answers.measurement import Measurement
 from reward_fns.answers.number import Number
-from reward_fns.answers.quantity import Quantity
 from reward_fns.answers.reading import read
-from reward_fns.answers.sequence import Sequence as SequenceOfAnswers
+from reward_fns.answers.sequence import AnswerSequence
 from reward_fns.answers.text import clean
 from reward_fns.answers.words import Unreadable, Words
 
@@ -81,9 +81,9 @@ def answer_type(gold: str) -> str:
 
 
 TYPES: dict[str, tuple[type, ...]] = {
-    "number": (Number, Quantity, Based),
+    "number": (Number, Measurement, Based),
     "words": (Words,),
-    "several": (SequenceOfAnswers,),
+    "several": (AnswerSequence,),
     "interval": (Region,),
     "matrix": (Matrix,),
     "equation": (Equation, Chain, Approximation),

@@ -10,9 +10,9 @@ from reward_fns.answers.equation import Approximation, Chain, Equation, Named, h
 from reward_fns.answers.expression import Expression
 from reward_fns.answers.interval import Region, is_same_region, open_interval
 from reward_fns.answers.matrix import Matrix, is_same_matrix
+from reward_fns.answers.measurement import Measurement, is_same_measurement
 from reward_fns.answers.number import Number, is_rounding, is_same_number, latex_of
-from reward_fns.answers.quantity import Quantity, is_same_quantity
-from reward_fns.answers.sequence import Sequence, is_same_sequence
+from reward_fns.answers.sequence import AnswerSequence, is_same_sequence
 from reward_fns.answers.words import Unreadable, Words
 
 Algebra = Callable[[str, str], bool]
@@ -51,14 +51,14 @@ def _same_region(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
 
 
 def _same_sequence(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
-    if isinstance(gold, Sequence):
+    if isinstance(gold, AnswerSequence):
         return is_same_sequence(gold, answer, same)
     return is_same_sequence(answer, gold, lambda item, other: same(other, item))
 
 
-def _same_quantity(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
-    is_value = all(isinstance(each, Quantity | Number | Expression) for each in (gold, answer))
-    return is_value and is_same_quantity(gold, answer, same)
+def _same_measurement(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
+    is_value = all(isinstance(each, Measurement | Number | Expression) for each in (gold, answer))
+    return is_value and is_same_measurement(gold, answer, same)
 
 
 def _same_matrix(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
@@ -115,7 +115,7 @@ def _same_approximation(gold: Any, answer: Any, same: Same, algebra: Algebra) ->
         return same(gold.rounded, answer) or same(gold.exact, answer)
     if not same(gold, answer.exact):
         return False
-    value = gold.value if isinstance(gold, Quantity) else gold
+    value = gold.value if isinstance(gold, Measurement) else gold
     if isinstance(value, Number):
         return is_rounding(value.value, answer.rounded)
     return isinstance(value, Expression) and algebra(value.latex, rf"\approx {latex_of(answer.rounded)}")
@@ -135,12 +135,12 @@ _RULES: tuple[tuple[type, Callable[[Any, Any, Same, Algebra], bool]], ...] = (
     (Approximation, _same_approximation),
     (Chain, _same_chain),
     (Region, _same_region),
-    (Sequence, _same_sequence),
+    (AnswerSequence, _same_sequence),
     (Clock, _only_with(Clock, is_same_clock)),
     (Ratio, _only_with(Ratio, is_same_ratio)),
     (Based, _only_with(Based, operator.eq)),
     (Words, _same_words),
-    (Quantity, _same_quantity),
+    (Measurement, _same_measurement),
     (Matrix, _same_matrix),
     (Equation, _same_equation),
     (Number, _same_number),

@@ -10,8 +10,8 @@ from typing import Any
 
 from reward_fns.answers.equation import is_name
 from reward_fns.answers.expression import Expression
+from reward_fns.answers.measurement import Measurement
 from reward_fns.answers.number import Number
-from reward_fns.answers.quantity import Quantity
 from reward_fns.answers.splitting import inside_brackets, split_outside
 
 _UNION = re.compile(r"\\cup(?![a-zA-Z])|\bor\b")
@@ -29,7 +29,7 @@ _INFINITY = re.compile(r"([-+]?)\s*\\infty")
 
 @dataclass(frozen=True)
 class Interval:
-    """Ends are Number, Expression or Quantity; None is infinity."""
+    """Ends are Number, Expression or Measurement; None is infinity."""
 
     low: Any
     high: Any
@@ -169,7 +169,7 @@ def _end(text: str, read: Callable[[str], Any]) -> Any:
 
 
 def _is_end(answer: Any) -> bool:
-    return isinstance(answer, Number | Expression | Quantity)
+    return isinstance(answer, Number | Expression | Measurement)
 
 
 def _in_order(intervals: tuple[Interval, ...]) -> list[Interval]:

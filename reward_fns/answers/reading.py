@@ -9,9 +9,9 @@ from reward_fns.answers.equation import Approximation, Chain, Named, read_equati
 from reward_fns.answers.expression import Expression
 from reward_fns.answers.interval import read_region
 from reward_fns.answers.matrix import Matrix, make_matrix, read_rows
+from reward_fns.answers.measurement import read_measurement
 from reward_fns.answers.number import read_number
-from reward_fns.answers.quantity import read_quantity
-from reward_fns.answers.sequence import Sequence, read_plus_minus, read_sequence
+from reward_fns.answers.sequence import AnswerSequence, read_plus_minus, read_sequence
 from reward_fns.answers.splitting import inside_brackets, is_balanced
 from reward_fns.answers.words import Unreadable, is_prose, read_words
 
@@ -40,7 +40,7 @@ def read(text: str, level: int = 0) -> Any:
         answer = reader(text, read_part)
         if answer is not None:
             return answer if _is_readable(answer) else Unreadable(text)
-    for reader in (read_clock, read_ratio, read_based, read_quantity, read_words):
+    for reader in (read_clock, read_ratio, read_based, read_measurement, read_words):
         answer = reader(text)
         if answer is not None:
             return answer
@@ -55,7 +55,7 @@ def read(text: str, level: int = 0) -> Any:
 
 def _is_readable(answer: Any) -> bool:
     """Return whether every part of a typed answer could be read."""
-    if isinstance(answer, Sequence):
+    if isinstance(answer, AnswerSequence):
         return all(map(_is_readable, answer.items))
     if isinstance(answer, Chain):
         return all(map(_is_readable, answer.members))
@@ -68,5 +68,5 @@ def _is_readable(answer: Any) -> bool:
 
 def _system_or_matrix(cells: list[list[str]], is_cases: bool, text: str, read_part: Any) -> Any:
     if is_cases and all(len(row) == 1 for row in cells):
-        return Sequence(tuple(read_part(row[0]) for row in cells), "list")
+        return AnswerSequence(tuple(read_part(row[0]) for row in cells), "list")
     return make_matrix(cells, is_cases, text, read_part)

@@ -32,12 +32,12 @@ _CHOICES = re.compile(r"[a-j]")
 
 
 @dataclass(frozen=True)
-class Sequence:
+class AnswerSequence:
     items: tuple[Any, ...]
     kind: str  # "list", "set", "parts" or "tuple"
 
 
-def read_sequence(text: str, read: Callable[[str], Any]) -> Sequence | None:
+def read_sequence(text: str, read: Callable[[str], Any]) -> AnswerSequence | None:
     """Return the values of a text with joints outside of brackets, or in one pair of them; None if it has none."""
     if text.startswith("(1)") and "(2)" in text:
         return _sequence(_LABEL.split(text)[2::2], "parts", read)
@@ -47,9 +47,9 @@ def read_sequence(text: str, read: Callable[[str], Any]) -> Sequence | None:
         parts = [text[label.end() : end].strip(" ,;") for label, end in zip(labels, ends, strict=True)]
         names = [label[1] or label[2] for label in labels]
         named = [Named(name, read(part), part) for name, part in zip(names, parts, strict=True)]
-        return Sequence(tuple(named), "list") if all(parts) else None
+        return AnswerSequence(tuple(named), "list") if all(parts) else None
     if _CIRCLED.fullmatch(text):
-        return Sequence(tuple(Words(sign) for sign in text if "①" <= sign <= "⑳"), "list")
+        return AnswerSequence(tuple(Words(sign) for sign in text if "①" <= sign <= "⑳"), "list")
     parts, joints = split_outside(text, _JOINT)
     if joints:
         return _sequence(parts, "parts" if ";" in joints else "list", read)
@@ -65,22 +65,22 @@ def read_sequence(text: str, read: Callable[[str], Any]) -> Sequence | None:
     return None
 
 
-def read_plus_minus(text: str, read: Callable[[str], Any]) -> Sequence | None:
+def read_plus_minus(text: str, read: Callable[[str], Any]) -> AnswerSequence | None:
     r"""Return the two values of a text with `\pm`; None if it has none."""
     if not _PLUS_MINUS.search(text):
         return None
     upper = _MINUS_PLUS.sub("-", _PLUS_MINUS.sub("+", text))
     lower = _MINUS_PLUS.sub("+", _PLUS_MINUS.sub("-", text))
-    return Sequence((read(upper), read(lower)), "list")
+    return AnswerSequence((read(upper), read(lower)), "list")
 
 
-def is_same_sequence(gold: Sequence, answer: Any, same: Callable[[Any, Any], bool]) -> bool:
+def is_same_sequence(gold: AnswerSequence, answer: Any, same: Callable[[Any, Any], bool]) -> bool:
     """Compare two sequences; a set or list of one value is that value."""
-    if not isinstance(answer, Sequence):
+    if not isinstance(answer, AnswerSequence):
         items = _letters(answer) if _letters(gold) else None
         if items is None:
             return len(gold.items) == 1 and gold.kind != "tuple" and same(gold.items[0], answer)
-        answer = Sequence(items, "list")
+        answer = AnswerSequence(items, "list")
     if (gold.kind == "tuple") != (answer.kind == "tuple"):
         if gold.kind == "tuple":
             gold, answer = gold, _tuple_of_names(answer) or answer
@@ -103,26 +103,28 @@ def is_same_sequence(gold: Sequence, answer: Any, same: Callable[[Any, Any], boo
     return True
 
 
-def _sequence(parts: list[str], kind: str, read: Callable[[str], Any]) -> Sequence | None:
+def _sequence(parts: list[str], kind: str, read: Callable[[str], Any]) -> AnswerSequence | None:
     texts = [stripped for part in parts if (stripped := part.rstrip(" .,;:").lstrip(" ,;:"))]
     if not texts or len(texts) > MOST_ITEMS or len(texts) == 1 and kind != "set":
         return None
     items: list[Any] = []
     for text in texts:
         item = read(text)
-        items += item.items if kind in ("list", "set") and isinstance(item, Sequence) and r"\pm" in text else [item]
-    return Sequence(tuple(items), kind)
+        items += (
+            item.items if kind in ("list", "set") and isinstance(item, AnswerSequence) and r"\pm" in text else [item]
+        )
+    return AnswerSequence(tuple(items), kind)
 
 
-def _tuple_of_names(sequence: Sequence) -> Sequence | None:
+def _tuple_of_names(sequence: AnswerSequence) -> AnswerSequence | None:
     """Return `(3, 5)` for `x=3, y=5`."""
     items = [item for item in sequence.items if isinstance(item, Named)]
     if len(items) < len(sequence.items) or len({item.name for item in items}) < len(items):
         return None
-    return Sequence(tuple(item.value for item in sorted(items, key=lambda item: item.name)), "tuple")
+    return AnswerSequence(tuple(item.value for item in sorted(items, key=lambda item: item.name)), "tuple")
 
 
-def _is_ordered(gold: Sequence, answer: Sequence) -> bool:
+def _is_ordered(gold: AnswerSequence, answer: AnswerSequence) -> bool:
     """Return whether the order of a list says something.
 
     It does for letters that are not in alphabetical order, and for values whose different names the answer left out
@@ -137,7 +139,7 @@ def _is_ordered(gold: Sequence, answer: Sequence) -> bool:
 
 def _letters(answer: Any) -> tuple[Words, ...] | None:
     """Return the letters of several choices: of `A, C`, or of `AC` and `A/C`."""
-    if isinstance(answer, Sequence):
+    if isinstance(answer, AnswerSequence):
         texts = [item.text if isinstance(item, Words) else "" for item in answer.items]
         return answer.items if answer.kind in ("list", "set") and all(map(_CHOICES.fullmatch, texts)) else None
     letters = answer.text.replace("/", "") if isinstance(answer, Words) else ""

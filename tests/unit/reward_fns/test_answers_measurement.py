@@ -148,5 +148,5 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("gold", "answer", "is_right"), cases(KINDS))
-def test_quantities(gold, answer, is_right):
+def test_measurements(gold, answer, is_right):
     assert judge(gold, answer) is is_right

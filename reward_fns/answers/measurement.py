@@ -1,4 +1,4 @@
-r"""Quantities: a value and a unit, `12 cm^2`, `\$5`, `60^\circ`, `50%`, `14^\circ 30'`.
+r"""Measurements: a value and a unit, `12 cm^2`, `\$5`, `60^\circ`, `50%`, `14^\circ 30'`.
 
 A unit on one side only is forgiven; two different units are different. A percentage is its number (the sign left out)
 or its value: 50% is 50 or 0.5, and 5000 is neither.
@@ -26,28 +26,28 @@ _LONGEST_UNIT = 60
 
 
 @dataclass(frozen=True)
-class Quantity:
+class Measurement:
     value: Number | Expression
     unit: str
 
 
-def read_quantity(text: str) -> Quantity | None:
+def read_measurement(text: str) -> Measurement | None:
     """Return the value and the unit that a text is; None if it has no unit."""
     match = _DEGREES.fullmatch(text)
     if match:
         parts = match.groups()[1:]
         degrees = sum((Fraction(part) / 60**i for i, part in enumerate(parts) if part), Fraction(0))
-        return Quantity(Number(-degrees if match[1] == "-" else degrees), "deg")
+        return Measurement(Number(-degrees if match[1] == "-" else degrees), "deg")
     match = _CURRENCY.fullmatch(text)
     if match:
-        rest = read_quantity(match[3])  # \$5 million, \$5 dollars, \$5 per hour
+        rest = read_measurement(match[3])  # \$5 million, \$5 dollars, \$5 per hour
         unit = read_unit(match[2].replace(" ", "")) or ""
         if rest and rest.unit not in ("", unit):
             return None
         value = rest.value if rest else _value(match[3])
         if match[1] == "-" and isinstance(value, Number):
             value = replace(value, value=-value.value)
-        return Quantity(value, unit) if value else None
+        return Measurement(value, unit) if value else None
     for start in _START.finditer(text, max(0, len(text) - _LONGEST_UNIT)):
         unit_text = text[start.end() :]
         if start.end() == start.start() and _ONE_LETTER.match(unit_text):
@@ -58,13 +58,13 @@ def read_quantity(text: str) -> Quantity | None:
         if unit is not None:
             value = _value(text[: start.start()].strip())
             if value:
-                return Quantity(value, unit)
+                return Measurement(value, unit)
     return None
 
 
-def is_same_quantity(gold: Any, answer: Any, same: Callable[[Any, Any], bool]) -> bool:
-    """Compare two quantities, or a quantity and a bare value."""
-    gold, answer = _as_quantity(gold), _as_quantity(answer)
+def is_same_measurement(gold: Any, answer: Any, same: Callable[[Any, Any], bool]) -> bool:
+    """Compare two measurements, or a measurement and a bare value."""
+    gold, answer = _as_measurement(gold), _as_measurement(answer)
     if gold.unit and answer.unit and gold.unit != answer.unit:
         return False
     if (
@@ -78,8 +78,8 @@ def is_same_quantity(gold: Any, answer: Any, same: Callable[[Any, Any], bool]) -
     return same(gold.value, answer.value)
 
 
-def _as_quantity(answer: Any) -> Quantity:
-    return answer if isinstance(answer, Quantity) else Quantity(answer, "")
+def _as_measurement(answer: Any) -> Measurement:
+    return answer if isinstance(answer, Measurement) else Measurement(answer, "")
 
 
 def _value(text: str) -> Number | Expression | None:
