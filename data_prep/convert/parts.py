@@ -18,6 +18,8 @@ from data_prep.types import Location, RawRow, RejectedRow, Rejection, Row, Sampl
 from reward_fns.earnable import unearnable_gold
 
 REJECTS = b"rejects"  # metadata key of a part's file; its value is a JSON list of lines of rejects.jsonl
+LOAD_DEPENDENT = ("timeout", "error")
+"""Statuses of a busy machine; a row that got one is kept, since the same run must write the same rows each time."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def convert_row(job: ConversionJob, raw: RawRow, index: int) -> Row | Rejection:
         return row
     gold = row["reward_model"]["ground_truth"]
     status = None if job.keep_unearnable else unearnable_gold(job.kind.data_source, gold, row["extra_info"])
-    if status:
+    if status and status not in LOAD_DEPENDENT:
         return Rejection("unearnable_gold", f"{status}: {gold[:80]}")
     if job.images == "path":
         pairs = zip(sample.images, images, strict=True)

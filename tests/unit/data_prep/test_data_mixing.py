@@ -156,6 +156,14 @@ def test_golds_that_no_response_can_earn_are_counted_and_kept_on_request(tmp_pat
     assert pq.read_metadata(tmp_path / "kept" / "train.parquet").num_rows == 2 and rejects(tmp_path / "kept") == []
 
 
+@pytest.mark.parametrize("status", ["timeout", "error"])
+def test_a_row_is_not_rejected_because_the_machine_is_busy(tmp_path, monkeypatch, status):
+    import data_prep.convert.parts
+
+    monkeypatch.setattr(data_prep.convert.parts, "unearnable_gold", lambda *_: status)
+    assert pq.read_metadata(convert(source(tmp_path / "raw", encoded()), tmp_path / "out")).num_rows == 1
+
+
 def test_all_that_is_written_of_answers_as_k12_has_them_can_be_earned(tmp_path):
     from reward_fns.earnable import unearnable_gold
 
