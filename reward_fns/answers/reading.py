@@ -1,6 +1,7 @@
 """Reads a cleaned answer into a typed one. The types are tried in this order, and the first that fits is taken."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from reward_fns.answers.based import read_based
@@ -19,6 +20,7 @@ _DEEPEST = 6  # levels of lists in lists
 _DANGLING = re.compile(r".*[-+*/^_=<>\\]|.*\\(?:times|cdot|div|frac|sqrt|le|ge|approx)|[^\w\\]*", re.DOTALL)
 
 
+@lru_cache(maxsize=1024)
 def read(text: str, level: int = 0) -> Any:
     """Return the typed answer of a cleaned text; Unreadable if it is prose with numbers, or no complete LaTeX."""
     if level > _DEEPEST or not text:

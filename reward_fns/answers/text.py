@@ -5,6 +5,7 @@ while spacing goes, and thousands are joined while their `,\!` still tells them 
 """
 
 import re
+from functools import lru_cache
 
 from reward_fns.answers.wording import without_wording
 
@@ -61,6 +62,7 @@ _CHINESE_OR = re.compile(r"\s*(?:或者|或)\s*")
 _CHINESE_AND = re.compile(r"\s*(?:并且|且)\s*|(?<=[\x00-\x7f①-⑳])(?:和|与|以及|及)(?=[\x00-\x7f①-⑳])")
 
 
+@lru_cache(maxsize=1024)  # a group of responses has one gold, and many equal answers
 def clean(text: str) -> str:
     r"""Return an answer in plain LaTeX, without dollars, bold, fonts, spacing, introduction and trailing full stop.
 

@@ -1,6 +1,6 @@
 """Drops the wording around a final answer: `The value of x is 42`, `So x = 42`, `The correct option is B`, `故选D`.
 
-Only what introduces one answer is dropped, and never a negation: `The answer is not 42` stays as it is, and is prose.
+What is left of `The answer is not 42` is `not 42`, which is no number.
 """
 
 import re
@@ -10,14 +10,13 @@ _NOUNS = (
     "distance|slope|angle|sum|total|product|difference|quotient|average|mean|median|mode|range|probability|speed|time|"
     "cost|price|number|measure|ratio|surface area"
 )
-_IS = r"(?:is|are|equals|will be)\b(?!\s+(?:not|never|no|in)\b)(?:\s+equal to\b)?"
+_IS = r"(?:is|are|equals|will be)\b(?:\s+equal to\b)?"
 _INTRODUCTIONS = (
     re.compile(r"(?:so|thus|therefore|hence|finally|then)\b\s*,?\s*", re.IGNORECASE),
     re.compile(r"we (?:get|have|find)\s*(?:that\b)?\s*", re.IGNORECASE),
     re.compile(
         rf"(?:(?:the|my|our) )?(?:(?:final|correct|right|total|shaded) )*(?:{_NOUNS})"
-        r"(?: of (?!.{0,60}(?:\b(?:not|never)\b|n't)).{1,60}?)?"
-        rf"(?:\s*\b{_IS}\s*:?|\s*:|(?<=answer)(?=\s+[-\\(\d]))\s*",
+        rf"(?: of .{{1,60}}?)?(?:\s*\b{_IS}\s*:?|\s*:|(?<=answer)(?=\s+[-\\(\d]))\s*",
         re.IGNORECASE,
     ),
     re.compile(rf"(?:it|there) {_IS}\s*", re.IGNORECASE),
