@@ -27,7 +27,7 @@ GOLD_WIDTH = 80  # characters of a gold that are shown
 
 
 @dataclass
-class Source:
+class SourceGolds:
     """What was found in the rows of one data source.
 
     Args:
@@ -48,7 +48,7 @@ class Source:
         return sum(map(len, self.failures.values()))
 
 
-def check_files(paths: list[Path], reward: str, settings: dict[str, Any]) -> dict[str, Source]:
+def check_files(paths: list[Path], reward: str, settings: dict[str, Any]) -> dict[str, SourceGolds]:
     """Score the gold of every row as a perfect response.
 
     Args:
@@ -62,12 +62,12 @@ def check_files(paths: list[Path], reward: str, settings: dict[str, Any]) -> dic
     Raises:
         SystemExit: a file cannot be read, or lacks a column.
     """
-    sources: dict[str, Source] = {}
+    sources: dict[str, SourceGolds] = {}
     for path in paths:
         for number, row in _rows(path):
             name = str(row["data_source"])
             gold = (row["reward_model"] or {}).get("ground_truth")
-            source = sources.setdefault(name, Source(_reward_name(name, reward, settings)))
+            source = sources.setdefault(name, SourceGolds(_reward_name(name, reward, settings)))
             source.rows += 1
             source.types[gold_type(gold, source.reward)] += 1
             status = unearnable_gold(name, gold, row.get("extra_info"), reward, **settings)
@@ -76,7 +76,7 @@ def check_files(paths: list[Path], reward: str, settings: dict[str, Any]) -> dic
     return sources
 
 
-def report(sources: dict[str, Source]) -> str:
+def report(sources: dict[str, SourceGolds]) -> str:
     """Return the results as text: a table by data source, then examples of the golds that cannot be earned."""
     table = [("data source", "reward", "rows", "cannot be earned", "types of golds")]
     for name, source in sources.items():

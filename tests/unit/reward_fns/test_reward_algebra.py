@@ -116,6 +116,7 @@ def test_math_verifys_own_grader_in_the_same_processes():
     assert graded("2\\sqrt{3}", "\\sqrt{12}") == "equal"
     assert graded("2\\sqrt{3}", "\\sqrt{13}") == "different"
     assert graded("1.6\\times 10^{-19}", "3.2\\times 10^{-19}") == "equal"  # its tolerance is absolute
+    assert graded("5", "5 \\text{ cm}") == "equal"  # it drops units, which our algebra never sees
     assert graded("", "1") == "bad_gold"
     assert algebra.compare("2\\sqrt{3}", "9^{9^{9^9}}", 0.5, "math_verify")[0] == "timeout"
 

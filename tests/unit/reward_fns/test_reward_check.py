@@ -29,7 +29,7 @@ def test_a_perfect_response_keeps_its_form_and_has_the_answer(form, answer):
         ("mmk12", "12", {}, {}, None),
         ("mmk12", "12", {}, {"math": {"form": "answer"}}, None),
         ("mmk12", "\\frac{1}{", {}, {}, "no_answer"),  # no closed box can hold it
-        ("mmk12", "\\frac{1}{", {}, {"math": {"form": "answer"}}, "bad_gold"),
+        ("mmk12", "x" * 2000, {}, {"math": {"form": "answer"}}, "bad_gold"),
         ("mmk12", "", {}, {}, "no_answer"),
         ("mmk12", None, {}, {}, "bad_gold"),
         ("mmk12", 12, {}, {}, "bad_gold"),
