@@ -80,9 +80,9 @@ QUESTIONS = {
 
 
 def convert(build, cases, tmp_path) -> tuple[list[dict], list[dict]]:
-    """Return the rows written, in the order of the source, and the rejected ones."""
+    """Return the rows written, in the order of the source, and the rejected ones, without asking the reward."""
     out = tmp_path / "out"
-    argv = [*build(tmp_path / "raw", cases), "--out", str(out), "--processes", "1"]
+    argv = [*build(tmp_path / "raw", cases), "--out", str(out), "--processes", "1", "--keep-unearnable"]
     try:
         main(argv)
     except SystemExit as end:

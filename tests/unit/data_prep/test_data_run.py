@@ -33,7 +33,7 @@ from data_prep.convert import plan
 from data_prep.datasets import DATA_SETS
 from data_prep.raw.files import Files
 from data_prep.raw.pickles import load_plain
-from data_prep.row.schema import ROWS_PER_GROUP, file_schema
+from data_prep.row.schema import ROWS_PER_GROUP, file_schema, row_schema
 from data_prep.types import RawRow, Rejection
 
 ROOT = Path(__file__).parents[3]
@@ -76,7 +76,7 @@ def test_all_files_have_the_schema_of_the_other_data_sets(source, tmp_path):
     assert sorted(content(tmp_path)) == ["rejects.jsonl", "report.json", "train.parquet", "val.parquet"]
     for name in ("train", "val"):
         schema = pq.read_schema(tmp_path / f"{name}.parquet")
-        assert schema.equals(file_schema(), check_metadata=True)
+        assert schema.equals(row_schema()) and schema.metadata == file_schema().metadata
 
 
 def test_processes_and_the_size_of_parts_do_not_change_a_row(source, tmp_path, monkeypatch):
