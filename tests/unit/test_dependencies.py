@@ -45,7 +45,7 @@ def imports_of(folders):
 
 
 @pytest.mark.parametrize(
-    ("folders", "extras"), [(PACKAGES, ()), (BENCHMARKS, ("dev",))], ids=["packages", "benchmarks"]
+    ("folders", "extras"), [(PACKAGES, ()), (BENCHMARKS, ("cpu", "dev"))], ids=["packages", "benchmarks"]
 )
 def test_what_is_imported_is_declared(folders, extras):
     requirements = [

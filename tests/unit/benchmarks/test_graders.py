@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 import sympy
+from graders import graders
 from graders.golds import KINDS, Gold, Wrong, draw_gold, golds
 from graders.kind import Kind, Pick, Writings
 from graders.mutations import ATTEMPTS, mutations
@@ -204,3 +205,9 @@ def test_counts_and_page_of_a_lenient_and_a_strict_grader():
     assert "| digit | 1 | 1 | 0 |\n" in text and "| bluff | 1 | 0 | 0 |\n" in text
     assert "| **all** | **2** | **2** | **0** |" in text and "| another writing | 2 | 0 | 2 |" in text
     assert "- Integer, accepted: `5` ← `6`" in text and "`5` ← `-5`" not in text
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setattr(graders, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="without mathruler.*pip install mathruler"):
+        graders.graders()
