@@ -5,11 +5,12 @@ own. `comparing.is_same_answer` compares. What only algebra can decide goes to a
 counts as equal is in `docs/rewards.md`.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from reward_fns.answers.based import Based
-from reward_fns.answers.choice import read_choice, value_of
+from reward_fns.answers.choice import read_choice, read_choice_of, value_of
 from reward_fns.answers.clock import Clock, Ratio
 from reward_fns.answers.comparing import Algebra, is_same_answer
 from reward_fns.answers.equation import Approximation, Chain, Equation, Named
@@ -25,6 +26,7 @@ from reward_fns.answers.words import Unreadable, Words
 __all__ = ["MAX_LENGTH", "Algebra", "BadGold", "answer_type", "is_same"]
 
 MAX_LENGTH = 1000  # characters; longer texts are not final answers
+_IDLE_SPACE = re.compile(r"(?<![0-9A-Za-z])\s+|\s+(?![0-9A-Za-z])")
 
 
 class BadGold(ValueError):
@@ -53,7 +55,7 @@ def is_same(gold: str, answer: str, choices: Sequence[str], algebra: Algebra) ->
             raise BadGold
         return len(answer) <= MAX_LENGTH and _is_choice(choice.letter, clean(value), clean(answer), choices, algebra)
     answer = clean(answer) if len(answer) <= MAX_LENGTH else ""
-    if answer == gold:
+    if _tight(answer) == _tight(gold):
         return True
     answered = read_choice(answer)
     if choice and choice.is_capital and (not choice.text or answered):
@@ -93,8 +95,8 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 
 def _is_choice(letter: str, value: str, answer: str, choices: Sequence[str], algebra: Algebra) -> bool:
-    """Return whether an answer names a choice by its letter or value; the text of another choice is that choice."""
-    answered = read_choice(answer)
+    """Return whether an answer names a choice by its letter, which decides, or its value; not by another's."""
+    answered = read_choice_of(answer, choices)
     if answered:
         return answered.letter == letter
     if not answer or answer == value:
@@ -103,8 +105,13 @@ def _is_choice(letter: str, value: str, answer: str, choices: Sequence[str], alg
     return answer not in others and _is_same_text(value, answer, algebra, is_gold=False)
 
 
+def _tight(text: str) -> str:
+    r"""Return a text without the spaces that say nothing: `AB\parallel CD` for `AB \parallel CD`."""
+    return _IDLE_SPACE.sub("", text)
+
+
 def _is_same_text(gold: str, answer: str, algebra: Algebra, is_gold: bool = True) -> bool:
     typed = read(gold)
     if is_gold and isinstance(typed, Unreadable):
         raise BadGold
-    return bool(answer) and (gold == answer or is_same_answer(typed, read(answer), algebra))
+    return bool(answer) and (_tight(gold) == _tight(answer) or is_same_answer(typed, read(answer), algebra))

@@ -3,7 +3,9 @@
 import re
 from dataclasses import dataclass
 
-_BASED = re.compile(r"\(?\s*([0-9A-Z]{1,60}(?:\.[0-9A-Z]{1,30})?)\s*\)?\s*_\{\s*(?:([0-9]{1,2})|([a-z]{3,8}))\s*\}")
+_BASED = re.compile(
+    r"\(?\s*([0-9A-Z]{1,60}(?:\.[0-9A-Z]{1,30})?)\s*\)?\s*_\{\s*\(?\s*(?:([0-9]{1,2})|([a-z]{3,8}))\s*\)?\s*\}"
+)
 _WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 
 

@@ -31,6 +31,7 @@ _NAME = re.compile(
     rf"|\\(?:sin|cos|tan|cot)\s*(?:{_POINTS}|{_ANGLE}|{_GREEK}|[a-z])"
     rf"|\(\s*{_LETTER}\s*(?:,\s*{_LETTER}\s*){{1,3}}\)|(?:(?:the|The) )?(?i:{_NOUN})"
 )
+_RATIO_OF_POINTS = re.compile(rf"\\frac\{{\s*({_POINTS})\}}\{{\s*({_POINTS})\}}")
 _LABEL = re.compile(r"([A-Za-z]{1,15}):\s*(\S.*)")
 _POINT = re.compile(rf"([A-Z]{_INDEX})\s*(\(.+,.+\))")
 _JOINT = re.compile(r"=|\\approx(?![a-zA-Z])")
@@ -91,7 +92,10 @@ def read_label(text: str, read: Callable[[str], Any]) -> Named | None:
 
 
 def is_name(text: str) -> bool:
-    return len(text) <= _LONGEST_NAME and bool(_NAME.fullmatch(text))
+    """Return whether a text is a name, or a ratio of names: `V_1:V_2`, `\\frac{AB}{CD}`."""
+    fraction = _RATIO_OF_POINTS.fullmatch(text)
+    names = [fraction[1], fraction[2]] if fraction else text.split(":")
+    return len(text) <= _LONGEST_NAME and all(_NAME.fullmatch(name.strip()) for name in names)
 
 
 def has_variable(latex: str) -> bool:

@@ -89,7 +89,12 @@ def is_same_region(gold: Region, answer: Region, same: Callable[[Any, Any], bool
 
 
 def open_interval(answer: Any) -> Region | None:
-    """Return the open interval that a tuple of two values may be."""
+    """Return the open interval that a tuple of two values may be, or the union that a list of such tuples may be."""
+    if getattr(answer, "kind", None) == "list":
+        regions = [open_interval(item) for item in answer.items if getattr(item, "kind", None) == "tuple"]
+        found = [region for region in regions if region]
+        is_union = len(found) == len(answer.items)
+        return Region(tuple(interval for region in found for interval in region.intervals)) if is_union else None
     if getattr(answer, "kind", None) == "tuple" and len(answer.items) == 2 and all(map(_is_end, answer.items)):
         return Region((Interval(*answer.items),))
     return None

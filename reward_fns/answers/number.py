@@ -13,6 +13,7 @@ DIGITS = 6  # significant digits from which on a decimal may be a rounded value
 _LARGEST_EXPONENT = 400  # of 10; larger ones are compared by algebra
 
 _DECIMAL = re.compile(r"([-+]?)\s*([0-9]{1,60}(?:\.[0-9]{0,60})?|\.[0-9]{1,60})")
+_SPACED = re.compile(r"[-+]?[1-9][0-9]{0,2}(?: [0-9]{3})+(?:\.[0-9]+)?")  # 1 000
 _REPEATING = re.compile(
     r"([-+]?)\s*([0-9]{0,20})\.([0-9]{0,20}?)\s*(?:\\overline\s*(?:\{\s*([0-9]{1,20})\s*\}|([0-9]))"
     r"|\\dot\s*\{?\s*([0-9])\s*\}?(?:([0-9]{0,20})\s*\\dot\s*\{?\s*([0-9])\s*\}?)?)"
@@ -48,7 +49,7 @@ def read_number(text: str) -> Number | None:
     """Return the number that a text is; None if it is none or needs algebra."""
     if not text[:1] or len(text) > 200:
         return None
-    match = _DECIMAL.fullmatch(text)
+    match = _DECIMAL.fullmatch(text.replace(" ", "") if _SPACED.fullmatch(text) else text)
     if match:
         digits = match[2].removesuffix(".")
         _, point, decimals = digits.partition(".")

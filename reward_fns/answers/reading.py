@@ -17,7 +17,9 @@ from reward_fns.answers.splitting import inside_brackets, is_balanced
 from reward_fns.answers.words import Unreadable, is_prose, read_words
 
 _DEEPEST = 6  # levels of lists in lists
-_DANGLING = re.compile(r".*[-+*/^_=<>\\]|.*\\(?:times|cdot|div|frac|sqrt|le|ge|approx)|[^\w\\]*", re.DOTALL)
+_DANGLING = re.compile(
+    r".*[-+*/^_=<>\\]|.*\\(?:times|cdot|div|frac|sqrt|le|ge|approx)|[^\w\\]*|[0-9.]+(?: [0-9.]+)+", re.DOTALL
+)
 
 
 @lru_cache(maxsize=1024)

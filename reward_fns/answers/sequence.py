@@ -4,6 +4,7 @@ r"""Several values: lists `3, 5`, sets `\{3, 5\}`, tuples `(3, 5)`, parts `(1) 3
 |---|---|---|
 | `list`, `set` | `3, 5`, `3 and 5`, `3 or 5`, `\{3, 5\}`, `\pm 3` | any, but for letters that are not sorted |
 | `parts` | `3; 5`, `(1) 3 (2) 5` | theirs |
+| `either` | `A or C` | any; never the same as `A, C`: it does not commit to both |
 | `tuple` | `(3, 5)`, `\langle 3, 5\rangle`, `[3, 5, 7]` | theirs; never the same as a list or a set |
 
 A tuple is the same as values with names, `x=3, y=5`, in the alphabetical order of the names.
@@ -28,13 +29,14 @@ _PLUS_MINUS = re.compile(r"\\pm(?![a-zA-Z])")
 _MINUS_PLUS = re.compile(r"\\mp(?![a-zA-Z])")
 _CIRCLED = re.compile(r"[①-⑳](?:\s*[,和]?\s*[①-⑳])*")
 _TUPLES = ((r"\langle", r"\rangle"), ("(", ")"), ("[", "]"))
+_CAPITAL = re.compile(r"\(?[A-J]\)?")
 _CHOICES = re.compile(r"[a-j]")
 
 
 @dataclass(frozen=True)
 class AnswerSequence:
     items: tuple[Any, ...]
-    kind: str  # "list", "set", "parts" or "tuple"
+    kind: str  # "list", "set", "parts", "tuple" or "either"
 
 
 def read_sequence(text: str, read: Callable[[str], Any]) -> AnswerSequence | None:
@@ -51,6 +53,8 @@ def read_sequence(text: str, read: Callable[[str], Any]) -> AnswerSequence | Non
     if _CIRCLED.fullmatch(text):
         return AnswerSequence(tuple(Words(sign) for sign in text if "①" <= sign <= "⑳"), "list")
     parts, joints = split_outside(text, _JOINT)
+    if "or" in joints and all(map(_CAPITAL.fullmatch, parts)):
+        return _sequence(parts, "either", read)
     if joints:
         return _sequence(parts, "parts" if ";" in joints else "list", read)
     inside = inside_brackets(text, r"\{", r"\}")
@@ -81,6 +85,8 @@ def is_same_sequence(gold: AnswerSequence, answer: Any, same: Callable[[Any, Any
         if items is None:
             return len(gold.items) == 1 and gold.kind != "tuple" and same(gold.items[0], answer)
         answer = AnswerSequence(items, "list")
+    if (gold.kind == "either") != (answer.kind == "either"):
+        return False
     if (gold.kind == "tuple") != (answer.kind == "tuple"):
         if gold.kind == "tuple":
             gold, answer = gold, _tuple_of_names(answer) or answer

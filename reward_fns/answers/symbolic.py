@@ -20,6 +20,7 @@ _FEWEST = 4  # points at which both are real, or both are not
 _DIGITS, _MANY_DIGITS = 30, 400
 _TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
 _ANGLE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*\^\s*\\circ")
+_VERTEX = re.compile(r"\\angle\s*([A-Z])\s*([A-Z])\s*([A-Z])(?![A-Za-z_])")
 _APPROXIMATELY = r"\approx"
 
 
@@ -54,6 +55,7 @@ def _parse(text: str) -> Any:
     number = read_number(text.strip())
     if number is not None:
         return number
+    text = _VERTEX.sub(lambda match: _angle_symbol("".join(match.groups())), text)
     text = _ANGLE.sub(r"(\\frac{\1\\pi}{180})", text) if _TRIGONOMETRY.search(text) else text
     text = text.replace(r"^\circ", "").replace(r"\lg ", r"\log_{10} ")
     text = normalize_latex(text, NormalizationConfig(malformed_operators=True, nits=True))
@@ -65,6 +67,11 @@ def _parse(text: str) -> Any:
     decimals = {decimal: Rational(str(decimal)) for decimal in value.atoms(Float)}
     units = {symbol: I for symbol in value.free_symbols if symbol.name == "i"}
     return value.xreplace({**decimals, **units}) if decimals or units else value
+
+
+def _angle_symbol(points: str) -> str:
+    """Return a symbol for an angle: `ABC` is `CBA`, but not `ACB`."""
+    return rf" \theta_{{{min(points, points[::-1])}}} "
 
 
 def _is_equal(gold: Any, answer: Any, is_rounded: bool) -> bool:

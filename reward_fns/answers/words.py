@@ -6,6 +6,7 @@ from dataclasses import dataclass
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '/-]+[^\W\d_]+)*")
 _WORD = re.compile(r"(?<![\\{a-zA-Z])[a-zA-Z]{3,}")  # not `\begin{cases}`
 _HYPHENATED = re.compile(r"[0-9.]+(?:\s*-\s*[0-9.]+)+|[0-9.]+ to [0-9.]+")  # 20-30, 5-2-3-1-4
+_PROGRAM = re.compile(r"0[xXbBoO][0-9a-fA-F]+")  # no product of 0
 _SENTENCE = re.compile(r"[^\d\\={}<>^_|+*]+")
 _ARTICLE = re.compile(r"(?:an?|the) (?=\w{2})", re.IGNORECASE)
 _MEANINGS = {
@@ -17,6 +18,7 @@ _MEANINGS = {
     "there are no solutions": r"\emptyset",
     "there are no real solutions": r"\emptyset",
     "empty set": r"\emptyset",
+    "none": r"\emptyset",
     r"\{ \}": r"\emptyset",
     r"\{\}": r"\emptyset",
     "无解": r"\emptyset",
@@ -49,6 +51,8 @@ def read_words(text: str) -> Words | None:
     meaning = _MEANINGS.get(plain.casefold(), plain)
     if plain.casefold() in _MEANINGS or plain in _MEANINGS.values():
         return Words(meaning)
+    if _PROGRAM.fullmatch(text):
+        return Words(text)
     if _HYPHENATED.fullmatch(text):
         return Words(re.sub(r"\s*(?:-|to)\s*", "-", text))
     if is_prose(plain) and _SENTENCE.fullmatch(plain):
@@ -64,6 +68,6 @@ def read_words(text: str) -> Words | None:
 
 
 def is_prose(text: str) -> bool:
-    """Return whether a text has several words, or a long one, that are not LaTeX commands."""
-    words = _WORD.findall(text)
+    """Return whether a text has several words, or a long one, that are no LaTeX commands and no points (`ABC`)."""
+    words = [word for word in _WORD.findall(text) if len(word) > 4 or not word.isupper()]
     return len(words) > 1 or any(len(word) > 4 for word in words)

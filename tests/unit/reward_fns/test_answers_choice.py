@@ -57,6 +57,17 @@ def test_choices(gold, answer, is_right):
         (LENGTHS, "B", "A, B", False),
         (LENGTHS, "5", "C", True),
         (LENGTHS, "5", "B", False),
+        (LENGTHS, "5", "C. 5", True),
+        (LENGTHS, "C", "C. 5", True),
+        (LENGTHS, "C", "C, 5", True),
+        (LENGTHS, "C", "C (5)", True),
+        (LENGTHS, "C", "5 (C)", True),
+        (LENGTHS, "C", "C. 12", True),  # a letter decides, whatever stands beside it
+        (LENGTHS, "C", "5 (A)", False),
+        (LENGTHS, "C", "A. 5", False),
+        (LENGTHS, "C", "A (5)", False),
+        (LENGTHS, "C", "C (5) or D", False),
+        (LENGTHS, "C", "5 (C, D)", False),
     ],
 )
 def test_the_value_of_a_choice(choices, gold, answer, is_right):

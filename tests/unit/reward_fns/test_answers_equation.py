@@ -115,3 +115,20 @@ KINDS = {
 @pytest.mark.parametrize(("gold", "answer", "is_right"), cases(KINDS))
 def test_equations(gold, answer, is_right):
     assert judge(gold, answer) is is_right
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "is_right"),
+    [
+        ("S_{MBCN}:S=7:32", "7:32", True),
+        ("V_{1}:V_{2}=11:21", "11:21", True),
+        (r"\frac{NO}{BO}=\frac{1}{\sqrt{6}}", r"\frac{1}{\sqrt{6}}", True),
+        ("V_{1}:V_{2}=11:21", "21:11", False),
+        (r"\frac{NO}{BO}=\frac{1}{\sqrt{6}}", r"\frac{BO}{NO}=\frac{1}{\sqrt{6}}", False),
+        ("3", r"\frac{x}{2}=3", False),
+        ("3", "x:2=3", False),
+        ("7:32", "2:3=7:32", False),
+    ],
+)
+def test_a_ratio_of_names_is_a_name(gold, answer, is_right):
+    assert judge(gold, answer) is is_right

@@ -4,6 +4,35 @@ import pytest
 from answer_kinds import cases, judge
 
 KINDS = {
+    "angles": (
+        [
+            (r"\angle CFE", "∠CFE"),
+            (r"\angle CFE", r"\angle EFC"),
+            (r"180^\circ-\angle ABC", r"180^\circ-\angle CBA"),
+        ],
+        [
+            (r"\angle CFE", r"\angle CEF"),  # the vertex is the middle letter
+            ("∠FCD", "∠FDC"),
+            (r"\angle ABC", r"\angle BAC"),
+            (r"180^\circ-\angle ABC", r"180^\circ-\angle ACB"),
+            (r"\angle ABC+\angle ACB", r"\angle ABC+\angle BAC"),
+        ],
+    ),
+    "statements": (
+        [
+            (r"CA \perp DG", r"CA\perp DG"),
+            (r"\triangle ABC \cong \triangle DEF", r"\triangle ABC\cong\triangle DEF"),
+            (r"L \to M \to P", "L→M→P"),
+            (r"L \to M \to P", r"L\rightarrow M\rightarrow P"),
+        ],
+        [
+            (r"CA \perp DG", r"CA \perp DE"),
+            (r"CA \perp DG", r"CA \parallel DG"),
+            (r"L \to M \to P", r"L \to P \to M"),
+            (r"AB \parallel CD", r"AC \parallel BD"),
+            (r"L \to M \to P", "LMP"),
+        ],
+    ),
     "constants": (
         [
             (r"2\sqrt{3}", r"\sqrt{12}"),

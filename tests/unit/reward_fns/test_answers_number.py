@@ -158,3 +158,24 @@ KINDS = {
 @pytest.mark.parametrize(("gold", "answer", "is_right"), cases(KINDS))
 def test_numbers(gold, answer, is_right):
     assert judge(gold, answer) is is_right
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "is_right"),
+    [
+        ("1000", "1 000", True),
+        ("1234567.5", "1 234 567.5", True),
+        ("-1000", "-1 000", True),
+        ("1000", "1 00", False),
+        ("1000", "0 1000", False),
+        ("1000000", "1 000 00", False),
+        ("12", "1 2", False),
+        ("0", "0x5", False),
+        ("0", "0b101", False),
+        ("5", "0x5", False),
+        ("3230_4", "3230_{(4)}", True),
+        ("3230_4", "3230_{(5)}", False),
+    ],
+)
+def test_spaced_thousands_and_numbers_of_programs(gold, answer, is_right):
+    assert judge(gold, answer) is is_right

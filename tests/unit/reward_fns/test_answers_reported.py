@@ -13,7 +13,7 @@ CASES = [json.loads(line) for line in (Path(__file__).parent / "cases" / "math.j
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=lambda number: f"{CASES[number]['kind']}-{number}")
 def test_reported_answers(number, monkeypatch):
-    monkeypatch.setattr(algebra, "compare", lambda gold, answer, _: (symbolic.compare(gold, answer), 0.0))
+    monkeypatch.setattr(algebra, "compare", lambda gold, answer, *_: (symbolic.compare(gold, answer), 0.0))
     case = CASES[number]
     response = f"<think>so</think><answer>{case['answer']}</answer>"
     result = math.compute_score("any", response, case["gold"], {"choices": case.get("choices")}, preset="mm_eureka")
