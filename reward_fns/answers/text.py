@@ -16,7 +16,8 @@ _CHARACTERS = {
     "∞": r"\infty ", "△": r"\triangle ", "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset ",
     "ℝ": r"\mathbb{R}", "∈": r"\in ", "∥": r"\parallel ", "⊥": r"\perp ", "θ": r"\theta ", "α": r"\alpha ",
     "β": r"\beta ", "Ω": r"\Omega ", "\u2126": r"\Omega ", "µ": r"\mu ", "μ": r"\mu ", "∶": ":", "½": r"\frac{1}{2}",
-    "→": r"\rightarrow ", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "。": ".", "、": ",", "【": "[", "】": "]", "\u3000": " ", "\u00a0": " ",
+    "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "。": ".", "、": ",", "【": "[", "】": "]", "\u3000": " ", "\u00a0": " ",
+    "→": r"\rightarrow ",
     "\u2009": " ", "\u202f": " ", "“": "", "”": "", "€": r" \euro ", "£": r" \pound ", "¥": r" \yuan ",
 }  # fmt: skip
 _FULL_WIDTH = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # ０ → 0, （ → (, ， → ,
