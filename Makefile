@@ -11,9 +11,9 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	$(BIN)/verl-plugins demo
 
-# A training run waits for imports most of the time, so the unit tests run beside the runs.
-test: lint
-	$(MAKE) --jobs=2 WORKERS=1 unit e2e slow-unit
+# A training run waits for imports most of the time, so everything else runs beside the runs.
+test: $(INSTALLED)
+	$(MAKE) --jobs=2 WORKERS=1 e2e lint unit slow-unit
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
