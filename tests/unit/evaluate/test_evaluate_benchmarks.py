@@ -15,7 +15,7 @@ from benchmark_rows import (
     score,
     we_math_row,
 )
-from evaluation_run import evaluate, job
+from evaluation_run import evaluate, job, png
 
 from data_prep.row.images import EncodedImage
 from verl_plugins.evaluate.benchmarks import (
@@ -210,6 +210,8 @@ def test_we_math_lists_its_options():
 def test_images_are_those_that_training_would_see():
     picture = image_of(IMAGE)
     assert isinstance(picture, EncodedImage) and picture.data == IMAGE["bytes"]
+    small = image_of({"bytes": png(size=(187, 18)), "path": None})  # MathVista has one; the processor scales it up
+    assert isinstance(small, EncodedImage) and (small.width, small.height) == (187, 18)
     assert image_of({"bytes": None, "path": "x"}).reason == "image_missing"
     assert image_of({"bytes": b"no image", "path": None}).reason == "image_corrupt"
 
