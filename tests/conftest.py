@@ -25,9 +25,12 @@ def one_run_at_a_time():
 @pytest.fixture(scope="session")
 def demo_assets(one_run_at_a_time):
     """(model directory, data directory) of the demo's grounding task, built once."""
+    import torch
+
     from verl_plugins.demo.assets import ensure_demo_assets
     from verl_plugins.demo.tasks import TASKS
 
+    torch.set_num_threads(1)  # the unit tests run beside, and two threads would wait for each other
     return ensure_demo_assets(CACHE, TASKS["grounding"])
 
 
