@@ -203,7 +203,7 @@ def test_a_missing_divergence_is_named():
         apply(replace(make_batch(KL), columns={}), VPPOConfig())
 
 
-RUN = OmegaConf.create({"actor_rollout_ref": {"rollout": {"seed": 7}}})
+RUN = OmegaConf.create({"actor_rollout_ref": {"rollout": {"seed": 7}}, "trainer": {"test_freq": -1}})
 
 
 def test_the_driver_asks_for_the_perturbed_image_of_the_step():
