@@ -22,13 +22,13 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "methods": Command(
-        "verl_plugins.methods_command",
+        "verl_plugins.commands.methods",
         help="list the methods, or the knobs of one with their meaning",
         description="Lists the values of +method=, those of other installed packages included; with METHOD, its knobs: "
         "type, default and meaning.",
     ),
     "recipes": Command(
-        "verl_plugins.recipes_command",
+        "verl_plugins.commands.recipes",
         help="list the training scripts that come with the package, or copy them",
         description="Lists the scripts, one for each model and method, with what each trains. `recipes copy DIR` "
         "copies them, to be run from there.",
@@ -46,7 +46,7 @@ COMMANDS = {
         "keep the run from starting. Exit code 0 if nothing would, 1 if something does. Recipes call it for DRY_RUN=1.",
     ),
     "support": Command(
-        "verl_plugins.support",
+        "verl_plugins.commands.support",
         help="print which of verl's settings each installed method trains with",
         description="Asks the preflight about each setting and method, and prints the table of docs/support.md as "
         "Markdown, with the reason of each refusal.",

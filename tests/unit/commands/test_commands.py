@@ -11,10 +11,11 @@ import tomllib
 import yaml
 from omegaconf import OmegaConf
 
-from verl_plugins import cli, methods_command
+from verl_plugins import cli
+from verl_plugins.commands import methods as methods_command
 from verl_plugins.methods import METHODS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from verl_plugins.commands.support import SETTINGS, refusals, table
 from verl_plugins.methods import METHODS
-from verl_plugins.support import SETTINGS, refusals, table
 
-PAGE = Path(__file__).parents[2] / "docs" / "support.md"
+PAGE = Path(__file__).parents[3] / "docs" / "support.md"
 
 
 @pytest.mark.slow
