@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from random import Random
@@ -38,16 +39,16 @@ class Writings:
     answers: list[str] = field(default_factory=list)
 
 
-class Kind:
+class Kind(ABC):
     """A kind of gold. Its methods get the slots of one gold as keywords, each Pick as its value."""
 
+    @abstractmethod
     def draw(self, rng: Random) -> Slots:
         """Return the slots of a random gold of this kind."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, **slots: Any) -> Writings:
         """Return the writings of a gold."""
-        raise NotImplementedError
 
     def value(self, **slots: Any) -> Hashable:
         """Return what two golds of this kind share if and only if they are the same answer.
