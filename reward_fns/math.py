@@ -20,7 +20,7 @@ Use: `reward.custom_reward_function.path=reward_fns/math.py`; settings are `...r
 Answers are compared by the rules of `reward_fns.answers`, and by math-verify if they need algebra, in another
 process (`reward_fns.algebra`). A multiple-choice question may be answered by letter or, if `extra_info` has the list
 `choices`, by value. Of a list of golds, any is right. If no gold can be read, the score is 0 and the status `bad_gold`,
-whatever the response.
+unless the response repeats a gold's own text.
 
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """

@@ -17,9 +17,8 @@ from reward_fns.answers.splitting import inside_brackets, is_balanced
 from reward_fns.answers.words import Unreadable, is_prose, read_words
 
 _DEEPEST = 6  # levels of lists in lists
-_DANGLING = re.compile(
-    r".*[-+*/^_=<>\\]|.*\\(?:times|cdot|div|frac|sqrt|le|ge|approx)|[^\w\\]*|[0-9.]+(?: [0-9.]+)+", re.DOTALL
-)
+_DANGLING = re.compile(r".*[-+*/^_=<>\\]|.*\\(?:times|cdot|div|frac|sqrt|le|ge|approx)|[^\w\\]*", re.DOTALL)
+_NUMBERS_APART = re.compile(r"[0-9.]+(?: [0-9.]+)+")  # the parser would join `1 2` to 12
 
 
 @lru_cache(maxsize=1024)
@@ -54,7 +53,8 @@ def read(text: str, level: int = 0) -> Any:
     inside = inside_brackets(text, "(", ")")
     if inside:
         return read_part(inside)
-    return Unreadable(text) if is_prose(text) or _DANGLING.fullmatch(text) else Expression(text)
+    is_unreadable = is_prose(text) or _DANGLING.fullmatch(text) or _NUMBERS_APART.fullmatch(text)
+    return Unreadable(text) if is_unreadable else Expression(text)
 
 
 def _is_readable(answer: Any) -> bool:
