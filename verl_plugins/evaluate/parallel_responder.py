@@ -88,7 +88,7 @@ class ParallelResponder(Responder):
         except RayError as problem:
             raise SystemExit(
                 f"--data-parallel {self.copies.number}: got a copy of the model that failed, expected responses. What "
-                "is written is kept; mend the cause (the copies' output is in /tmp/ray/session_latest/logs), and start "
+                "is written is kept; mend the cause (Ray's logs hold what the copies printed), and start "
                 f"the same command again\n{problem}"
             ) from problem
 
