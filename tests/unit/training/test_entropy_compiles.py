@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 import torch
 import verl.utils.torch_functional as verl_F
+
+pytestmark = pytest.mark.usefixtures("compiler")
 
 TOKENS = (311, 307, 300, 288, 299)  # micro-batches by tokens never have the same number
 
@@ -33,14 +33,6 @@ def compilations(entropy, **settings):
 def exact(logits):
     log_p = logits.double().log_softmax(dim=-1)
     return -(log_p.exp() * log_p).sum(dim=-1).float()
-
-
-@pytest.fixture(autouse=True)
-def compiler(monkeypatch):
-    """On, where tests of the CPU platform have turned it off."""
-    monkeypatch.setattr(torch._dynamo.config, "disable", False, raising=False)
-    monkeypatch.delenv("TORCHDYNAMO_DISABLE", raising=False)
-    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
 
 
 def test_the_recipes_entropy_is_compiled_once():

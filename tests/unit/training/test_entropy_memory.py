@@ -69,6 +69,7 @@ def entropy_under_cuda_autocast(logits):
 
 
 @pytest.mark.slow  # compiles
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("entropy", [entropy_from_logits, entropy_under_cuda_autocast])
 def test_the_gradient_is_all_that_is_as_large_as_the_logits(entropy):
     forward, backward = (buffers_of(code) for code in cuda_code(entropy))
