@@ -6,7 +6,7 @@ from typing import Any
 
 from reward_fns.answers.based import Based
 from reward_fns.answers.clock import Clock, Ratio, is_same_clock, is_same_ratio
-from reward_fns.answers.equation import Approximation, Chain, Equation, Named, has_variable, is_same_chain
+from reward_fns.answers.equation import Approximation, Chain, Equation, Named, has_variable, is_same_chain, is_same_name
 from reward_fns.answers.expression import Expression
 from reward_fns.answers.interval import Region, is_same_region, open_interval
 from reward_fns.answers.matrix import Matrix, is_same_matrix
@@ -89,7 +89,7 @@ def _same_equation(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool
 def _same_named(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
     """Compare values by their names; a name on one side only is dropped."""
     if isinstance(gold, Named) and isinstance(answer, Named):
-        if gold.name == answer.name:
+        if is_same_name(gold.name, answer.name):
             return same(_last(gold.value), answer.value)
         is_equation = all(
             isinstance(each.value, Expression) and has_variable(each.value.latex) for each in (gold, answer)

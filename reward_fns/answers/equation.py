@@ -1,7 +1,8 @@
 r"""Equations: a named value `x = 3`, a chain of equal values, a value and its rounding, and equations of variables.
 
 - A name is a letter, points of a figure, `f(x)`, `\angle A`, `\sin A` or one of some nouns. On one side only it is
-  dropped; two different names are different answers. `\sqrt{x} = 3` and `not = 3` name nothing.
+  dropped; two different names are different answers, but `f(x)` may be called `y`. `\sqrt{x} = 3` and `not = 3` name
+  nothing.
 - In a chain `1+2 = 3` each member must be the gold value, so `5 = 3` is not 3.
 - `2\sqrt{2} \approx 2.83` is `2\sqrt{2}` if that rounds to 2.83.
 - An equation without variables is compared member by member as it is written, and never decided by solving it.
@@ -101,6 +102,10 @@ def is_name(text: str) -> bool:
 def has_variable(latex: str) -> bool:
     """Return whether an expression has a letter that is no command and no constant pi."""
     return bool(_VARIABLE.search(re.sub(r"\\(?!" + _GREEK[2:] + r"(?![a-zA-Z]))[a-zA-Z]+", " ", latex)))
+
+
+def is_same_name(gold: str, answer: str) -> bool:
+    return gold == answer or {gold, answer} == {"y", "fx"}
 
 
 def _plain(text: str) -> str:

@@ -16,7 +16,7 @@ from reward_fns.answers.splitting import inside_brackets, split_outside
 
 _UNION = re.compile(r"\\cup(?![a-zA-Z])|\bor\b")
 _AND = re.compile(r"\band\b|\\cap(?![a-zA-Z])")
-_COMMA = re.compile(",")
+_SEPARATOR = re.compile("[,;]")
 _BAR = re.compile(r"\||:")
 _RELATION = re.compile(r"<|>|\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])")
 _MEMBER = re.compile(r"(.{1,20}?)\s*\\in(?![a-zA-Z])\s*(\S.*)")
@@ -113,7 +113,7 @@ def _interval(text: str, read: Callable[[str], Any], is_union: bool) -> Region |
     if len(text) < 5 or text[0] not in "([" or text[-1] not in ")]":
         return None
     inside = text[1:-1]
-    ends, _ = split_outside(inside, _COMMA)
+    ends, _ = split_outside(inside, _SEPARATOR)
     if len(ends) != 2 or not all(ends):
         return None
     is_plain = text[0] == "(" and text[-1] == ")" and not is_union and not any(map(_INFINITY.fullmatch, ends))

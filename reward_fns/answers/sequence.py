@@ -2,7 +2,7 @@ r"""Several values: lists `3, 5`, sets `\{3, 5\}`, tuples `(3, 5)`, parts `(1) 3
 
 | kind | written as | order |
 |---|---|---|
-| `list`, `set` | `3, 5`, `3 and 5`, `3 or 5`, `\{3, 5\}`, `\pm 3` | any, but for letters that are not sorted |
+| `list`, `set` | `3, 5`, `3 or 5`, `\{3, 5\}`, `\pm 3`, `x=3, y=5; x=4, y=1` | any, but for letters that are not sorted |
 | `parts` | `3; 5`, `(1) 3 (2) 5` | theirs |
 | `either` | `A or C` | any; never the same as `A, C`: it does not commit to both |
 | `tuple` | `(3, 5)`, `\langle 3, 5\rangle`, `[3, 5, 7]` | theirs; never the same as a list or a set |
@@ -24,7 +24,8 @@ MOST_ITEMS = 50  # longer lists are compared as texts
 _LABEL = re.compile(r"\(([1-9])\)")
 _LETTER_LABEL = re.compile(r"\(([A-J])\)|(?<![\w\\'])([A-J])[).:](?!\d)")
 _JOINT = re.compile(r",|;|\band\b|\bor\b|&|\\\\")
-_COMMA = re.compile(",")
+_JOINT_OF_SOLUTIONS = re.compile(r";|\band\b|\bor\b")
+_SEPARATOR = re.compile("[,;]")
 _PLUS_MINUS = re.compile(r"\\pm(?![a-zA-Z])")
 _MINUS_PLUS = re.compile(r"\\mp(?![a-zA-Z])")
 _CIRCLED = re.compile(r"[①-⑳](?:\s*[,和]?\s*[①-⑳])*")
@@ -56,14 +57,17 @@ def read_sequence(text: str, read: Callable[[str], Any]) -> AnswerSequence | Non
     if "or" in joints and all(map(_CAPITAL.fullmatch, parts)):
         return _sequence(parts, "either", read)
     if joints:
+        solutions, _ = split_outside(text, _JOINT_OF_SOLUTIONS)
+        if len(solutions) > 1 and all("=" in solution and "," in solution for solution in solutions):
+            return _sequence(solutions, "list", read)
         return _sequence(parts, "parts" if ";" in joints else "list", read)
     inside = inside_brackets(text, r"\{", r"\}")
     if inside:
-        parts, _ = split_outside(inside, _COMMA)
+        parts, _ = split_outside(inside, _SEPARATOR)
         return _sequence(parts, "set", read)
     for opening, closing in _TUPLES:
         inside = inside_brackets(text, opening, closing)
-        parts, joints = split_outside(inside, _COMMA) if inside else ([], [])
+        parts, joints = split_outside(inside, _SEPARATOR) if inside else ([], [])
         if joints and all(parts):
             return _sequence(parts, "tuple", read)
     return None
