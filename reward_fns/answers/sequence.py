@@ -2,7 +2,7 @@ r"""Several values: lists `3, 5`, sets `\{3, 5\}`, tuples `(3, 5)`, parts `(1) 3
 
 | kind | written as | order |
 |---|---|---|
-| `list`, `set` | `3, 5`, `3 or 5`, `\{3, 5\}`, `\pm 3`, `x=3, y=5; x=4, y=1` | any, but for letters that are not sorted |
+| `list`, `set` | `3, 5`, `3 or 5`, `\{3, 5\}`, `\pm 3`, `x=3, y=5; x=4, y=1` | any, but for unsorted letters |
 | `parts` | `3; 5`, `(1) 3 (2) 5` | theirs |
 | `either` | `A or C` | any; never the same as `A, C`: it does not commit to both |
 | `tuple` | `(3, 5)`, `\langle 3, 5\rangle`, `[3, 5, 7]` | theirs; never the same as a list or a set |
