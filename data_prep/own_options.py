@@ -23,7 +23,9 @@ def add_own_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("fields of the rows", "FIELD may be a dotted path")
     asked = group.add_mutually_exclusive_group()
     asked.add_argument("--question", metavar="FIELD", help="the whole question")
-    asked.add_argument("--expression", metavar="FIELD", help="what to find; the row asks for its box in RefCOCO's words")
+    asked.add_argument(
+        "--expression", metavar="FIELD", help="what to find; the row asks for its box in RefCOCO's words"
+    )
     answered = group.add_mutually_exclusive_group()
     answered.add_argument("--answer", metavar="FIELD", help="an answer that a rule can check")
     answered.add_argument("--box", metavar="FIELD", help="a box, a list of boxes, or [] for no object")

@@ -19,7 +19,8 @@ def fetch_image(location: Location, budget: int | None) -> EncodedImage | Reject
     if "reject" in location:
         return Rejection(location["reject"], location["detail"])
     if "table" in location:
-        return _from_table(tuple(location[key] for key in ("table", "block", "row", "field", "item")), budget)
+        keys = ("table", "block", "row", "field", "item")
+        return _from_table(*(location[key] for key in keys), budget)
     place = (location["parquet"], location["column"], location["block"], location["row"], location["item"])
     image = _from_parquet(place, budget)
     return fetch_image(location["else"], budget) if image is None else image
@@ -50,12 +51,11 @@ def _from_parquet(place: tuple[str, str, int, int, int], budget: int | None) -> 
 
 
 @lru_cache(maxsize=4)
-def _from_table(place: tuple[str, int, int, str, int], budget: int | None) -> EncodedImage | Rejection:
+def _from_table(path: str, block: int, row: int, field: str, item: int, budget: int | None) -> EncodedImage | Rejection:
     import pyarrow as pa
 
-    *row, item = place
     try:
-        content = image_content(image_items(field_of_row(*row))[item])
+        content = image_content(image_items(field_of_row(path, block, row, field))[item])
     except (OSError, ValueError, IndexError, pa.ArrowException) as error:
-        return Rejection("image_corrupt", f"{place[0]}: {error}"[:200])
+        return Rejection("image_corrupt", f"{path}: {error}"[:200])
     return decode(content if isinstance(content, bytes) else b"", budget)

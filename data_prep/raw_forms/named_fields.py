@@ -119,8 +119,8 @@ def _refuse_boxes(path: Path, rows: list[dict[str, Any]], layout: NamedFields) -
     box = next((answer for answer in answers if gold_boxes(answer)), None)
     if box:
         raise SystemExit(
-            f"{path}: got the answer {box[:80]}, expected a text; if the answers are boxes, name the fields, with --box "
-            f"{layout.answer}, --box-format and --box-space, and otherwise with --answer {layout.answer}"
+            f"{path}: got the answer {box[:80]}, expected a text; if the answers are boxes, name the fields, with "
+            f"--box {layout.answer}, --box-format and --box-space, and otherwise with --answer {layout.answer}"
         )
 
 
