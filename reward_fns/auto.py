@@ -5,7 +5,7 @@ Use: `reward.custom_reward_function.path=reward_fns/auto.py`. Settings of a rewa
 
 A data source is recognised by the beginning of the last part of its name, in upper or lower case: `lmms-lab/RefCOCO`
 and `refcocog_umd` are grounding. A name that begins with a reward and a slash has that reward: `math/birds`, as
-`python -m data_prep jsonl` writes it. The user adds others, which overrule both: `...reward_kwargs.routes.my_data=math`.
+`python -m data_prep jsonl` writes it. The user adds others, which come first: `...reward_kwargs.routes.my_data=math`.
 Responses of an unknown source have the status `error`, and one message in the log says which key to set.
 
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.

@@ -105,7 +105,8 @@ def _row_facts(row: Row, folder: Path, has_hashes: bool) -> _RowFacts:
     gold = (row.get("reward_model") or {}).get("ground_truth")
     question = info.get("question")
     if has_hashes:
-        images, size = (info["image_sha256"] or "").split(), (info["orig_w"], info["orig_h"])
+        images: list[str | None] = [*(info["image_sha256"] or "").split()]
+        size = (info["orig_w"], info["orig_h"])
     else:
         items = image_items(row.get("images"))
         pictures = [_picture(item, folder) for item in items]
