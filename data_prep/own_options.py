@@ -63,8 +63,13 @@ def with_own_options(data_set: DataSet, source: Source, args: argparse.Namespace
 
 
 def _is_own(path: Path, root: Path, out: Path) -> bool:
-    """Return whether a file belongs to the source: not to --image-root alone, nor to an earlier run's output."""
-    return path.is_relative_to(root.absolute()) and not path.is_relative_to(out.absolute())
+    """Return whether a table belongs to the source: not to --image-root alone, nor to an earlier run's output."""
+    from data_prep.raw.tables import may_be_table
+
+    if path == root.absolute():
+        return True
+    is_in_source = path.is_relative_to(root.absolute()) and not path.is_relative_to(out.absolute())
+    return is_in_source and may_be_table(path)
 
 
 def _named_fields(args: argparse.Namespace) -> NamedFields | None:

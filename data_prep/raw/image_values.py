@@ -31,7 +31,7 @@ def image_content(item: Any) -> bytes | str | None:
     Base64 that cannot be decoded becomes no bytes, which no reader takes for an image.
     """
     if isinstance(item, dict):
-        key = next((key for key in _IN_A_DICT if item.get(key)), None)
+        key = next((key for key in _IN_A_DICT if item.get(key) not in (None, "")), None)
         item = item[key] if key else None
         if key == "bytes" and isinstance(item, str):
             return _from_base64(item.rpartition(",")[2])

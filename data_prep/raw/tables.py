@@ -35,6 +35,14 @@ class TableRow(NamedTuple):
     fields: dict[str, Any] | Rejection
 
 
+def may_be_table(path: Path) -> bool:
+    """Return whether a file of a folder is a table by its beginning: JSON that is no list holds settings or counts."""
+    if path.suffix.lower() != ".json":
+        return True
+    with path.open("rb") as file:
+        return decoded(file.read(64)).lstrip().startswith("[")
+
+
 def table_rows(path: Path, names: tuple[str, ...] = ()) -> Iterator[TableRow]:
     """Yield the rows of a table in order.
 

@@ -19,7 +19,7 @@ from data_prep.raw_forms.raw_form import RawForm, Source
 from data_prep.raw_forms.val_split import drawn_rows
 from data_prep.row.boxes import parse_boxes
 from data_prep.row.choices import answer_among, parse_choices, with_choices
-from data_prep.row.expression_sample import boxes_sample, expression_question
+from data_prep.row.expression_sample import asked_expression, boxes_sample
 from data_prep.row.question_sample import question_sample
 from data_prep.row.texts import text_of
 from data_prep.types import Location, RawRow, RejectedRow, Rejection, Sample, raw_row
@@ -99,9 +99,11 @@ def _located(value: Any, place: dict[str, Any], folder: Path, source: Source) ->
 def read_own_row(raw: dict[str, Any]) -> Sample | Rejection:
     """Read one row: a question with its answer, or with the boxes of what it asks for."""
     if "boxes" in raw:
-        text = expression_question(raw["text"]) if raw["is_expression"] else text_of(raw["text"])
+        question, answer = text_of(raw["text"]), raw["boxes"]
+        if raw["is_expression"]:
+            question, answer = asked_expression(raw["text"])
         boxes = parse_boxes(raw["boxes"], raw["format"])
-        return boxes_sample(raw["id"], text, raw["boxes"], boxes, raw["images"], raw["scale"])
+        return boxes_sample(raw["id"], question, answer, boxes, raw["images"], raw["scale"])
     choices = parse_choices(raw["choices"])
     if isinstance(choices, Rejection):
         return choices

@@ -52,10 +52,10 @@ def _described(expression: Any) -> str:
     return " ".join(without_tags(text.removeprefix(QUESTION.strip())).split())
 
 
-def expression_question(expression: Any) -> str:
-    """Return the question for the box of an expression, as `expression_sample` asks it; "" for no expression."""
+def asked_expression(expression: Any) -> tuple[str, str]:
+    """Return the question and the text of an expression, as `expression_sample` has them; "" for no expression."""
     text = _described(expression)
-    return QUESTION + text if text else ""
+    return (QUESTION + text if text else ""), text
 
 
 def boxes_sample(
@@ -66,7 +66,7 @@ def boxes_sample(
     Args:
         id: id of the question.
         question: its text, which may have <image> tags.
-        answer: the boxes as the data set has them.
+        answer: the expression, as for RefCOCO, or the boxes as the data set has them.
         boxes: xyxy, or why they cannot be read.
         images: locations of the images.
         scale: as `Sample.box_scale`.
