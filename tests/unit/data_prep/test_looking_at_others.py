@@ -109,7 +109,7 @@ def test_verls_columns_are_converted_unless_the_answers_are_boxes(tmp_path, caps
     main(["shapes", "--out", str(tmp_path / "shapes"), "--train", "2", "--val", "1"])
     boxes = ["--source", str(tmp_path / "shapes" / "val.parquet"), "--processes", "1", "--out"]
     with pytest.raises(
-        SystemExit, match=r"got the answer \[.*expected a text; .* with --box reward_model.ground_truth"
+        SystemExit, match=r"got the answer \[.* with --box reward_model.ground_truth"
     ):
         main(["jsonl", *boxes, str(tmp_path / "no")])
     named = ["--question", "extra_info.question", "--image", "images", "--box", "reward_model.ground_truth"]
