@@ -108,9 +108,7 @@ def test_verls_columns_are_converted_unless_the_answers_are_boxes(tmp_path, caps
     assert [row["prompt"][0]["content"][:21] for row in rows] == ["<image>Find x. Think "] * 2
     main(["shapes", "--out", str(tmp_path / "shapes"), "--train", "2", "--val", "1"])
     boxes = ["--source", str(tmp_path / "shapes" / "val.parquet"), "--processes", "1", "--out"]
-    with pytest.raises(
-        SystemExit, match=r"got the answer \[.* with --box reward_model.ground_truth"
-    ):
+    with pytest.raises(SystemExit, match=r"got the answer \[.* with --box reward_model.ground_truth"):
         main(["jsonl", *boxes, str(tmp_path / "no")])
     named = ["--question", "extra_info.question", "--image", "images", "--box", "reward_model.ground_truth"]
     main(["jsonl", *boxes, str(tmp_path / "yes"), *named, "--box-format", "xyxy", "--box-space", "pixels"])
