@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 
 from data_prep.command import convert_command
-from data_prep.datasets import DATA_SETS
+from data_prep.datasets import DATA_SETS, OWN
 
 OTHER_COMMANDS = {  # name: (module with a function `main`, line of the help)
     "shapes": ("data_prep.synthetic.shapes", "synthetic grounding, made on the spot"),
@@ -14,7 +14,8 @@ OTHER_COMMANDS = {  # name: (module with a function `main`, line of the help)
     "inspect": ("data_prep.look.inspect", "FILE: what is in a parquet file, as text and as a page with pictures"),
     "check": ("data_prep.look.check", "TRAIN EVAL: images that stand in both"),
 }
-COMMANDS = {name: data_set.summary for name, data_set in DATA_SETS.items()} | {
+CONVERTERS = {**DATA_SETS, OWN.name: OWN}
+COMMANDS = {name: data_set.summary for name, data_set in CONVERTERS.items()} | {
     name: summary for name, (_, summary) in OTHER_COMMANDS.items()
 }
 
@@ -29,6 +30,7 @@ def usage() -> str:
             "Raw data sets, as they are distributed, to the parquet files that verl reads. For example:",
             "",
             "  python -m data_prep refcoco --source refer/data --splits-by unc --out refcoco",
+            "  python -m data_prep jsonl --source my.jsonl --question question --answer answer --image image --out my",
             "  python -m data_prep inspect refcoco/val.parquet",
             "",
             *lines,
@@ -48,8 +50,8 @@ def main(argv: list[str] | None = None) -> None:
     elif not argv or argv[0] not in COMMANDS:
         got = f"got {argv[0]!r}, which is no NAME" if argv else "no NAME given"
         raise SystemExit(f"{got}\n{usage()}")
-    elif argv[0] in DATA_SETS:
-        convert_command(DATA_SETS[argv[0]], argv[1:])
+    elif argv[0] in CONVERTERS:
+        convert_command(CONVERTERS[argv[0]], argv[1:])
     else:
         module, _ = OTHER_COMMANDS[argv[0]]
         import_module(module).main(argv[1:])

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_prep.datasets import OWN
+from data_prep.own_options import add_own_options, with_own_options
 from data_prep.row.prompts import TEMPLATES, prompt_template
 
 if TYPE_CHECKING:
@@ -35,9 +37,11 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
         if not path.exists():
             raise SystemExit(f"{path}: no such file or folder; set --source and --image-root")
     splits_by = getattr(args, "splits_by", None)
-    template = prompt_template(args.template, data_set.ability, args.system)
     source = Source(args.source, Files([args.source, *args.image_root]), splits_by)
     print("".join(f"{message}\n" for message in source.files.unreadable), end="")
+    if data_set is OWN:
+        data_set, source = with_own_options(data_set, source, args)
+    template = prompt_template(args.template or data_set.template, data_set.ability, args.system)
     form = data_set.form_of(source, args.format)
     print(f"{data_set.name}: {args.source} has the form {form.name}")
     if not args.keep_unearnable:
@@ -97,8 +101,11 @@ def build_parser(data_set: DataSet) -> argparse.ArgumentParser:
     add("--format", choices=[form.name for form in data_set.forms], help="default: recognised")
     if data_set.splits_by:
         add("--splits-by", choices=data_set.splits_by, default=data_set.splits_by[0], help="default %(default)s")
+    if data_set is OWN:
+        add_own_options(parser)
     names = ", ".join(TEMPLATES)
-    add("--template", default=data_set.template, metavar="NAME", help=f"{names} or a text file (default %(default)s)")
+    default = data_set.template or "boxed, or r1 for boxes"
+    add("--template", metavar="NAME", help=f"{names} or a text file (default {default})")
     add("--system", type=Path, metavar="FILE", help="text of a system message (default: the template's own)")
     add("--images", choices=("embed", "path"), default="embed", help="bytes in the parquet, or paths (default embed)")
     add("--image-budget", type=_positive, metavar="PIXELS", help="scale larger images down (default: no image is)")

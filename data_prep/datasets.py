@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from data_prep.raw_forms.geometry3k_hub import HUB
 from data_prep.raw_forms.geometry3k_intergps import INTERGPS
 from data_prep.raw_forms.mm_eureka import QWEN, V1
+from data_prep.raw_forms.own_rows import OWN_ROWS
 from data_prep.raw_forms.question_parquet import question_form
 from data_prep.raw_forms.raw_form import RawForm, Source
 from data_prep.raw_forms.refcoco_hub import HUB_IDS, HUB_IMAGES
@@ -182,3 +183,15 @@ _ALL = (
 )
 
 DATA_SETS = {data_set.name: data_set for data_set in _ALL}
+
+OWN = DataSet(
+    name="jsonl",
+    ability="",  # and the name and template of the rows: by the options, in `data_prep.own_options`
+    summary="your own questions, in JSON lines, JSON, CSV or parquet",
+    description=(
+        "Your own questions, answers and images. Options name the fields that hold them; EasyR1's and verl's columns\n"
+        "are recognised without options. A field of a field is named with dots: meta.answer, conversations.1.value."
+    ),
+    forms=(OWN_ROWS,),
+    template="",
+)

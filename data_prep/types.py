@@ -11,7 +11,8 @@ Row = dict[str, Any]  # with the fields of `data_prep.row.schema.row_schema`
 
 Box = tuple[float, float, float, float]
 
-# Path of a plain file, or [zip archive, member], or a place in a parquet file (see `data_prep.raw.parquet_files`).
+# Path of a plain file, or [zip archive, member], or a place in a parquet file (see `data_prep.raw.parquet_files`) or in
+# a table (a dict of `table`, `block`, `row`, `field` and `item`: see `data_prep.raw.tables` and `.image_values`).
 # It consists of JSON values only.
 Location = Any
 
@@ -19,6 +20,7 @@ REASONS = {
     "answer_disagrees": "two fields of the row give different answers",
     "answer_empty": "no answer",
     "answer_in_parts": "several answers in one, which no rule can check",
+    "answer_no_choice": "the answer is neither one of the choices nor the letter of one",
     "answer_not_unique": "one of several right answers, which no rule can check",
     "answer_too_long": "a solution instead of an answer, which no rule can check",
     "box_disagrees": "two fields of the row give different boxes",
@@ -110,21 +112,23 @@ class Sample:
         id: the id that the data set gives.
         question: text; a maths question may have <image> tags.
         answer: the answer as the data set writes it.
-        gold: the answer that the reward compares with: a box (xyxy, pixels) or a text.
-        images: locations of the images.
+        gold: the answer that the reward compares with: a text, or boxes (xyxy); no boxes mean "no object".
+        images: locations of the images; boxes are drawn on the first.
         size: width and height, in pixels, of the image that the box was drawn on; None if unknown.
         subject: subject of the question; None if unknown.
         choices: choices of a multiple-choice question, in the order of their letters; None if they are not listed.
+        box_scale: length of the image's sides in the unit of the boxes, such as 1000; None if they are in pixels.
     """
 
     id: str
     question: str
     answer: str
-    gold: Box | str
+    gold: tuple[Box, ...] | str
     images: tuple[Location, ...]
     size: tuple[int, int] | None = None
     subject: str | None = None
     choices: tuple[str, ...] | None = None
+    box_scale: float | None = None
 
 
 def raw_row(

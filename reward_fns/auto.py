@@ -4,8 +4,9 @@ Use: `reward.custom_reward_function.path=reward_fns/auto.py`. Settings of a rewa
 `...reward_kwargs.grounding.format_weight=1.0` or `...reward_kwargs.math.preset=mm_eureka`.
 
 A data source is recognised by the beginning of the last part of its name, in upper or lower case: `lmms-lab/RefCOCO`
-and `refcocog_umd` are grounding. The user adds others: `...reward_kwargs.routes.my_data=math`. Responses of an unknown
-source have the status `error`, and one message in the log says which key to set.
+and `refcocog_umd` are grounding. A name that begins with a reward and a slash has that reward: `math/birds`, as
+`python -m data_prep jsonl` writes it. The user adds others, which come first: `...reward_kwargs.routes.my_data=math`.
+Responses of an unknown source have the status `error`, and one message in the log says which key to set.
 
 verl loads this file without entering it in `sys.modules`, so it must not define dataclasses.
 """
@@ -78,9 +79,13 @@ def reward_of(data_source: str, routes: Mapping[str, str] | None = None) -> str:
     Raises:
         ValueError: no route matches, or the route names no reward.
     """
-    all_routes = {**ROUTES, **(routes or {})}
+    whose, slash, _ = str(data_source).partition("/")
+    names_reward = bool(slash) and whose in REWARDS
+    all_routes = {**({} if names_reward else ROUTES), **(routes or {})}
     name = str(data_source).rpartition("/")[2].lower()
     matches = [beginning for beginning in all_routes if name.startswith(beginning.lower())]
+    if not matches and names_reward:
+        return whose
     if not matches:
         expected = ", ".join(all_routes)
         raise ValueError(f"data_source: got {data_source!r}, expected a beginning of {expected}; set {KEY}.routes")

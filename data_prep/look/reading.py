@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
 
+from data_prep.raw.image_values import image_content
 from data_prep.row.schema import row_schema
 from data_prep.types import Row
 
@@ -15,31 +17,53 @@ if TYPE_CHECKING:
 BATCH_ROWS = 64  # rows in memory at a time; row groups written by other programs can be large
 
 
-def open_converted(path: Path) -> pq.ParquetFile:
-    """Open a parquet file that data_prep wrote.
+def open_rows(path: Path) -> pq.ParquetFile:
+    """Open a parquet file of rows for verl, whoever wrote it: it has prompts.
 
     Raises:
-        SystemExit: it is not a parquet file, or does not have the schema `row_schema()`.
+        SystemExit: it is not a parquet file, or has no column `prompt`.
+    """
+    file = open_parquet(path)
+    names = file.schema_arrow.names
+    if "prompt" not in names:
+        raise SystemExit(
+            f"{path}: got columns {', '.join(names)}, expected the column prompt, which verl reads; convert the file "
+            "with python -m data_prep jsonl"
+        )
+    return file
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a parquet file.
+
+    Raises:
+        SystemExit: it is none.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
+        return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         raise SystemExit(f"{path}: expected a parquet file, got {error}") from None
-    if not file.schema_arrow.equals(row_schema()):
-        raise SystemExit(
-            f"{path}: expected a file that python -m data_prep wrote, got columns {file.schema_arrow.names}"
-        )
-    return file
 
 
-def field_values(path: Path, column: str, field: str) -> list[Any]:
-    """Return one field of a column of structs, for all rows."""
-    file = open_converted(path)
-    batches = file.iter_batches(columns=[f"{column}.{field}"])
-    return [value[field] for batch in batches for value in batch.column(0).to_pylist()]
+def is_converted(file: pq.ParquetFile) -> bool:
+    """Return whether the rows have exactly the fields that data_prep writes."""
+    return file.schema_arrow.equals(row_schema())
+
+
+def image_file(item: Any, folder: Path) -> bytes | None:
+    """Return the bytes of an image of a row, or of the file that it names from `folder`; None if it is no image.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    content = image_content(item)
+    if not isinstance(content, str):
+        return content
+    name = unquote(urlparse(content).path) if content.startswith("file://") else content
+    return (folder / name).read_bytes()
 
 
 def sampled_rows(file: pq.ParquetFile, count: int) -> Iterator[tuple[int, Row]]:

@@ -22,11 +22,30 @@ def decoded(data: bytes) -> str:
 
 def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any] | Rejection]]:
     """Yield the source ("file:line") and the object of each line that is not blank."""
+    for where, _, row in placed_lines(path):
+        yield where, row
+
+
+def placed_lines(path: Path) -> Iterator[tuple[str, int, dict[str, Any] | Rejection]]:
+    """Yield what `json_lines` yields, and between both the position of the line's first byte, for `line_at`."""
+    offset = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             text = decoded(line).strip()
             if text:
-                yield f"{path.name}:{number}", _object(text)
+                yield f"{path.name}:{number}", offset, _object(text)
+            offset += len(line)
+
+
+def line_at(path: Path, offset: int) -> Any:
+    """Return the value of the line that begins at a position in bytes.
+
+    Raises:
+        OSError, ValueError: the file has changed since.
+    """
+    with path.open("rb") as lines:
+        lines.seek(offset)
+        return json.loads(decoded(lines.readline()))
 
 
 def _object(text: str) -> dict[str, Any] | Rejection:

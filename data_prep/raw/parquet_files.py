@@ -25,7 +25,7 @@ def parquet_files_with(files: Files, columns: set[str]) -> list[Path]:
     Raises:
         SystemExit: a file named *.parquet is not a parquet file.
     """
-    return [path for path in files.plain(".parquet") if columns <= set(_open(str(path)).schema_arrow.names)]
+    return [path for path in files.plain(".parquet") if columns <= set(open_parquet(str(path)).schema_arrow.names)]
 
 
 def parquet_rows(path: Path, image_column: str | None, files: Files) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -42,7 +42,7 @@ def parquet_rows(path: Path, image_column: str | None, files: Files) -> Iterator
     """
     import pyarrow as pa
 
-    file = _open(str(path))
+    file = open_parquet(str(path))
     columns = [name for name in file.schema_arrow.names if name != image_column]
     columns += _light_leaves(file, image_column) if image_column else []
     position = 0
@@ -83,19 +83,25 @@ def _locations(value: Any, place: dict[str, Any], files: Files) -> list[Location
 
 def image_bytes(path: str, column: str, block: int, row: int, item: int) -> bytes | None:
     """Return the bytes of the image at a location of `parquet_rows`, or None if the file has none there."""
-    value = _column(path, column, block)[row].as_py()
+    value = parquet_column(path, column, block)[row].as_py()
     if isinstance(value, list):
         value = value[item] if item < len(value) else None
     return value.get("bytes") if isinstance(value, dict) else value
 
 
 @lru_cache(maxsize=1)  # rows of one block are converted one after another
-def _column(path: str, name: str, group: int) -> pa.ChunkedArray:
-    return _open(path).read_row_group(group, columns=[name]).column(name)
+def parquet_column(path: str, name: str, group: int) -> pa.ChunkedArray:
+    """Return a column of one row group."""
+    return open_parquet(path).read_row_group(group, columns=[name]).column(name)
 
 
 @lru_cache(maxsize=4)
-def _open(path: str) -> pq.ParquetFile:
+def open_parquet(path: str) -> pq.ParquetFile:
+    """Open a parquet file.
+
+    Raises:
+        SystemExit: it is none.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.raw.files import Files
+from data_prep.raw_forms.named_fields import OwnTables
 from data_prep.types import RawRow, RejectedRow, Rejection, Sample
 
 
@@ -19,11 +20,13 @@ class Source:
         path: `--source`, a folder or a file.
         files: all files under `path` and under the `--image-root` folders.
         splits_by: `--splits-by`, whose splits to use; None if the data set has only one set of splits.
+        own: the user's own tables and the fields that they named; None for a data set whose fields are known.
     """
 
     path: Path
     files: Files
     splits_by: str | None = None
+    own: OwnTables | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from data_prep.types import Box, Rejection
@@ -33,6 +35,26 @@ def parse_box(value: Any) -> Box | Rejection:
     except (TypeError, OverflowError):
         pass
     return Rejection("box_malformed", f"got {str(value)[:80]}, expected four finite numbers")
+
+
+def parse_boxes(value: Any, box_format: str) -> tuple[Box, ...] | Rejection:
+    """Read one box or a list of boxes, or JSON text of either, as xyxy in their own unit; `[]` is no box.
+
+    Args:
+        value: as a row has it.
+        box_format: "xyxy" or "xywh".
+    """
+    if isinstance(value, str):
+        with suppress(ValueError, RecursionError):  # any other text may have one list in it, as `parse_box` reads it
+            value = json.loads(value)
+    is_list_of_boxes = isinstance(value, list) and all(isinstance(item, list) for item in value)
+    boxes = []
+    for item in value if is_list_of_boxes else [value]:
+        box = parse_box(item)
+        if isinstance(box, Rejection):
+            return box
+        boxes.append(xyxy_from_xywh(box) if box_format == "xywh" else box)
+    return tuple(boxes)
 
 
 def xyxy_from_xywh(box: Box) -> Box:
@@ -67,13 +89,19 @@ def box_json(box: Box) -> str:
     return json.dumps([int(v) if v == int(v) else round(v, 2) for v in box])
 
 
-def gold_box(gold: str) -> Box | None:
-    """Return the box of a ground truth, or None if the ground truth is a text."""
+def boxes_json(boxes: Sequence[Box]) -> str:
+    """Return the ground truth of boxes: `box_json` of the only one, or a JSON list of any other number."""
+    return box_json(boxes[0]) if len(boxes) == 1 else f"[{', '.join(map(box_json, boxes))}]"
+
+
+def gold_boxes(gold: str) -> tuple[Box, ...] | None:
+    """Return the boxes of a ground truth, or None if the ground truth is a text."""
     try:
-        box = parse_box(json.loads(gold))
+        value = json.loads(gold)
     except (ValueError, RecursionError):
         return None
-    return None if isinstance(box, Rejection) else box
+    boxes = parse_boxes(value, "xyxy") if isinstance(value, list) else Rejection("box_malformed")
+    return None if isinstance(boxes, Rejection) else boxes
 
 
 def disagree(a: Box, b: Box, tolerance: float) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data_prep.row.boxes import box_json, fit_to_image
+from data_prep.row.boxes import boxes_json, fit_to_image
 from data_prep.row.images import EncodedImage
 from data_prep.row.prompts import PromptTemplate
 from data_prep.row.texts import place_tags
-from data_prep.types import Rejection, Row, Sample
+from data_prep.types import Box, Rejection, Row, Sample
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class RowKind:
 def make_row(sample: Sample, images: list[EncodedImage], kind: RowKind, split: str, index: int) -> Row | Rejection:
     """Make a row with the fields of `row_schema()`, its images embedded (`bytes` set, `path` None).
 
-    A box becomes JSON text in `reward_model.ground_truth`: xyxy, in pixels of the original image. `orig_w` and `orig_h`
+    Boxes become JSON text in `reward_model.ground_truth`: xyxy, in pixels of the original image. `orig_w` and `orig_h`
     are the size of the first image; `image_sha256` has a hash for each image, separated by spaces.
 
     Args:
@@ -47,10 +47,10 @@ def make_row(sample: Sample, images: list[EncodedImage], kind: RowKind, split: s
     if isinstance(sample.gold, str):
         gold = sample.gold
     else:
-        box = fit_to_image(sample.gold, first.width, first.height)
-        if isinstance(box, Rejection):
-            return box
-        gold = box_json(box)
+        boxes = _in_pixels(sample.gold, sample.box_scale, first)
+        if isinstance(boxes, Rejection):
+            return boxes
+        gold = boxes_json(boxes)
     question = place_tags(sample.question, len(images))
     if isinstance(question, Rejection):
         return question
@@ -73,3 +73,16 @@ def make_row(sample: Sample, images: list[EncodedImage], kind: RowKind, split: s
             "choices": None if sample.choices is None else list(sample.choices),
         },
     }
+
+
+def _in_pixels(boxes: tuple[Box, ...], scale: float | None, image: EncodedImage) -> list[Box] | Rejection:
+    """Return the boxes in pixels of the image, cut off at its edges; `scale` as `Sample.box_scale`."""
+    x_factor, y_factor = (1.0, 1.0) if scale is None else (image.width / scale, image.height / scale)
+    fitted = []
+    for x1, y1, x2, y2 in boxes:
+        box = (x1 * x_factor, y1 * y_factor, x2 * x_factor, y2 * y_factor)
+        box = fit_to_image(box, image.width, image.height)
+        if isinstance(box, Rejection):
+            return box
+        fitted.append(box)
+    return fitted

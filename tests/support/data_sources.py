@@ -4,6 +4,8 @@ A grounding case is (image bytes or None, expression, xywh box), a maths case (i
 None stands for a missing image. A builder writes a source into a folder and returns the command line without --out.
 """
 
+import base64
+import csv
 import json
 from pathlib import Path
 
@@ -112,7 +114,20 @@ def hub_ids(root: Path, cases) -> list[str]:
     return ["refcoco+", "--source", str(root / "hub"), "--image-root", str(root / "train2014")]
 
 
+def own_lines(root: Path, cases) -> list[str]:
+    """Rows of one's own whose images are files beside them."""
+    rows = []
+    for number, (image, expression, box) in enumerate(cases):
+        if image is not None:
+            write(root / "pictures" / f"{number}.img", image)
+        rows.append({"thing": expression, "found": {"box": list(box)}, "picture": f"pictures/{number}.img"})
+    write(root / "my.jsonl", "\n".join(map(json.dumps, rows)))
+    fields = ["--expression", "thing", "--box", "found.box", "--image", "picture"]
+    return ["jsonl", "--source", str(root / "my.jsonl"), *fields, "--box-format", "xywh", "--box-space", "pixels"]
+
+
 GROUNDING = {
+    "own lines": own_lines,
     "refcoco refer": refer,
     "refcoco+ refer": refcoco_plus,
     "refcocog refer": refcocog,
@@ -181,7 +196,27 @@ def virl39k(root: Path, cases) -> list[str]:
     return ["virl39k", "--source", str(root)]
 
 
+def own_parquet(root: Path, cases) -> list[str]:
+    """EasyR1's columns, as they are recognised."""
+    return ["jsonl", *geometry_hub(root, cases)[1:]]
+
+
+def own_csv(root: Path, cases) -> list[str]:
+    """Images as data URLs in a table of texts."""
+    root.mkdir(parents=True)
+    with (root / "my_train.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["asked", "told", "shown"])
+        for image, question, answer in cases:
+            url = f"data:image/png;base64,{base64.b64encode(image).decode()}" if image is not None else "gone.png"
+            table.writerow([question, answer, url])
+    fields = ["--question", "asked", "--answer", "told", "--image", "shown"]
+    return ["jsonl", "--source", str(root), *fields]
+
+
 MATHS = {
+    "own parquet": own_parquet,
+    "own csv": own_csv,
     "geometry3k intergps": intergps,
     "geometry3k hub": geometry_hub,
     "mm-eureka v1": eureka_v1,

@@ -10,7 +10,6 @@ import shutil
 import sys
 import textwrap
 from dataclasses import Field, fields
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 
@@ -29,8 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List the methods, or the knobs of one; returns 2 if there is no such method, else 0."""
-    yamls = method_yamls()
+    """List the methods, or the knobs of one; returns 2 if there is no such method, 1 if yamls are missing, else 0."""
+    try:
+        yamls = method_yamls()
+    except ValueError as problem:  # another package's
+        print(f"methods: {problem}", file=sys.stderr)
+        return 1
     if arguments.method is None:
         for name, text in yamls.items():
             print(f"{name:<{max(map(len, yamls))}}  {summary(name, text)}")
@@ -44,10 +47,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def method_yamls() -> dict[str, str]:
-    """Return the text of each yaml of Hydra's group ``method``, of this package and of those that add methods."""
-    from verl_plugins.methods import config_packages
+    """Return the text of each yaml of Hydra's group ``method``, of this package and of those that add methods.
 
-    folders = [files(f"{package}.config") / "method" for package in config_packages()]
+    Raises:
+        ValueError: a package that adds methods has no yamls.
+    """
+    from verl_plugins.methods import config_packages, yaml_folder
+
+    folders = [yaml_folder(package) for package in config_packages()]
     paths = {path.name: path for folder in folders for path in folder.iterdir() if path.name.endswith(".yaml")}
     return {name.removesuffix(".yaml"): paths[name].read_text(encoding="utf-8") for name in sorted(paths)}
 

@@ -9,8 +9,13 @@ from __future__ import annotations
 import re
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from verl_plugins.methods.method import Method
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable  # of Python 3.11
 
 NAMES = ("ecvgpo", "vepo", "vppo", "saei", "noisyrollout")
 METHODS: dict[str, Method] = {name: import_module(f"{__name__}.{name}").METHOD for name in NAMES}
@@ -29,11 +34,36 @@ def config_packages() -> list[str]:
     return list(dict.fromkeys(packages))
 
 
+def yaml_folder(package: str) -> Traversable:
+    """Return the folder ``config/method`` of a package, with the yaml of each of its methods.
+
+    Raises:
+        ValueError: the package has no such folder, or Python does not take ``config`` for a package.
+    """
+    try:
+        folder = files(f"{package}.config") / "method"
+        is_folder = folder.is_dir()
+    except (
+        ImportError,
+        OSError,
+        TypeError,
+    ):  # an editable installation without __init__.py has a path that is no folder
+        is_folder = False
+    if not is_folder:
+        raise ValueError(
+            f"package {package}, which adds methods: got no folder config/method of yaml files, expected it beside "
+            f"{package}/config/__init__.py; add both, name {package}.config among the packages and method/*.yaml as "
+            "its data, and install the package again"
+        )
+    return folder
+
+
 def load_installed_methods() -> None:
     """Import the methods of other packages and append them to ``METHODS``.
 
     Raises:
-        ValueError: an entry point cannot be imported, is not a ``Method``, or takes a name that another method has.
+        ValueError: an entry point cannot be imported, is not a ``Method``, takes a name that another method has, or has
+            no yaml.
     """
     for point in installed_methods():
         try:
@@ -53,6 +83,11 @@ def load_installed_methods() -> None:
             raise ValueError(
                 f"entry point {point.name} of {GROUP}: got {point.value}, expected a name that no other method has; "
                 "rename the entry point"
+            )
+        if not (yaml_folder(point.module.partition(".")[0]) / f"{point.name}.yaml").is_file():
+            raise ValueError(
+                f"entry point {point.name} of {GROUP}: got no {point.name}.yaml in its package's config/method, "
+                f"expected the yaml that +method={point.name} composes; add it, and install the package again"
             )
 
 

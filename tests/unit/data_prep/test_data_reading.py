@@ -102,7 +102,7 @@ def test_check_finds_images_that_stand_in_both_in_another_encoding(tmp_path, cap
 def test_check_and_inspect_refuse_other_files(tmp_path):
     other = tmp_path / "other.parquet"
     pq.write_table(pa.table({"a": [1]}), other)
-    with pytest.raises(SystemExit, match="expected a file that python -m data_prep wrote"):
+    with pytest.raises(SystemExit, match="got columns a, expected the column prompt"):
         main(["inspect", str(other)])
     with pytest.raises(SystemExit, match="expected a column with the bytes of images, got .'a'"):
         main(["check", str(other), str(other)])

@@ -343,9 +343,9 @@ def test_a_parquet_source_is_read_block_by_block(tmp_path, monkeypatch):
     image = {"bytes": encoded(), "path": None}
     rows = [mmk12_row(f"k{n}", f"{n}?", "1", image) for n in range(12)]
     write_table(tmp_path / "raw" / "train.parquet", rows, MMK12_SCHEMA, row_group_size=4)
-    parquet_files._column.cache_clear()
+    parquet_files.parquet_column.cache_clear()
     main(["mmk12", "--source", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--processes", "1"])
-    assert parquet_files._column.cache_info().misses == 3
+    assert parquet_files.parquet_column.cache_info().misses == 3
     assert len(rows_of(tmp_path / "out")) == 12
 
 

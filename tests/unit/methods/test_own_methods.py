@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from own_methods import entropy_shaping, image_reliance, noisy_rollout
 from own_methods_installed import SOURCE, install_own_methods
 from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
 
+from verl_plugins.cli import main
 from verl_plugins.components.counterfactual import Counterfactual
 from verl_plugins.config import OWN_TRAINERS
 from verl_plugins.methods import METHODS, load_installed_methods
@@ -46,6 +48,11 @@ def batch(advantages, mask=None, entropy=None, **columns):
 @pytest.mark.parametrize("path", [path for path in FILES if path.name != "__init__.py"], ids=str)
 def test_the_page_shows_the_files_that_are_tested_here(path):
     assert (SOURCE / path).read_text() in re.findall(r"```\w+\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_the_page_lists_every_file_of_the_package():
+    (listed,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+    assert sorted(listed.split()) == sorted(map(str, FILES))
 
 
 # -- the methods -------------------------------------------------------------------------------------------------------
@@ -142,6 +149,42 @@ def test_an_entry_point_that_cannot_be_used_is_one_clear_error(monkeypatch, poin
     monkeypatch.setattr("verl_plugins.methods.installed_methods", lambda: [point])
     with pytest.raises(ValueError, match=f"entry point {point.name} of verl_plugins.methods: .*{problem}"):
         load_installed_methods()
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package with a method, whose files a test may take away; it is imported afresh in each test."""
+    shutil.copytree(SOURCE / "own_methods", tmp_path / "mine", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    point = EntryPoint("entropy_shaping", entropy_shaping.METHOD)
+    point.module = "mine.entropy_shaping"
+    monkeypatch.setattr("verl_plugins.methods.installed_methods", lambda: [point])
+    monkeypatch.setattr("verl_plugins.methods.METHODS", {})
+    yield tmp_path / "mine"
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mine"]:
+        del sys.modules[name]
+
+
+def test_a_package_with_its_yaml_is_loaded_and_listed(package, capsys):
+    load_installed_methods()
+    assert main(["methods", "entropy_shaping"]) == 0 and "added advantage per nat" in capsys.readouterr().out
+
+
+def test_a_method_without_its_yaml_is_one_clear_error(package):
+    (package / "config" / "method" / "entropy_shaping.yaml").unlink()
+    with pytest.raises(
+        ValueError, match="entry point entropy_shaping of .*: got no entropy_shaping.yaml in its package's"
+    ):
+        load_installed_methods()
+
+
+def test_a_package_without_yamls_is_one_clear_error(package, capsys):
+    shutil.rmtree(package / "config")
+    with pytest.raises(
+        ValueError, match="package mine, .*: got no folder config/method .* beside mine/config/__init__.py"
+    ):
+        load_installed_methods()
+    assert main(["methods"]) == 1 and capsys.readouterr().err.startswith("methods: package mine, which adds methods")
 
 
 INSTALLED = """

@@ -31,6 +31,10 @@ BOX, BOXED, TAGGED = "<answer>[0, 0, 10, 10]</answer>", "<think>so</think> \\box
         ("hiyouga/geometry3k", BOXED % "\\frac{1}{2}", "0.5", 1.0, 0.0),
         ("MMK12", BOXED % "13", "12", 0.1, 0.0),
         ("mm-eureka", BOXED % "12 cm", "12", 1.0, 0.0),
+        ("math/birds", BOXED % "13", "12", 0.1, 0.0),
+        ("math/refcoco_counts", BOXED % "12", "12", 1.0, 0.0),  # the name says its reward
+        ("grounding/geometry3k", BOX, "[0, 0, 10, 10]", 1.5, 1.0),
+        ("boxed/birds", BOXED % "red", "red", 1.0, 0.0),
     ],
 )
 def test_each_data_source_goes_to_its_reward_and_all_return_the_same_keys(data_source, response, gold, score, iou):
@@ -49,6 +53,7 @@ def test_settings_stand_under_the_name_of_the_reward():
 def test_routes_name_further_data_and_the_longest_beginning_decides():
     assert auto.compute_score("mine_v2", BOXED % "12", "12", routes={"mine": "math"})["score"] == 1.0
     assert auto.compute_score("refcoco_count", BOXED % "12", "12", routes={"refcoco_count": "math"})["score"] == 1.0
+    assert auto.reward_of("math/birds", {"birds": "boxed"}) == "boxed"
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,8 @@ def test_routes_name_further_data_and_the_longest_beginning_decides():
     [
         ("coco", {}, "reward_kwargs.routes"),
         ("my_refcoco", {}, "my_refcoco"),
+        ("maths/birds", {}, "maths/birds"),
+        ("math", {}, "'math'"),
         (None, {}, "got None"),
         ("refcoco", {"routes": {"refcoco": "boxes"}}, "grounding"),
         ("refcoco", {"grouding": {}}, "grouding"),
