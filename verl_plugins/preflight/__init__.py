@@ -15,6 +15,7 @@ from verl_plugins.preflight.parquet import check_files
 from verl_plugins.preflight.policy_loss import check_policy_loss
 from verl_plugins.preflight.requirements_of_methods import check_requirements
 from verl_plugins.preflight.reward import check_reward
+from verl_plugins.preflight.run_folder import check_run_folder
 from verl_plugins.preflight.trainer_mode import check_trainer_mode
 from verl_plugins.preflight.verl_run import check_micro_batches, check_sequence_parallelism, check_trainer
 
@@ -45,6 +46,7 @@ def check_run(config: DictConfig) -> list[str]:
         partial(check_model, config),
         partial(check_fused_kernels, config),
         partial(check_health, config),
+        partial(check_run_folder, config),
         partial(check_files, config, "train_files", refuse_videos),
         partial(check_files, config, "val_files", []),
     ]
