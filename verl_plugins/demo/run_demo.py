@@ -22,7 +22,7 @@ from verl_plugins.demo.watchdog import RunFailed, end_processes, run_watched
 from verl_plugins.preflight import check_run
 from verl_plugins.report.metrics import read_json_lines
 from verl_plugins.report.run_files import merge_attempts
-from verl_plugins.report.write_report import summary_table, write_report
+from verl_plugins.report.write_report import write_report
 
 LIMIT_S = 3600.0
 PHASES = {  # message in verl's log -> phase of the start that begins with it
@@ -53,8 +53,8 @@ def run_demo(run_dir: Path, cache_dir: Path, task: Task, method: str, steps: int
             except RunFailed as failure:
                 print(failure, "Start the same command again to go on from the last checkpoint.", sep="\n")
                 return 1
-    print("\n" + summary_table(run_dir))
-    report = write_report(run_dir, data_dir / "val.parquet")
+    report, table = write_report([run_dir], [data_dir / "val.parquet"])
+    print("\n" + table)
     latest = (run_dir / "checkpoints" / "latest_checkpointed_iteration.txt").read_text().strip()
     print(f"\nmetrics     {run_dir / 'metrics.jsonl'}\nreport      {report}")
     print(f"checkpoint  {run_dir / 'checkpoints' / f'global_step_{latest}'}")
