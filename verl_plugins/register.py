@@ -15,7 +15,10 @@ from types import ModuleType
 
 
 def register() -> None:
-    """Register Hydra groups and resolvers, estimators, trainer, engines, agent loops and, where selected, the CPU. Idempotent."""
+    """Register Hydra groups and resolvers, estimators, trainer, engines, agent loops and, where selected, the CPU.
+
+    Idempotent.
+    """
     import wrapt
     from hydra.core.plugins import Plugins
 

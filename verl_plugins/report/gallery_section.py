@@ -32,9 +32,7 @@ def _card(card: Card, gallery: Gallery, prefix: str) -> dict[str, Any]:
         "question": card.question,
         "rank": f"Change in IoU {card.change:+.2f}, rank {card.rank} of {gallery.matched}{extreme}",
         "image": embed(name, card.image, card.size),
-        "views": [
-            _view(f"{name}-{step}", step, view) for step, view in zip(gallery.steps, card.views, strict=True)
-        ],
+        "views": [_view(f"{name}-{step}", step, view) for step, view in zip(gallery.steps, card.views, strict=True)],
     }
 
 

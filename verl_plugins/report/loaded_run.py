@@ -54,8 +54,8 @@ def load_runs(folders: Sequence[Path]) -> list[LoadedRun]:
 
     Raises:
         FileNotFoundError: a folder has no metrics.
-        ValueError: a folder has the metrics of several runs or none yet, `run.json` is no object, or there are more runs
-            than styles of curves.
+        ValueError: a folder has the metrics of several runs or none yet, `run.json` is no object, or there are more
+            runs than styles of curves.
     """
     if len(folders) > STYLES:
         raise ValueError(f"RUN_DIR: got {len(folders)} runs, expected at most {STYLES}, whose curves can be told apart")

@@ -44,7 +44,7 @@ _MEANINGS = {
     "ecvgpo/r0_saturated": Meaning("0 or 1", "1 while the controller is at its limit r0_min."),
     "ecvgpo/target_entropy": Meaning("nats per token", "Entropy that the controller aims at."),
     "ecvgpo/entropy_error": Meaning("nats per token", "Entropy minus its target."),
-    "vepo/jsd": Meaning("nats", "JSD between the predictions given the image and the perturbed image; near 0, it plays no part."),
+    "vepo/jsd": Meaning("nats", "JSD of the predictions given the image and the perturbed one."),
     "vepo/entropy_gap": Meaning("nats", "Mean |entropy given the perturbed image - entropy given the image|."),
     "vepo/entropy_rise": Meaning("nats", "Mean entropy given the perturbed image minus that given the image."),
     "vepo/entropy": Meaning("nats per token", "Entropy given the image."),
@@ -84,7 +84,7 @@ _MEANINGS = {
     "noisyrollout/reward": Meaning("mean reward", "Reward."),
     "noisyrollout/mixed_groups": Meaning("share of prompts", "Prompts whose rewards differ."),
     "noisyrollout/entropy": Meaning("nats per token", "Policy entropy given the clean image."),
-    "noisyrollout/self_information": Meaning("nats per token", "Mean -log p of the sampled tokens in the rollout engine."),
+    "noisyrollout/self_information": Meaning("nats per token", "Mean -log p of the sampled tokens in the engine."),
     "noisyrollout/log_prob_mismatch": Meaning("nats", "Mean |log p of the actor - log p of the rollout engine|."),
 }  # fmt: skip
 

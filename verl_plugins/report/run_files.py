@@ -8,7 +8,7 @@ import yaml
 
 from data_prep.atomic import write_atomically
 from verl_plugins.report.events import event_folder, read_events
-from verl_plugins.report.metrics import MetricLog, load_metrics, read_json_lines, merge_records
+from verl_plugins.report.metrics import MetricLog, load_metrics, merge_records, read_json_lines
 from verl_plugins.run_folder import ATTEMPTS, METRICS
 
 

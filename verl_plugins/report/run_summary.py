@@ -96,8 +96,8 @@ def _row(quantity: Quantity, label: str, run: str, points: list[tuple[int, float
     best = best_point(quantity, points)
     if len(points) == 1:
         return SummaryRow(label, run, first[0][1], None, _span(first), "", best)
-    means = (fmean(value for _, value in part) for part in (first, last))
-    return SummaryRow(label, run, *means, _span(first), _span(last), best)
+    before, after = (fmean(value for _, value in part) for part in (first, last))
+    return SummaryRow(label, run, before, after, _span(first), _span(last), best)
 
 
 def best_point(quantity: Quantity, points: Sequence[tuple[int, float]]) -> tuple[int, float] | None:

@@ -19,5 +19,5 @@ def ticks(low: float, high: float, most: int, whole: bool = False) -> list[float
             continue
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first + 1 <= most:
-            return [round(number * step, 12) for number in range(first, last + 1)]
+            return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
     return []

@@ -22,13 +22,11 @@ from verl_plugins.report.run_summary import SummaryRow, headings, step_list, sum
 from verl_plugins.report.tokens import tokens_sections
 from verl_plugins.report.validation_rows import ValidationRows
 
-NO_DUMPS = "Not shown: no validation dumps; train with run_dir=RUN_DIR, or trainer.validation_data_dir=RUN_DIR/validation."
+NO_DUMPS = "Not shown: no validation dumps; train with run_dir=RUN_DIR."
 NO_FILE = "Not shown: the validation file is not known; give it with --val-file."
 
 
-def write_report(
-    run_dirs: Sequence[Path], val_files: Sequence[Path] = (), out: Path | None = None
-) -> tuple[Path, str]:
+def write_report(run_dirs: Sequence[Path], val_files: Sequence[Path] = (), out: Path | None = None) -> tuple[Path, str]:
     """Write the report of finished or running runs.
 
     Args:
