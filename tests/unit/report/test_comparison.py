@@ -167,12 +167,10 @@ def recorded_metrics():
 
 
 def documented_metrics():
-    """Names of the metrics in the tables of the methods' pages; ``_kept`` after a name is another ending of it."""
+    """Names of the metrics in the tables of the methods' pages: whole cells of nothing but names."""
     for path in (ROOT / "docs" / "methods").glob("*.md"):
-        tables = [part.partition("\n\n")[0] for part in path.read_text().split("| metric | meaning |")[1:]]
-        for line in "\n".join(tables).splitlines():
-            names = re.findall(r"`([\w/]+)`", line.split(" | ")[0])
-            yield from (name for name in names if name.startswith(f"{path.stem}/"))
+        for cell in re.findall(r"(?m)^\| ((?:`[^`]+`(?:, )?)+) \|", path.read_text()):
+            yield from (name for name in re.findall(r"`([\w/]+)`", cell) if name.startswith(f"{path.stem}/"))
 
 
 @pytest.mark.parametrize("names", [recorded_metrics, documented_metrics])
