@@ -50,7 +50,7 @@ class RunFolder(Callback):
     @ends_the_run
     def on_run_start(self, config: DictConfig, **kwargs) -> None:
         """Put the values of ``run_dir`` into the config; end the run if the folder holds the metrics of another."""
-        from verl_plugins.preflight.run_folder import check_run_folder, other_settings, shared_tensorboard
+        from verl_plugins.preflight.other_runs import check_run_folder, other_settings, shared_tensorboard
         from verl_plugins.run_folder import create_folders, settle
 
         settle(config)

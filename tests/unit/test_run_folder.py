@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from verl_plugins.compose import compose_run
 from verl_plugins.hydra_plugin import RunFolder
-from verl_plugins.preflight.run_folder import check_run_folder, other_settings, shared_tensorboard
+from verl_plugins.preflight.other_runs import check_run_folder, other_settings, shared_tensorboard
 from verl_plugins.report.run_files import load_run, merge_attempts
 from verl_plugins.run_folder import DERIVED, settle
 

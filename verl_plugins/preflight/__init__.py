@@ -10,12 +10,12 @@ from verl_plugins.methods import METHODS
 from verl_plugins.own_packages import packages_of_a_run
 from verl_plugins.preflight.fused_kernels import check_fused_kernels
 from verl_plugins.preflight.model import check_model
+from verl_plugins.preflight.other_runs import check_run_folder
 from verl_plugins.preflight.own_settings import check_health, check_knobs
 from verl_plugins.preflight.parquet import check_files
 from verl_plugins.preflight.policy_loss import check_policy_loss
 from verl_plugins.preflight.requirements_of_methods import check_requirements
 from verl_plugins.preflight.reward import check_reward
-from verl_plugins.preflight.run_folder import check_run_folder
 from verl_plugins.preflight.trainer_mode import check_trainer_mode
 from verl_plugins.preflight.verl_run import check_micro_batches, check_sequence_parallelism, check_trainer
 
