@@ -7,6 +7,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from data_prep.html import render
 from verl_plugins.report.embedded_image import data_uri
 from verl_plugins.report.metrics import read_json_lines, steps_over_time
@@ -16,12 +18,13 @@ STEPS, CARDS = 4, 4  # recorded steps, the first and the last included, and card
 FOLDERS = {"VEPO": "tokens", "VPPO": "vppo_tokens"}  # of the records, by method
 
 
-def tokens_sections(run_dir: Path, last_step: int) -> str:
+def tokens_sections(run_dir: Path, last_step: int) -> Markup:
     """Render a section for each method that selected tokens, as HTML; empty if the run recorded none.
 
     Steps after `last_step` are left out: a resume threw them away.
     """
-    return "".join(_section(method, run_dir / folder, last_step) for method, folder in FOLDERS.items())
+    sections = [_section(method, run_dir / folder, last_step) for method, folder in FOLDERS.items()]
+    return Markup("").join(sections)  # a plain string would be escaped by the page
 
 
 def _section(method: str, folder: Path, last_step: int) -> str:

@@ -133,6 +133,39 @@ def test_each_run_has_its_own_images_with_ids_of_their_own(two_runs, tmp_path):
     assert re.findall(r"<h3>(IoU.*?)</h3>", html) == [f"IoU, {run}, step {step}" for run in "ab" for step in (0, 4)]
 
 
+def test_tokens_and_adversarial_images_are_in_the_page_as_html(tmp_path):
+    import base64
+
+    write_metrics(tmp_path, [record(4, {"critic/score/mean": 1.0})])
+    image = base64.b64encode(png(0)).decode()
+    tokens = {
+        "group": 0,
+        "prompt": "p",
+        "reward": 1.0,
+        "tokens": ["a<b"],
+        "score": [0.5],
+        "kept": [1.0],
+        "entropy": [0.1],
+    }
+    images = {"prompt": "p", "picture": image, "adversarial_picture": image, "selective_entropy": [0.1, 0.2]}
+    images |= {"responses": ["c", "d"], "rewards": [1.0, 0.0]}
+    for folder, row in (("tokens", tokens), ("vppo_tokens", tokens), ("adversarial", images)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "4.jsonl").write_text(json.dumps(row) + "\n")
+    html = write_report([tmp_path])[0].read_text()
+    token = '<span class="token kept" style="--score:50%" title="score 0.500, H 0.100">a&lt;b</span>'
+    assert html.count(token) == 2 and html.count("<article") == 3
+    assert "&lt;article" not in html and "&lt;span" not in html
+
+
+def test_long_facts_are_folded(tmp_path):
+    write_metrics(tmp_path, [record(4, {"critic/score/mean": 1.0})])
+    (tmp_path / "run.json").write_text(json.dumps({"verl": "0.9.1", "command": "python " + "x" * 200}))
+    html = write_report([tmp_path])[0].read_text()
+    assert f"<details><summary>python {'x' * 30}...</summary>python {'x' * 200}</details>" in html
+    assert '<th scope="row">verl</th><td>0.9.1</td>' in html
+
+
 def test_cards_show_validations_over_time(tmp_path):
     from test_report import write_val_file
 
