@@ -12,10 +12,10 @@ NNODES=${NNODES:-1}                              # machines
 GPUS=${GPUS:-8}                                  # per machine
 TP=${TP:-1}                                      # GPUs that share one copy of the model in vLLM
 MAX_TOKENS=${MAX_TOKENS:-12288}                  # packed tokens that a GPU trains on at once; sets the memory of activations
-EXPERIMENT=${EXPERIMENT:-$(basename "$0" .sh)${BASELINE:+_$BASELINE}} # a baseline does not resume from GRPO's checkpoints
+# A run on another data set or with a baseline does not resume from the plain run's checkpoints.
+EXPERIMENT=${EXPERIMENT:-$(basename "$0" .sh)${DATASET:+_$DATASET}${BASELINE:+_$BASELINE}}
 DATA_DIR=$(realpath -m "${DATA_DIR:-data}")      # absolute, because Ray's workers start in other folders
-OUT=$(realpath -m "${OUT:-outputs/$EXPERIMENT}") # checkpoints and metrics; a folder that all machines see
-METRICS=${VERL_FILE_LOGGER_PATH:-$OUT/metrics.jsonl}
+OUT=$(realpath -m "${OUT:-outputs/$EXPERIMENT}") # all that the run leaves (run_dir); a folder that all machines see
 
 # A process of verl that cannot load the plugin ends with an ImportError; with verl's entry points it would continue.
 export VERL_USE_EXTERNAL_MODULES=verl_plugins.register # Ray's workers get it from config/shared/trainer.yaml
@@ -48,14 +48,12 @@ ROLLOUT=(
     +actor_rollout_ref.rollout.engine_kwargs.vllm.mm_processor_cache_gb=1
 )
 TRAINER=(
+    run_dir="$OUT"
     trainer.nnodes="$NNODES"
     trainer.n_gpus_per_node="$GPUS"
     trainer.project_name=verl_plugins
     trainer.experiment_name="$EXPERIMENT"
-    trainer.default_local_dir="$OUT/checkpoints"
-    trainer.max_actor_ckpt_to_keep=2
-    trainer.logger="${LOGGER:-[console,file]}"
-    +ray_kwargs.ray_init.runtime_env.env_vars.VERL_FILE_LOGGER_PATH="$METRICS" # a running Ray has another environment
+    ${LOGGER:+trainer.logger="$LOGGER"}
 )
 
 # --- Model families ---------------------------------------------------------------------------------------------------
@@ -264,6 +262,5 @@ launch() { # OVERRIDES...: train; with DRY_RUN=1, only print the composed config
     if [[ "${DRY_RUN:-0}" == 1 ]]; then
         exec verl-plugins compose "$@"
     fi
-    mkdir -p "$OUT"
     exec python3 -m verl.trainer.main_ppo "$@"
 }

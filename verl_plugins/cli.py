@@ -66,11 +66,10 @@ COMMANDS = {
     ),
     "report": Command(
         "verl_plugins.report.report_command",
-        help="write the report of a run, at any time",
-        description="Reads a run's directory while it trains or afterwards: metrics.jsonl of verl's file logger, or "
-        "the event files of its tensorboard logger; validation/, tokens/ and adversarial/ where the run wrote them "
-        "(trainer.validation_data_dir=RUN_DIR/validation, trainer.record_dir=RUN_DIR). Prints how the run began and "
-        "how it stands, and writes one HTML file with curves, alarms, tokens and images.",
+        help="write the report of a run, at any time, or of several runs side by side",
+        description="Reads the folder of each run while it trains or afterwards (what a run with run_dir=RUN_DIR "
+        "leaves; metrics.jsonl of verl's file logger or the event files of its tensorboard logger suffice). Prints how "
+        "the runs began and how they stand, and writes one HTML file with curves, alarms, tokens and images.",
     ),
 }
 

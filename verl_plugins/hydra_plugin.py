@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
@@ -40,6 +42,31 @@ def ends_the_run(callback: Callable[..., None]) -> Callable[..., None]:
             ) from error
 
     return guarded
+
+
+class RunFolder(Callback):
+    """Gives the run its folder, and refuses that of another run. Acts before Hydra writes its files there."""
+
+    @ends_the_run
+    def on_run_start(self, config: DictConfig, **kwargs) -> None:
+        """Put the values of ``run_dir`` into the config; end the run if the folder holds the metrics of another."""
+        from verl_plugins.preflight.other_runs import check_run_folder, other_settings, shared_tensorboard
+        from verl_plugins.run_folder import create_folders, settle
+
+        settle(config)
+        if problems := check_run_folder(config):
+            raise SystemExit("verl-plugins: this run cannot start:\n" + "\n".join(f"  {line}" for line in problems))
+        for line in (other_settings(config), shared_tensorboard(config, dict(os.environ))):
+            if line:
+                print(f"verl-plugins: {line}", file=sys.stderr)
+        create_folders(config)
+
+    def on_job_end(self, config: DictConfig, **kwargs) -> None:
+        """Write the metrics of all starts as one file."""
+        from verl_plugins.report.run_files import merge_attempts
+
+        if config.get("run_dir"):
+            merge_attempts(Path(config.run_dir))
 
 
 class Preflight(Callback):

@@ -15,16 +15,21 @@ from types import ModuleType
 
 
 def register() -> None:
-    """Register Hydra groups, estimators, trainer, engines, agent loops and, where selected, the CPU. Idempotent."""
+    """Register Hydra groups and resolvers, estimators, trainer, engines, agent loops and, where selected, the CPU.
+
+    Idempotent.
+    """
     import wrapt
     from hydra.core.plugins import Plugins
 
     from verl_plugins.hydra_plugin import VerlPluginsSearchPath
     from verl_plugins.methods import load_installed_methods  # a broken method fails here, not in a first step
     from verl_plugins.platforms import cpu_bridges
+    from verl_plugins.run_folder import register_resolvers
 
     load_installed_methods()
     Plugins.instance().register(VerlPluginsSearchPath)
+    register_resolvers()
     wrapt.register_post_import_hook(_register_estimators, "verl.trainer.ppo.core_algos")
     _register_with("verl.trainer.ppo.v1", "verl_plugins.training.modes", _register_trainers)
     _register_with("verl.workers.engine_workers", "verl_plugins.training.frozen_vision", _register_engines)

@@ -1,6 +1,6 @@
 """HTML pages from Jinja2 templates: text is escaped unless a template produced it.
 
-Every page extends `data_prep/html/base.html`, so that it is one file without scripts that loads nothing from elsewhere.
+Every page extends `data_prep/html/base.html`, so that it is one file that loads nothing from elsewhere.
 """
 
 from __future__ import annotations

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_prep.atomic import write_atomically
 from verl_plugins.compose import compose_run
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import Task
 from verl_plugins.demo.training_command import training_command
 from verl_plugins.demo.watchdog import RunFailed, end_processes, run_watched
 from verl_plugins.preflight import check_run
-from verl_plugins.report.metrics import load_metrics, read_json_lines
-from verl_plugins.report.write_report import summary_table, write_report
+from verl_plugins.report.metrics import read_json_lines
+from verl_plugins.report.run_files import merge_attempts
+from verl_plugins.report.write_report import write_report
 
 LIMIT_S = 3600.0
 PHASES = {  # message in verl's log -> phase of the start that begins with it
@@ -53,8 +53,8 @@ def run_demo(run_dir: Path, cache_dir: Path, task: Task, method: str, steps: int
             except RunFailed as failure:
                 print(failure, "Start the same command again to go on from the last checkpoint.", sep="\n")
                 return 1
-    print("\n" + summary_table(run_dir))
-    report = write_report(run_dir, data_dir / "val.parquet")
+    report, table = write_report([run_dir], [data_dir / "val.parquet"])
+    print("\n" + table)
     latest = (run_dir / "checkpoints" / "latest_checkpointed_iteration.txt").read_text().strip()
     print(f"\nmetrics     {run_dir / 'metrics.jsonl'}\nreport      {report}")
     print(f"checkpoint  {run_dir / 'checkpoints' / f'global_step_{latest}'}")
@@ -70,20 +70,16 @@ def train(command: list[str], run_dir: Path, task: Task, steps: int) -> None:
     mark_file = run_dir / "processes.txt"
     if mark_file.is_file():  # an earlier attempt was killed before it could clean up
         end_processes(mark_file.read_text())
-    attempts = run_dir / "attempts"
-    attempts.mkdir(exist_ok=True)
-    attempt = attempts / f"{len(list(attempts.glob('*.jsonl'))):03d}.jsonl"
-    attempt.touch()
     log = run_dir / "train.log"
     log_start = log.stat().st_size if log.is_file() else 0
     _write_facts(run_dir, task, command)
     with _progress_bar(steps) as bar:
 
         def on_poll() -> None:
-            _merge(attempts, run_dir / "metrics.jsonl")
+            merge_attempts(run_dir)
             _advance(bar, run_dir / "metrics.jsonl", log, log_start)
 
-        env = {"VERL_PLATFORM": "cpu", "VERL_FILE_LOGGER_PATH": str(attempt), "PYTHONWARNINGS": "ignore"}
+        env = {"VERL_PLATFORM": "cpu", "PYTHONWARNINGS": "ignore"}
         try:
             run_watched(command, log, env=env, limit_s=LIMIT_S, mark_file=mark_file, on_poll=on_poll)
         finally:
@@ -130,23 +126,6 @@ def _command_text(command: list[str]) -> str:
 def _is_finished(run_dir: Path, steps: int) -> bool:
     latest = run_dir / "checkpoints" / "latest_checkpointed_iteration.txt"
     return latest.is_file() and int(latest.read_text()) >= steps
-
-
-def _merge(attempts: Path, metrics: Path) -> None:
-    """Merge the metrics of all attempts into one line per step, because verl starts a new file when it resumes."""
-    lines = b"".join(path.read_bytes() for path in sorted(attempts.glob("*.jsonl")))
-    if not lines.strip():
-        return
-    joined = metrics.with_suffix(".tmp")
-    joined.write_bytes(lines)
-    try:
-        steps = load_metrics(joined).steps
-    except ValueError:  # the first line is still being written
-        return
-    finally:
-        joined.unlink()
-    rows = [{"step": row.pop("step"), "data": row} for row in steps]
-    write_atomically(metrics, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 @contextmanager

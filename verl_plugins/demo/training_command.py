@@ -48,17 +48,12 @@ def training_command(
     ]
     reward = [f"reward.custom_reward_function.path=pkg://{task.reward}"]
     trainer = [
+        f"run_dir={run_dir}",
         "trainer.project_name=demo",
         f"trainer.experiment_name={method}",
-        "trainer.logger=[console,file]",
         f"trainer.total_training_steps={steps}",
-        f"trainer.default_local_dir={run_dir / 'checkpoints'}",
-        f"trainer.validation_data_dir={run_dir / 'validation'}",
-        f"trainer.record_dir={run_dir}",
         f"trainer.test_freq={steps}",
         "trainer.save_freq=10",
-        "trainer.max_actor_ckpt_to_keep=2",
-        f"hydra.run.dir={run_dir / 'hydra'}",
     ]
     rollout += [override for each in methods_in(method) for override in each.demo_overrides]
     program = [sys.executable, "-m", "verl.trainer.main_ppo", f"+method={method}", "+platform=cpu"]

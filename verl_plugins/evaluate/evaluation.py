@@ -21,7 +21,7 @@ from verl_plugins.evaluate.judge import Judge, judge_lines
 from verl_plugins.evaluate.model_folder import box_settings, model_folder, model_sha256
 from verl_plugins.evaluate.parallel_responder import Copies, start_responder
 from verl_plugins.evaluate.responder import ImageAttack, Responder
-from verl_plugins.evaluate.results_page import evaluation_page
+from verl_plugins.evaluate.results_page import evaluation_page, model_name
 from verl_plugins.evaluate.settings import Settings
 from verl_plugins.evaluate.store import ATTACKED, Key, Store, read_lines
 from verl_plugins.evaluate.summary import Table, plain, summarise, tables
@@ -106,7 +106,9 @@ def run_evaluation(job: EvaluationJob, start: Callable[[Path, Settings, Copies],
             shown["Attack"] = f"{attack_sentence(summary['attack'])}. The images below are the clean ones."
         shown |= {"Settings": json.dumps(asdict(settings)), "Versions": json.dumps(_versions())}
         page = job.out / "report.html"
-        write_atomically(page, evaluation_page(f"Evaluation of {folder.name}", shown, titled_tables, lines, data))
+        write_atomically(
+            page, evaluation_page(f"Evaluation of {model_name(folder)}", shown, titled_tables, lines, data)
+        )
     print(f"\npage        {page}\nnumbers     {job.out / 'summary.json'}\nresults     {store.results.path}")
     return 0
 

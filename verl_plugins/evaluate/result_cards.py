@@ -14,7 +14,7 @@ from verl_plugins.evaluate.scoring import Line
 from verl_plugins.evaluate.store import Key
 from verl_plugins.evaluate.summary import by_group
 from verl_plugins.report.embedded_image import corners, embed, outline
-from verl_plugins.report.gallery import spread
+from verl_plugins.report.metrics import spread
 
 SHOWN = 16  # wins, and failures
 _LONGEST = 4000  # characters of a response on the page

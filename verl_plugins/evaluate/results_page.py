@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from data_prep.html import render
 from verl_plugins.evaluate.data_rows import DataFile
@@ -11,6 +13,19 @@ from verl_plugins.evaluate.scoring import REJECTED, Line
 from verl_plugins.evaluate.store import key_of
 from verl_plugins.evaluate.summary import Table, distributions
 from verl_plugins.report.distributions import distributions_section
+
+
+def model_name(folder: Path) -> str:
+    """Name a model by its folder; a checkpoint of verl by its run and step.
+
+    ``outputs/first/checkpoints/global_step_50/actor/huggingface`` is "first, step 50".
+    """
+    parts = [part for part in folder.resolve().parts if part not in ("huggingface", "actor")]
+    step = re.fullmatch(r"global_step_(\d+)", parts[-1])
+    if not step:
+        return parts[-1]
+    run = next((part for part in reversed(parts[:-1]) if part != "checkpoints"), "")
+    return f"{run}, step {step[1]}"
 
 
 def evaluation_page(

@@ -10,6 +10,7 @@ from verl_plugins.methods import METHODS
 from verl_plugins.own_packages import packages_of_a_run
 from verl_plugins.preflight.fused_kernels import check_fused_kernels
 from verl_plugins.preflight.model import check_model
+from verl_plugins.preflight.other_runs import check_run_folder
 from verl_plugins.preflight.own_settings import check_health, check_knobs
 from verl_plugins.preflight.parquet import check_files
 from verl_plugins.preflight.policy_loss import check_policy_loss
@@ -45,6 +46,7 @@ def check_run(config: DictConfig) -> list[str]:
         partial(check_model, config),
         partial(check_fused_kernels, config),
         partial(check_health, config),
+        partial(check_run_folder, config),
         partial(check_files, config, "train_files", refuse_videos),
         partial(check_files, config, "val_files", []),
     ]

@@ -11,10 +11,11 @@ from typing import Any
 from PIL import Image, ImageChops
 
 from data_prep.html import render
-from verl_plugins.report.metrics import first_and_last_step, read_json_lines
+from verl_plugins.report.embedded_image import data_uri
+from verl_plugins.report.metrics import read_json_lines, steps_over_time
 from verl_plugins.report.run_summary import number
 
-CARDS = 4  # of the first and of the last recorded step
+STEPS, CARDS = 4, 4  # recorded steps, the first and the last included, and cards of each
 
 
 def adversarial_section(run_dir: Path, last_step: int) -> str:
@@ -22,7 +23,7 @@ def adversarial_section(run_dir: Path, last_step: int) -> str:
 
     Steps after `last_step` are left out: a resume threw them away.
     """
-    files = first_and_last_step(run_dir / "adversarial", last_step)
+    files = steps_over_time(run_dir / "adversarial", last_step, STEPS)
     if not files:
         return ""
     steps = [
@@ -38,9 +39,12 @@ def _card(record: dict) -> dict[str, Any]:
     return {
         "prompt": record["prompt"].strip(),
         "images": [
-            ("clean image", clean),
-            (f"difference, at most {levels} levels of 255", difference),
-            ("adversarial image", adversarial),
+            (caption, data_uri(base64.b64decode(image)))
+            for caption, image in (
+                ("clean image", clean),
+                (f"difference, at most {levels} levels of 255", difference),
+                ("adversarial image", adversarial),
+            )
         ],
         "entropy_before": before,
         "entropy_after": after,

@@ -1,5 +1,7 @@
 """The alarms of a run, as its health checks logged them: `health/<alarm>` is 1 while the alarm rings."""
 
+from collections.abc import Sequence
+
 from data_prep.html import render
 from verl_plugins.health.checks import ALARMS, CHECKS, looks_at
 from verl_plugins.report.metrics import series
@@ -18,14 +20,27 @@ def spans_on(metric: str, alarms: dict[str, list[tuple[int, int]]]) -> list[tupl
     return [(*span, name) for name, spans in alarms.items() if looks_at(name, metric) for span in spans]
 
 
-def alarms_section(alarms: dict[str, list[tuple[int, int]]]) -> str:
-    """Render the section as HTML: which alarm rang when, or that none did."""
-    names = sorted(alarms, key=_rank)
-    rows = [
-        [name, ", ".join(_steps(*span) for span in alarms[name]), _observed(name)] for name in names if alarms[name]
-    ]
-    silent = [name for name in names if not alarms[name]]
-    return render("verl_plugins/report/templates/alarms.html", rows=rows, silent=silent)
+def alarms_section(runs: Sequence[tuple[str, dict[str, list[tuple[int, int]]]]]) -> str:
+    """Render the section as HTML: which alarm rang when, or that none did.
+
+    Args:
+        runs: name and alarms of each run; the name of an only run is "".
+    """
+    rows, lines = [], []
+    for run, alarms in runs:
+        names = sorted(alarms, key=_rank)
+        for name in names:
+            if alarms[name]:
+                cells = [name, ", ".join(_steps(*span) for span in alarms[name]), _observed(name)]
+                rows.append([cells[0], run, *cells[1:]] if run else cells)
+        silent = [name for name in names if not alarms[name]]
+        start = f"{run}: " if run else ""
+        if not alarms:
+            lines.append(f"{start}Not checked: this run logged no health/<alarm>.")
+        elif silent:
+            lines.append(f"{start}Looked at every step and silent: {', '.join(silent)}.")
+    headings = ["Alarm", *(["Run"] if any(run for run, _ in runs) else []), "Rang at step", "Looks at the mean of"]
+    return render("verl_plugins/report/templates/alarms.html", rows=rows, headings=headings, lines=lines)
 
 
 def _spans(points: list[tuple[int, float]]) -> list[tuple[int, int]]:

@@ -10,7 +10,8 @@ from typing import Any
 from data_prep.html import render
 from reward_fns.boxes.reading import parse_gold
 from verl_plugins.report.histogram import Histogram, histogram, histogram_chart, score_range
-from verl_plugins.report.metrics import first_and_last_step, is_number, read_json_lines
+from verl_plugins.report.metrics import is_number, read_json_lines, steps_over_time
+from verl_plugins.report.validation_rows import ValidationRows
 
 
 @dataclass(frozen=True)
@@ -76,17 +77,33 @@ def distributions_section(distributions: Sequence[Distribution], missing: str = 
     return render("verl_plugins/report/templates/distributions.html", rows=rows, missing=missing)
 
 
-def validation_distributions(run_dir: Path, last_step: int) -> list[Distribution]:
-    """Return the distributions in the first and the last validation dump of a run; none if it has no dump.
+def validation_distributions(
+    runs: Sequence[tuple[str, Path, int]], rows_of: Sequence[ValidationRows]
+) -> list[Distribution]:
+    """Return the distributions in the first and the last validation dump of each run, by data source.
 
-    IoU is counted over the rows whose true answer is boxes. Dumps after `last_step` are left out: a resume threw them
-    away.
+    IoU is counted over the rows whose true answer is boxes. Dumps after a run's last step are left out: a resume threw
+    them away.
+
+    Args:
+        runs: name, folder and last step of each run; the name of an only run is "".
+        rows_of: rows of each run's validation files, which know the data source of a row. Rows that fit none of them
+            are counted as "other rows"; without any source, all rows are one.
     """
-    ious: dict[str, list[float]] = {}
-    scores: dict[str, list[float]] = {}
-    for step, path in first_and_last_step(run_dir / "validation", last_step):
-        rows, name = read_json_lines(path)[0], f"step {step}"
-        scores[name] = [row["score"] for row in rows if is_number(row.get("score"))]
-        boxes = [row for row in rows if isinstance(row.get("gts"), str) and parse_gold(row["gts"])]
-        ious[name] = [row["iou"] for row in boxes if is_number(row.get("iou"))]
-    return list(iou_and_score("", ious, scores).values())
+    ious: dict[str, dict[str, list[float]]] = {}
+    scores: dict[str, dict[str, list[float]]] = {}
+    for (run, folder, last_step), rows in zip(runs, rows_of, strict=True):
+        for step, path in steps_over_time(folder / "validation", last_step, most=2):
+            name = f"{run}, step {step}" if run else f"step {step}"
+            for row in read_json_lines(path)[0]:
+                gold = row.get("gts")
+                source = rows.source(str(row.get("input")), str(gold))
+                if is_number(row.get("score")):
+                    scores.setdefault(source, {}).setdefault(name, []).append(row["score"])
+                if is_number(row.get("iou")) and isinstance(gold, str) and parse_gold(gold):
+                    ious.setdefault(source, {}).setdefault(name, []).append(row["iou"])
+    distributions = []
+    for source in sorted({*ious, *scores}, key=lambda source: (source == "", source)):
+        label = source if source or len({*ious, *scores}) == 1 else "other rows"
+        distributions += iou_and_score(label, ious.get(source, {}), scores.get(source, {})).values()
+    return distributions

@@ -63,8 +63,13 @@ def corners(box: Box) -> str:
     return f"[{', '.join(f'{value:g}' for value in box)}]"
 
 
+def data_uri(encoded: bytes) -> str:
+    """An encoded image as a data URI, reduced to `EMBEDDED` pixels on the longer side if it is larger."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        return _data_uri(image, encoded)
+
+
 def _data_uri(image: Image.Image, encoded: bytes) -> str:
-    """The image as a data URI, reduced to `EMBEDDED` pixels on the longer side if it is larger."""
     mime = Image.MIME[str(image.format)]
     if max(image.size) > EMBEDDED:
         reduced = image.convert("RGB")

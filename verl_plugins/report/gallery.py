@@ -1,11 +1,8 @@
-"""Select validation rows to show before and after training, and load their images.
+"""Select validation rows to show over the course of training, and load their images.
 
-verl's validation dumps hold text only, and every validation draws new values of `uid`. A row is therefore identified
-across dumps by its prompt and ground truth, and matched to the validation file by its ground truth and question.
-A row that does not match exactly one row of the file is left out and counted.
+A row that does not match exactly one row of the validation files is left out and counted.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +15,11 @@ from data_prep.look.reading import rows_at
 from reward_fns import grounding
 from reward_fns.boxes.box import Box
 from reward_fns.boxes.reading import parse_gold
-from verl_plugins.report.metrics import is_number, read_json_lines
+from verl_plugins.report.metrics import is_number, read_json_lines, spread, steps_over_time
+from verl_plugins.report.validation_rows import ValidationRow, ValidationRows
 
 CARDS = 8
+DUMPS = 4  # validations that a card shows
 
 
 @dataclass(frozen=True)
@@ -42,33 +41,35 @@ class Card:
     """One validation image. `rank` counts from 1, the best change in IoU.
 
     `image` is an encoded image, possibly a reduced copy. `size` is the width and height of the original in pixels,
-    None if the row does not have them.
+    None if the row does not have them. `views` holds the prediction at each of the gallery's steps.
     """
 
     question: str
     image: bytes
     size: tuple[int, int] | None
-    before: Prediction
-    after: Prediction
+    views: list[Prediction]
     rank: int
+
+    @property
+    def change(self) -> float:
+        """IoU at the last step minus that at the first."""
+        return self.views[-1].iou - self.views[0].iou
 
 
 @dataclass(frozen=True)
 class Gallery:
     """The selected cards, and the rows they were selected from.
 
-    before_step, after_step: the steps of the two dumps.
-    before_iou, after_iou: mean IoU over the rows that occur in both dumps.
+    steps: the steps of the dumps, the first and the last validation included.
+    ious: by step, the mean IoU over the rows that occur in all of these dumps.
     rows: number of these rows.
-    matched: number of these that match exactly one row of the validation file; the ranks run from 1 to `matched`.
-    unreadable_lines: number of lines in the two dumps that are no JSON object.
+    matched: number of these that match exactly one row of the validation files; the ranks run from 1 to `matched`.
+    unreadable_lines: number of lines in the dumps that are no JSON object.
     """
 
     cards: list[Card]
-    before_step: int
-    after_step: int
-    before_iou: float
-    after_iou: float
+    steps: list[int]
+    ious: list[float]
     rows: int
     matched: int
     unreadable_lines: int
@@ -92,59 +93,45 @@ class _Row(NamedTuple):
         return (width, height) if width and height else None
 
 
-def load_gallery(run_dir: Path, val_file: Path, last_step: int, settings: Mapping[str, Any] = {}) -> Gallery | str:
+def load_gallery(
+    run_dir: Path, rows: ValidationRows, last_step: int, settings: Mapping[str, Any] = {}
+) -> Gallery | str:
     """Return the gallery of a run, or a sentence that says why there is none.
 
     Args:
         run_dir: directory of the run, with the dumps in `validation`.
-        val_file: validation file of the run.
+        rows: rows of the run's validation files.
         last_step: last step in the metrics. Later dumps are not read: a resume threw away the work that wrote them.
         settings: settings of the run's grounding reward, which say how a response writes boxes, and in which space.
-
-    Raises:
-        FileNotFoundError: there are dumps to match, and the validation file is missing.
     """
-    dumps = sorted((int(path.stem), path) for path in (run_dir / "validation").glob("*.jsonl") if path.stem.isdecimal())
-    dumps = [(step, path) for step, path in dumps if step <= last_step]
+    dumps = steps_over_time(run_dir / "validation", last_step, DUMPS)
     if len(dumps) < 2:
         return f"A comparison needs two validation dumps in {run_dir.name}/validation; found {len(dumps)}."
-    (before_step, before_path), (after_step, after_path) = dumps[0], dumps[-1]
-    before, torn_before = _responses(before_path)
-    after, torn_after = _responses(after_path)
-    shared = sorted(before.keys() & after.keys())
+    steps, responses, torn = [step for step, _ in dumps], [], 0
+    for _, path in dumps:
+        by_row, unreadable = _responses(path)
+        responses.append(by_row)
+        torn += unreadable
+    shared = sorted(set.intersection(*(set(each) for each in responses)))
     if not shared:
-        return f"No prompt with a box and an IoU occurs in both dumps, of step {before_step} and step {after_step}."
-    index_of = _match(shared, val_file)
-    if not index_of:
-        return f"None of the {len(shared)} validation prompts fits exactly one row of {val_file.name}."
-    ranked = sorted(index_of, key=lambda key: (before[key].iou - after[key].iou, key))
+        return f"No prompt with a box and an IoU occurs in every dump, of step {', '.join(map(str, steps))}."
+    row_of = {key: row for key in shared if (row := rows.find(*key))}
+    names = ", ".join(path.name for path in rows.files)
+    if not row_of:
+        return f"None of the {len(shared)} validation prompts fits exactly one row of {names}."
+    ranked = sorted(row_of, key=lambda key: (responses[0][key].iou - responses[-1][key].iou, key))
     ranks = spread(len(ranked), CARDS)
-    rows = _rows(val_file, {index_of[ranked[rank]] for rank in ranks})
-    if len(rows) < len(ranks):
-        return f"{val_file.name} holds no image for {len(ranks) - len(rows)} of the rows to show."
+    shown = _load_rows(rows.files, {row_of[ranked[rank]] for rank in ranks})
+    if len(shown) < len(ranks):
+        return f"{names}: no image for {len(ranks) - len(shown)} of the rows to show."
     cards = []
     for rank in ranks:
         key = ranked[rank]
-        row = rows[index_of[key]]
-        pair = (_prediction(each[key], row.extra_info, settings) for each in (before, after))
-        cards.append(Card(row.question, row.image, row.size, *pair, rank=rank + 1))
-    return Gallery(
-        cards=cards,
-        before_step=before_step,
-        after_step=after_step,
-        before_iou=fmean(before[key].iou for key in shared),
-        after_iou=fmean(after[key].iou for key in shared),
-        rows=len(shared),
-        matched=len(ranked),
-        unreadable_lines=torn_before + torn_after,
-    )
-
-
-def spread(total: int, count: int) -> list[int]:
-    """Return at most `count` evenly spaced indices from 0 to total − 1, both included: 16, 4 → 0, 5, 10, 15."""
-    if total <= count:
-        return list(range(total))
-    return [round(i * (total - 1) / (count - 1)) for i in range(count)]
+        row = shown[row_of[key]]
+        views = [_prediction(each[key], row.extra_info, settings) for each in responses]
+        cards.append(Card(row.question, row.image, row.size, views, rank=rank + 1))
+    ious = [fmean(each[key].iou for key in shared) for each in responses]
+    return Gallery(cards, steps, ious, rows=len(shared), matched=len(ranked), unreadable_lines=torn)
 
 
 def _responses(path: Path) -> tuple[dict[tuple[str, str], _Response], int]:
@@ -174,29 +161,15 @@ def _only(boxes: list[Box] | None) -> Box | None:
     return boxes[0] if boxes and len(boxes) == 1 else None
 
 
-def _match(keys: list[tuple[str, str]], val_file: Path) -> dict[tuple[str, str], int]:
-    """Return the row number in the validation file of every key that matches exactly one row."""
-    table = pq.read_table(val_file, columns=["reward_model", "extra_info"])
-    questions = defaultdict(list)
-    for index, row in enumerate(table.to_pylist()):
-        question = row["extra_info"].get("question")
-        if question:
-            questions[row["reward_model"]["ground_truth"]].append((index, question))
-    index_of = {}
-    for prompt, gold in keys:
-        matches = [index for index, question in questions[gold] if question in prompt]
-        if len(matches) == 1:
-            index_of[prompt, gold] = matches[0]
-    return index_of
-
-
-def _rows(val_file: Path, indices: set[int]) -> dict[int, _Row]:
-    """Read the rows with these indices that have an image, either in the file or at a path."""
+def _load_rows(files: list[Path], wanted: set[ValidationRow]) -> dict[ValidationRow, _Row]:
+    """Read the wanted rows that have an image, either in the file or at a path."""
     rows = {}
-    for index, row in rows_at(pq.ParquetFile(val_file), indices, columns=["images", "extra_info"]):
-        image = _image(row["images"][0]) if row["images"] else None
-        if image:
-            rows[index] = _Row(row["extra_info"]["question"], image, row["extra_info"])
+    for number, path in enumerate(files):
+        of_file = {row.index: row for row in wanted if row.file == number}
+        for index, row in rows_at(pq.ParquetFile(path), set(of_file), columns=["images", "extra_info"]):
+            image = _image(row["images"][0]) if row["images"] else None
+            if image:
+                rows[of_file[index]] = _Row(row["extra_info"]["question"], image, row["extra_info"])
     return rows
 
 

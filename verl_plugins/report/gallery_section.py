@@ -1,4 +1,4 @@
-"""The gallery section: each image before and after training, with the true and the predicted box drawn over it."""
+"""The gallery section: each image at several validations, with the true and the predicted box drawn over it."""
 
 from typing import Any
 
@@ -8,36 +8,37 @@ from verl_plugins.report.gallery import Card, Gallery, Prediction
 from verl_plugins.report.run_summary import number
 
 
-def gallery_section(gallery: Gallery) -> str:
-    """Render the section as HTML: how the images were chosen, the legend, and one article per card."""
+def gallery_section(gallery: Gallery, prefix: str = "") -> str:
+    """Render the section as HTML: how the images were chosen, the legend, and one article per card.
+
+    Args:
+        gallery: what to show.
+        prefix: begins the ids of the images, so that a page can hold several galleries.
+    """
+    ious = [f"{number(iou)} at step {step}" for iou, step in zip(gallery.ious, gallery.steps, strict=True)]
     return render(
         "verl_plugins/report/templates/gallery.html",
         gallery=gallery,
-        before_iou=number(gallery.before_iou),
-        after_iou=number(gallery.after_iou),
+        ious=ious,
         left_out=gallery.rows - gallery.matched,
-        cards=[_card(card, gallery) for card in gallery.cards],
+        cards=[_card(card, gallery, prefix) for card in gallery.cards],
     )
 
 
-def _card(card: Card, gallery: Gallery) -> dict[str, Any]:
+def _card(card: Card, gallery: Gallery, prefix: str) -> dict[str, Any]:
     extreme = {1: " (best)", gallery.matched: " (worst)"}.get(card.rank, "") if gallery.matched > 1 else ""
-    change = card.after.iou - card.before.iou
-    name = f"card{card.rank}"
+    name = f"{prefix}card{card.rank}"
     return {
         "question": card.question,
-        "rank": f"Change in IoU {change:+.2f}, rank {card.rank} of {gallery.matched}{extreme}",
+        "rank": f"Change in IoU {card.change:+.2f}, rank {card.rank} of {gallery.matched}{extreme}",
         "image": embed(name, card.image, card.size),
-        "views": [
-            _view(f"{name}-before", "Before", gallery.before_step, card.before),
-            _view(f"{name}-after", "After", gallery.after_step, card.after),
-        ],
+        "views": [_view(f"{name}-{step}", step, view) for step, view in zip(gallery.steps, card.views, strict=True)],
     }
 
 
-def _view(name: str, heading: str, step: int, prediction: Prediction) -> dict[str, Any]:
+def _view(name: str, step: int, prediction: Prediction) -> dict[str, Any]:
     """Return what the template shows of one response: the boxes over the image, the caption and the text."""
-    when, iou = f"{heading}, step {step}", f"{prediction.iou:.2f}"
+    when, iou = f"Step {step}", f"{prediction.iou:.2f}"
     true_box = corners(prediction.true_box)
     boxes = [("true-box", outline(prediction.true_box))]
     if prediction.box:
@@ -52,6 +53,5 @@ def _view(name: str, heading: str, step: int, prediction: Prediction) -> dict[st
         "iou": iou,
         "true_box": true_box,
         "predicted": predicted,
-        "heading": heading,
         "response": prediction.text,
     }

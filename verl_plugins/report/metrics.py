@@ -28,21 +28,22 @@ class MetricLog:
     abandoned: list[int]
 
 
-def load_metrics(path: str | Path) -> MetricLog:
-    """Read the metrics file of one run.
+def load_metrics(*paths: Path) -> MetricLog:
+    """Read the metrics files of one run, in the order of its starts.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file holds no readable record.
+        ValueError: the files hold no readable record.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such metrics file; run with trainer.logger=[console,file] and VERL_FILE_LOGGER_PATH={path}"
-        )
-    rows, unreadable = read_json_lines(path)
+    rows, unreadable = [], 0
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: got no such file, expected one of verl's file logger")
+        more, torn = read_json_lines(path)
+        rows += more
+        unreadable += torn
     records = [row for row in rows if _is_record(row)]
-    return merge_records(records, unreadable + len(rows) - len(records), path)
+    return merge_records(records, unreadable + len(rows) - len(records), paths[-1])
 
 
 def merge_records(records: list[dict], unreadable: int, path: Path) -> MetricLog:
@@ -84,11 +85,19 @@ def read_json_lines(path: Path) -> tuple[list[dict], int]:
     return rows, unreadable
 
 
-def first_and_last_step(folder: Path, last_step: int) -> list[tuple[int, Path]]:
-    """Return (step, file) of the first and the last `{step}.jsonl` up to `last_step`; fewer if there are fewer."""
+def steps_over_time(folder: Path, last_step: int, most: int) -> list[tuple[int, Path]]:
+    """Return (step, file) of at most ``most`` files `{step}.jsonl` up to ``last_step``, the first and the last included
+    and the others spread evenly between them."""
     files = sorted((int(path.stem), path) for path in folder.glob("*.jsonl") if path.stem.isdecimal())
     files = [(step, path) for step, path in files if step <= last_step]
-    return files if len(files) < 2 else [files[0], files[-1]]
+    return [files[index] for index in spread(len(files), most)]
+
+
+def spread(total: int, count: int) -> list[int]:
+    """Return at most `count` evenly spaced indices from 0 to total − 1, both included: 16, 4 → 0, 5, 10, 15."""
+    if total <= count:
+        return list(range(total))
+    return [round(i * (total - 1) / (count - 1)) for i in range(count)]
 
 
 def series(steps: list[dict], key: str) -> list[tuple[int, float]]:

@@ -1,19 +1,22 @@
 """Find the files of a run: its metrics, from whichever of verl's loggers wrote them, its config and its data."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from data_prep.atomic import write_atomically
 from verl_plugins.report.events import event_folder, read_events
 from verl_plugins.report.metrics import MetricLog, load_metrics, merge_records, read_json_lines
+from verl_plugins.run_folder import ATTEMPTS, METRICS
 
 
 def load_run(run_dir: Path) -> MetricLog:
     """Load the metrics of a running or finished run.
 
-    They are read from ``metrics.jsonl`` if it exists, else from the only other file of verl's "file" logger, else from
-    TensorBoard's event files in the directory or below it.
+    They are read from ``attempts/*.jsonl``, one file a start, if there are any; else from ``metrics.jsonl``, else from
+    the only other file of verl's "file" logger, else from TensorBoard's event files in the directory or below it.
 
     Raises:
         FileNotFoundError: there are no metrics.
@@ -21,30 +24,43 @@ def load_run(run_dir: Path) -> MetricLog:
     """
     if not run_dir.is_dir():
         raise FileNotFoundError(f"{run_dir}: got no such directory, expected that of a run")
+    attempts = sorted((run_dir / ATTEMPTS).glob("*.jsonl"))
+    if attempts:
+        return load_metrics(*attempts)
     file = _json_lines(run_dir)
     if file:
         return load_metrics(file)
     folder = event_folder(run_dir)
     if folder is None:
         raise FileNotFoundError(
-            f"{run_dir}: got no metrics, expected metrics.jsonl or TensorBoard's event files; run with "
-            f"trainer.logger=[console,file] and VERL_FILE_LOGGER_PATH={run_dir}/metrics.jsonl, or with "
-            f"trainer.logger=[console,tensorboard] and TENSORBOARD_DIR={run_dir}/tensorboard"
+            f"{run_dir}: got no metrics, expected metrics.jsonl or TensorBoard's event files; train with "
+            f"run_dir={run_dir}"
         )
     return merge_records(read_events(folder), unreadable=0, path=folder)
 
 
-def validation_file(run_dir: Path) -> Path | None:
-    """Return the validation parquet named by Hydra's copy of the run's config; None if either does not exist."""
-    files = (_config(run_dir).get("data") or {}).get("val_files")
+def merge_attempts(run_dir: Path) -> None:
+    """Write ``metrics.jsonl``, one line a step, from the files of all starts; nothing before the first step."""
+    attempts = sorted((run_dir / ATTEMPTS).glob("*.jsonl"))
+    try:
+        steps = load_metrics(*attempts).steps if attempts else []
+    except ValueError:  # the first line is still being written
+        return
+    rows = [{"step": row["step"], "data": {key: row[key] for key in row if key != "step"}} for row in steps]
+    if rows:
+        write_atomically(run_dir / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def validation_files(config: dict[str, Any]) -> list[Path]:
+    """Return the validation files that a run's config names and that exist."""
+    files = (config.get("data") or {}).get("val_files")
     files = [files] if isinstance(files, str) else files or []
-    path = Path(files[0]).expanduser() if len(files) == 1 else None
-    return path if path and path.is_file() else None
+    return [path for path in (Path(file).expanduser() for file in files) if path.is_file()]
 
 
-def grounding_settings(run_dir: Path) -> dict[str, Any]:
-    """Return the settings of this package's grounding reward in Hydra's copy of the run's config; {} if it has none."""
-    custom = (_config(run_dir).get("reward") or {}).get("custom_reward_function") or {}
+def grounding_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of this package's grounding reward in a run's config; {} if it has none."""
+    custom = (config.get("reward") or {}).get("custom_reward_function") or {}
     settings = custom.get("reward_kwargs") or {}
     path = str(custom.get("path")).removesuffix(".py")  # a file, or pkg://reward_fns.auto
     if path.endswith(("reward_fns/auto", "reward_fns.auto")):
@@ -52,15 +68,30 @@ def grounding_settings(run_dir: Path) -> dict[str, Any]:
     return settings if path.endswith(("reward_fns/grounding", "reward_fns.grounding")) else {}
 
 
-def _config(run_dir: Path) -> dict[str, Any]:
+def read_config(run_dir: Path) -> dict[str, Any]:
     """Read Hydra's copy of the run's config, from the directory or a direct subdirectory; {} if there is none."""
     files = sorted([*run_dir.glob(".hydra/config.yaml"), *run_dir.glob("*/.hydra/config.yaml")])
-    return yaml.safe_load(files[0].read_text(encoding="utf-8")) if files else {}
+    return (yaml.safe_load(files[0].read_text(encoding="utf-8")) or {}) if files else {}
+
+
+def read_facts(run_dir: Path) -> dict[str, str]:
+    """Read ``run.json``, a flat object of strings; {} if there is none.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    path = run_dir / "run.json"
+    if not path.is_file():
+        return {}
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path}: got a JSON {type(facts).__name__}, expected an object of strings")
+    return {str(key): str(value) for key, value in facts.items()}
 
 
 def _json_lines(run_dir: Path) -> Path | None:
-    if (run_dir / "metrics.jsonl").is_file():
-        return run_dir / "metrics.jsonl"
+    if (run_dir / METRICS).is_file():
+        return run_dir / METRICS
     candidates = [path for path in sorted(run_dir.glob("*.jsonl")) if _is_metrics(path)]
     if len(candidates) > 1:
         names = ", ".join(path.name for path in candidates)

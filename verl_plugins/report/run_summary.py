@@ -1,52 +1,57 @@
-"""Summary of a run: means over its first and its last values."""
+"""Summary of runs: means over the first and the last values of each quantity, and its best value."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 
 from verl_plugins.report.metrics import series
-from verl_plugins.report.quantities import QUANTITIES, find, metric_keys
-from verl_plugins.report.run_files import load_run
+from verl_plugins.report.quantities import QUANTITIES, Quantity, find, metric_keys
 
 WINDOW = 5  # values in a mean
 
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One quantity: its means over `first_steps` and over `last_steps`, None if it was not logged.
+    """One quantity of one run: its means over `first_steps` and over `last_steps`, None if it was not logged, and its
+    best value with the step of it, None if no direction is better.
 
     Each mean is over five values, or over fewer if the quantity was logged less than ten times, so that the two never
     overlap.
     """
 
     label: str
+    run: str
     first: float | None
     last: float | None
     first_steps: str
     last_steps: str
+    best: tuple[int, float] | None = None
 
     def cells(self) -> list[str]:
-        """Format the row as text: label, first, last, change, steps."""
+        """Format the row as text, below `headings`."""
+        names = [self.label, self.run] if self.run else [self.label]
+        best = f"{number(self.best[1])} at {self.best[0]}" if self.best else "–"
         if self.first is None:
-            return [self.label, "–", "–", "–", "not logged"]
+            return [*names, "–", "–", "–", "–", "not logged"]
         if self.last is None:
-            return [self.label, number(self.first), "–", "–", f"{self.first_steps} only"]
+            return [*names, number(self.first), "–", "–", best, f"{self.first_steps} only"]
         change = ("+" if self.last >= self.first else "") + number(self.last - self.first)
-        return [self.label, number(self.first), number(self.last), change, f"{self.first_steps} → {self.last_steps}"]
+        steps = f"{self.first_steps} → {self.last_steps}"
+        return [*names, number(self.first), number(self.last), change, best, steps]
 
 
-HEADINGS = ["Quantity", "First", "Last", "Change", "Steps"]
+def headings(rows: Sequence[SummaryRow]) -> list[str]:
+    """Return the headings of the table; runs have a column if there are several."""
+    runs = ["Run"] if any(row.run for row in rows) else []
+    return ["Quantity", *runs, "First", "Last", "Change", "Best", "Steps"]
 
 
-def summary_table(run_dir: str | Path) -> str:
-    """Format the table of first and last means of a run as aligned plain text, without a trailing newline.
-
-    Raises:
-        FileNotFoundError, ValueError: see `load_run`.
-    """
-    lines = [HEADINGS, *(row.cells() for row in summary_rows(load_run(Path(run_dir)).steps))]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-    is_text = [True, False, False, False, True]
+def summary_table(rows: Sequence[SummaryRow]) -> str:
+    """Format the rows as aligned plain text, without a trailing newline."""
+    names = headings(rows)
+    lines = [names, *(row.cells() for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
+    is_text = [name in ("Quantity", "Run", "Steps") for name in names]
     return "\n".join(
         "  ".join(
             cell.ljust(width) if text else cell.rjust(width)
@@ -56,14 +61,22 @@ def summary_table(run_dir: str | Path) -> str:
     )
 
 
-def summary_rows(steps: list[dict]) -> list[SummaryRow]:
-    """Return one row for every summary quantity, or several if it was logged under several names."""
-    keys = metric_keys(steps)
+def summary_rows(runs: Sequence[tuple[str, list[dict]]]) -> list[SummaryRow]:
+    """Return the rows of every summary quantity, those of all runs below each other.
+
+    Args:
+        runs: name and steps of each run; the name of an only run is "".
+
+    A quantity that was logged under several names has rows for each. What no run logged has one row, for all.
+    """
+    keys = sorted({key for _, steps in runs for key in metric_keys(steps)})
     rows = []
     for quantity in QUANTITIES:
         if quantity.is_summary:
-            matches = find(quantity, keys) or [(quantity.label, "")]
-            rows += [_row(label, series(steps, key)) for label, key in matches]
+            for label, key in find(quantity, keys) or [(quantity.label, "")]:
+                logged = [(run, steps) for run, steps in runs if series(steps, key)]
+                shown = logged if len(runs) > 1 and logged else [(runs[0][0] if len(runs) == 1 else "–", runs[0][1])]
+                rows += [_row(quantity, label, run, series(steps, key)) for run, steps in shown]
     return rows
 
 
@@ -75,14 +88,24 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
-def _row(label: str, points: list[tuple[int, float]]) -> SummaryRow:
+def _row(quantity: Quantity, label: str, run: str, points: list[tuple[int, float]]) -> SummaryRow:
     if not points:
-        return SummaryRow(label, None, None, "", "")
+        return SummaryRow(label, run, None, None, "", "")
     width = max(1, min(WINDOW, len(points) // 2))
     first, last = points[:width], points[-width:]
+    best = best_point(quantity, points)
     if len(points) == 1:
-        return SummaryRow(label, first[0][1], None, _span(first), "")
-    return SummaryRow(label, fmean(v for _, v in first), fmean(v for _, v in last), _span(first), _span(last))
+        return SummaryRow(label, run, first[0][1], None, _span(first), "", best)
+    before, after = (fmean(value for _, value in part) for part in (first, last))
+    return SummaryRow(label, run, before, after, _span(first), _span(last), best)
+
+
+def best_point(quantity: Quantity, points: Sequence[tuple[int, float]]) -> tuple[int, float] | None:
+    """Return (step, value) of the best value, the first of equal ones; None if no direction is better."""
+    if not quantity.best:
+        return None
+    choose = max if quantity.best == "high" else min
+    return choose(points, key=lambda point: point[1])
 
 
 def _span(points: list[tuple[int, float]]) -> str:

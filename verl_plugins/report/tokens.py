@@ -3,27 +3,32 @@
 Read what `verl_plugins.components.token_records` wrote below `trainer.record_dir`.
 """
 
+import base64
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from data_prep.html import render
-from verl_plugins.report.metrics import first_and_last_step, read_json_lines
+from verl_plugins.report.embedded_image import data_uri
+from verl_plugins.report.metrics import read_json_lines, steps_over_time
 from verl_plugins.report.run_summary import number
 
-CARDS = 4  # of the first and of the last recorded step
+STEPS, CARDS = 4, 4  # recorded steps, the first and the last included, and cards of each
 FOLDERS = {"VEPO": "tokens", "VPPO": "vppo_tokens"}  # of the records, by method
 
 
-def tokens_sections(run_dir: Path, last_step: int) -> str:
+def tokens_sections(run_dir: Path, last_step: int) -> Markup:
     """Render a section for each method that selected tokens, as HTML; empty if the run recorded none.
 
     Steps after `last_step` are left out: a resume threw them away.
     """
-    return "".join(_section(method, run_dir / folder, last_step) for method, folder in FOLDERS.items())
+    sections = [_section(method, run_dir / folder, last_step) for method, folder in FOLDERS.items()]
+    return Markup("").join(sections)  # a plain string would be escaped by the page
 
 
 def _section(method: str, folder: Path, last_step: int) -> str:
-    files = first_and_last_step(folder, last_step)
+    files = steps_over_time(folder, last_step, STEPS)
     if not files:
         return ""
     steps = []
@@ -46,7 +51,7 @@ def _card(record: dict) -> dict[str, Any]:
     images = [("clean image", record.get("picture")), ("perturbed image", record.get("perturbed_picture"))]
     return {
         "prompt": record["prompt"].strip(),
-        "images": [(caption, image) for caption, image in images if image],
+        "images": [(caption, data_uri(base64.b64decode(image))) for caption, image in images if image],
         "tokens": [_token(record, position) for position in range(len(record["tokens"]))],
         "reward": number(record["reward"]),
         "kept": sum(weight > 0 for weight in record["kept"]),

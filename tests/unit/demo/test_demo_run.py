@@ -5,6 +5,7 @@ import json
 from verl_plugins.demo import run_demo as run
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.training_command import training_command
+from verl_plugins.report.run_files import merge_attempts
 
 
 def write(path, *steps):
@@ -16,7 +17,7 @@ def test_attempts_become_one_line_a_step(tmp_path):
     # Killed after step 3, resumed from the checkpoint of step 2; verl logs the validation of step 2 once more.
     write(tmp_path / "attempts/000.jsonl", (0, {"val": 1}), (1, {"r": 1}), (2, {"r": 2}), (3, {"r": 3}))
     write(tmp_path / "attempts/001.jsonl", (2, {"val": 2}), (3, {"r": 33}), (4, {"r": 4}))
-    run._merge(tmp_path / "attempts", tmp_path / "metrics.jsonl")
+    merge_attempts(tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert rows == [
         {"step": 0, "data": {"val": 1}},
@@ -30,7 +31,7 @@ def test_attempts_become_one_line_a_step(tmp_path):
 def test_a_line_that_is_still_being_written_is_no_error(tmp_path):
     (tmp_path / "attempts").mkdir()
     (tmp_path / "attempts/000.jsonl").write_text('{"step": 0, "da')
-    run._merge(tmp_path / "attempts", tmp_path / "metrics.jsonl")
+    merge_attempts(tmp_path)
     assert not (tmp_path / "metrics.jsonl").exists()
 
 

@@ -1,10 +1,13 @@
 """The pages of an evaluation and of a comparison on hostile text."""
 
 import re
+from pathlib import Path
 
+import pytest
 from evaluation_run import evaluate, job, own_row, write
 
 from verl_plugins.evaluate.command_line import main
+from verl_plugins.evaluate.results_page import model_name
 
 ATTACK = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"
 SOURCE = f"{ATTACK}/refcoco"  # the reward is chosen by the part after the last slash
@@ -38,3 +41,17 @@ def test_both_pages_escape_everything_that_comes_from_data(tmp_path):
     assert html.count("Q&lt;script&gt;") >= 4  # two headings, and the title of each drawing
     assert html.count("Found no box.") == 3  # a sentence on each card, and the description of one drawing
     assert "No picture: " in html
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("outputs/first/checkpoints/global_step_50/actor/huggingface", "first, step 50"),
+        ("outputs/first/checkpoints/global_step_50/actor", "first, step 50"),
+        ("checkpoints/project/experiment/global_step_7/actor/huggingface", "experiment, step 7"),
+        ("models/Qwen2.5-VL-3B", "Qwen2.5-VL-3B"),
+        ("merged/huggingface", "merged"),
+    ],
+)
+def test_the_page_is_titled_by_the_run(folder, name):
+    assert model_name(Path(folder)) == name

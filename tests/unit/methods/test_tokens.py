@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from transformers import Qwen2VLImageProcessor
 
-from verl_plugins.components.records import Recorder, picture
+from verl_plugins.components.records import Recorder, picture, png
 from verl_plugins.components.token_records import token_records
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.vppo.apply import token_signals
@@ -68,18 +69,20 @@ def test_the_picture_is_what_the_model_sees():
     assert picture({}, layout_of(processor)) is None
 
 
-def test_the_section_shows_first_and_last_step_and_marks_what_was_kept(tmp_path):
+def test_the_section_shows_steps_over_time_and_marks_what_was_kept(tmp_path):
     attack = records()
     attack[0]["tokens"][0] = "<script>"
-    attack[0] |= {"picture": "AAAA", "perturbed_picture": "BBBB"}
-    for step in (1, 2, 3, 9):
+    clean, perturbed = (png(torch.full((3, 2, 2), level, dtype=torch.uint8)) for level in (7, 9))
+    attack[0] |= {"picture": clean, "perturbed_picture": perturbed}
+    for step in (1, 2, 3, 4, 5, 6, 9):
         write(tmp_path, step, attack)
-    html = tokens_sections(tmp_path, last_step=3)
-    assert "Step 1:" in html and "Step 3:" in html and "Step 2:" not in html and "Step 9:" not in html
-    assert html.count('class="token kept"') == 2 * 2 + 1  # two a step, and the legend's
+    html = tokens_sections(tmp_path, last_step=6)
+    assert re.findall(r"Step (\d+):", html) == ["1", "3", "4", "6"]  # round(i * 5 / 3) for i in 0…3
+    assert re.findall(r'<details class="step"( open)?>', html) == [" open", "", "", " open"]
+    assert html.count('class="token kept"') == 4 * 2 + 1  # two a step, and the legend's
     assert "<script>" not in html and "&lt;script&gt;" in html
     assert "score 1.000, JSD 0.1235, H 0.500, ΔH +0.250" in html or "JSD 0.1234" in html
-    assert html.count("data:image/png;base64,AAAA") == html.count("data:image/png;base64,BBBB") == 2
+    assert html.count(f"data:image/png;base64,{clean}") == html.count(f"data:image/png;base64,{perturbed}") == 4
 
 
 def test_no_records_no_section(tmp_path):

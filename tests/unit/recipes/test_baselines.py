@@ -70,8 +70,8 @@ def test_every_baseline_runs_on_every_data_set(baseline, dataset, overrides_of):
     metric = "reward" if dataset == "refcoco" else "accuracy"
     groups = config.algorithm.filter_groups
     assert (groups.enable, groups.metric) == ((True, metric) if baseline == "dapo" else (False, "reward"))
-    # a run with another loss does not go on from GRPO's checkpoints
-    assert config.trainer.experiment_name == f"run_qwen2_5_vl_7b_grpo_{baseline}"
+    # a run on other data or with another loss does not go on from the checkpoints of the plain run
+    assert config.trainer.experiment_name == f"run_qwen2_5_vl_7b_grpo_{dataset}_{baseline}"
 
 
 def test_a_baseline_beside_a_method_is_accepted_where_it_is_meaningful(overrides_of):

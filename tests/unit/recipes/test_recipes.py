@@ -89,7 +89,7 @@ def test_verl_and_the_preflight_accept_it(recipe, dataset, overrides_of, monkeyp
     config = compose_run(overrides_of(recipe, **({"DATASET": dataset} if dataset else {})))
     assert problems_of(config) == []
     assert config.ray_kwargs.ray_init.runtime_env.env_vars.VERL_USE_EXTERNAL_MODULES == "verl_plugins.register"
-    assert Path(config.trainer.default_local_dir).is_absolute()
+    assert Path(config.run_dir).is_absolute()
     # vLLM starts only if its cache can hold a request of this length, and a row must fit into it.
     rollout, data = config.actor_rollout_ref.rollout, config.data
     assert rollout.max_model_len == data.max_prompt_length + data.max_response_length
@@ -179,6 +179,30 @@ def test_environment_and_arguments_have_the_last_word(overrides_of):
     config = compose_run(overrides_of(recipe, *arguments, NNODES="2", GPUS="4", MODEL_PATH="here", EPOCHS="3"))
     assert (config.trainer.nnodes, config.trainer.n_gpus_per_node, config.trainer.total_epochs) == (2, 4, 3)
     assert (config.actor_rollout_ref.model.path, config.actor_rollout_ref.rollout.n) == ("here", 4)
+
+
+def test_a_recipe_leaves_everything_in_one_folder(overrides_of, tmp_path):
+    recipe = ROOT / "recipes" / "run_qwen2_5_vl_7b_grpo.sh"
+    config = compose_run(overrides_of(recipe))
+    run, trainer = tmp_path / "out", config.trainer
+    assert (config.run_dir, trainer.experiment_name) == (str(run), "run_qwen2_5_vl_7b_grpo")
+    assert trainer.logger == ["console", "tensorboard", "file"] and trainer.max_actor_ckpt_to_keep == 2
+    assert (trainer.default_local_dir, trainer.validation_data_dir) == (f"{run}/checkpoints", f"{run}/validation")
+    assert (trainer.record_dir, trainer.save_freq) == (str(run), 100)
+    config = compose_run(overrides_of(recipe, EXPERIMENT="mine", LOGGER="[console,wandb]"))
+    assert (config.trainer.experiment_name, config.trainer.logger) == ("mine", ["console", "wandb"])
+
+
+def test_runs_on_other_data_or_with_a_baseline_have_folders_of_their_own(overrides_of, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    recipe = ROOT / "recipes" / "run_qwen2_5_vl_7b_grpo.sh"
+
+    def folder(**variables):
+        return Path(compose_run(overrides_of(recipe, OUT="", **variables)).run_dir).relative_to(tmp_path)
+
+    folders = [folder(), folder(DATASET="geometry3k"), folder(DATASET="geometry3k", BASELINE="dapo")]
+    names = ["grpo", "grpo_geometry3k", "grpo_geometry3k_dapo"]
+    assert folders == [Path("outputs") / f"run_qwen2_5_vl_7b_{name}" for name in names]
 
 
 def test_a_data_set_that_the_recipe_is_not_for_is_refused(tmp_path):

@@ -12,6 +12,7 @@ from test_report import GOLD, QUESTIONS, record, write_dump, write_metrics
 from verl_plugins.evaluate.command_line import main
 from verl_plugins.report.distributions import iou_and_score, validation_distributions
 from verl_plugins.report.histogram import Histogram, histogram, histogram_chart, score_range
+from verl_plugins.report.validation_rows import ValidationRows
 from verl_plugins.report.write_report import write_report
 
 RIGHT, HALF = "<answer>[0, 0, 10, 10]</answer>", "<answer>[0, 0, 10, 4]</answer>"
@@ -55,11 +56,11 @@ def test_the_bars_have_the_heights_of_the_counts():
     bars = ElementTree.fromstring(svg).findall("rect")
     heights = [float(bar.get("height")) for bar in bars]
     assert len(bars) == 20 and heights[1:19] == [0] * 18
-    assert heights[0] == pytest.approx(144 / 8, abs=0.1) and heights[19] == pytest.approx(144 / 2, abs=0.1)
+    assert heights[0] == pytest.approx(154 / 8, abs=0.1) and heights[19] == pytest.approx(154 / 2, abs=0.1)
     assert bars[19].find("title").text == "0.95 to 1: 4"
     edges = [(float(bar.get("x")), float(bar.get("x")) + float(bar.get("width"))) for bar in bars]
     assert all(end < start for (_, end), (start, _) in zip(edges, edges[1:], strict=False))
-    assert float(bars[19].get("y")) + heights[19] == pytest.approx(210 - 42, abs=0.1)
+    assert float(bars[19].get("y")) + heights[19] == pytest.approx(220 - 40, abs=0.1)
 
 
 def test_two_runs_are_counted_in_the_same_bins():
@@ -111,20 +112,17 @@ def test_a_report_shows_the_first_and_the_last_validation(tmp_path):
     words = {"input": "i", "output": "o", "gts": "42", "score": 1.0, "iou": 0.0}  # an answer in words has no IoU
     with (tmp_path / "validation" / "4.jsonl").open("a") as file:
         file.write(json.dumps(words) + "\n" + json.dumps({"gts": GOLD, "score": None, "iou": None}) + "\n")
-    iou, score = validation_distributions(tmp_path, last_step=4)
+    iou, score = validation_distributions([("", tmp_path, 4)], [ValidationRows([])])
     assert {name: list(each.counts) for name, each in iou.histograms.items()} == {
         "step 0": counts(b2=3),
         "step 4": counts(b18=3),
     }
     assert list(score.histograms["step 4"].counts) == counts(b18=3, b19=1)
-    page = write_report(tmp_path).read_text()
+    page = write_report([tmp_path])[0].read_text()
     titles = re.findall(r"<h3>((?:IoU|Score), .*?)</h3>", page)
     assert titles == ["IoU, step 0", "IoU, step 4", "Score, step 0", "Score, step 4"]
 
 
 def test_a_report_without_dumps_says_what_to_set(tmp_path):
     write_metrics(tmp_path, [record(1, {"critic/score/mean": 0.1})])
-    assert (
-        "no validation dumps; run with trainer.validation_data_dir=RUN_DIR/validation"
-        in write_report(tmp_path).read_text()
-    )
+    assert "no validation dumps; train with run_dir=RUN_DIR." in write_report([tmp_path])[0].read_text()

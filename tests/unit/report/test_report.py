@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from verl_plugins.report.chart import line_chart
-from verl_plugins.report.gallery import load_gallery, spread
-from verl_plugins.report.metrics import load_metrics, series
+from verl_plugins.report.gallery import load_gallery
+from verl_plugins.report.metrics import load_metrics, series, spread
 from verl_plugins.report.quantities import method_keys, metric_keys
-from verl_plugins.report.run_files import grounding_settings
+from verl_plugins.report.run_files import grounding_settings, read_config
 from verl_plugins.report.run_summary import number
-from verl_plugins.report.write_report import summary_table, write_report
+from verl_plugins.report.validation_rows import ValidationRows
+from verl_plugins.report.write_report import write_report
 
 COUNT = 10  # validation rows; row i is painted in its own grey
 GOLD = "[2, 2, 12, 12]"
@@ -101,7 +101,15 @@ def run(tmp_path):
 
 
 def report_html(run_dir):
-    return write_report(run_dir, run_dir / "val.parquet").read_text()
+    return write_report([run_dir], [run_dir / "val.parquet"])[0].read_text()
+
+
+def summary_table(run_dir):
+    return write_report([run_dir])[1]
+
+
+def gallery_of(run_dir, settings=None):
+    return load_gallery(run_dir, ValidationRows([run_dir / "val.parquet"]), 12, settings or {})
 
 
 # -- metrics -----------------------------------------------------------------------------------------------------------
@@ -144,23 +152,23 @@ def test_series_leaves_out_what_is_no_number():
 
 def test_missing_and_empty_metrics(tmp_path):
     with pytest.raises(FileNotFoundError, match="got no metrics, expected metrics.jsonl or TensorBoard"):
-        write_report(tmp_path, tmp_path / "val.parquet")
+        write_report([tmp_path])
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "da')
     with pytest.raises(ValueError, match="no metrics record and 1 unreadable"):
-        write_report(tmp_path, tmp_path / "val.parquet")
+        write_report([tmp_path])
 
 
 # -- summary -----------------------------------------------------------------------------------------------------------
 
 
 def test_summary_table(run):
-    rows = {line[:16].strip(): line[16:].split() for line in summary_table(run).splitlines()}
+    rows = {line[:27].strip(): line[27:].split() for line in summary_table(run).splitlines()}
     # (0.1 + … + 0.5) / 5 = 0.3; (0.8 + … + 1.2) / 5 = 1.0
-    assert rows["Reward"] == ["0.3", "1", "+0.7", "1–5", "→", "8–12"]
+    assert rows["Reward"] == ["0.3", "1", "+0.7", "1.2", "at", "12", "1–5", "→", "8–12"]
     # three values only: one against one, 0.2 at step 0 and 0.2 + 12/20 at step 12
-    assert rows["Validation IoU"] == ["0.2", "0.8", "+0.6", "0", "→", "12"]
-    assert rows["Policy entropy"] == ["2", "2", "+0", "1–5", "→", "8–12"]
-    assert rows["Self-information"] == ["–", "–", "–", "not", "logged"]
+    assert rows["Validation IoU"] == ["0.2", "0.8", "+0.6", "0.8", "at", "12", "0", "→", "12"]
+    assert rows["Policy entropy"] == ["2", "2", "+0", "–", "1–5", "→", "8–12"]
+    assert rows["Self-information"] == ["–", "–", "–", "–", "not", "logged"]
 
 
 def test_summary_of_one_value(tmp_path):
@@ -190,30 +198,6 @@ def test_method_keys_are_those_of_neither_verl_nor_the_main_charts():
     assert metric_keys([{"step": 1, "b": 1}, {"step": 2, "a": 1}]) == ["a", "b"]
 
 
-# -- chart -------------------------------------------------------------------------------------------------------------
-
-
-def circles(svg):
-    return [(float(c.get("cx")), float(c.get("cy")), c[0].text) for c in ElementTree.fromstring(svg).iter("circle")]
-
-
-def test_chart_places_points_and_labels_the_range():
-    svg = line_chart("c", "A & B", "x < y", [(0, 1.0), (5, 3.0), (10, 2.0)])
-    (x0, y0, first), (x1, y1, _), (x2, y2, _) = circles(svg)
-    assert x1 == pytest.approx((x0 + x2) / 2)  # step 5 is half way
-    assert y2 == pytest.approx((y0 + y1) / 2, abs=0.1)  # 2 is half way from 1 to 3
-    assert y1 < y0  # larger values are higher up
-    assert first == "step 0: 1"
-    texts = [text.text for text in ElementTree.fromstring(svg).iter("text")]
-    assert texts == ["1", "3", "0", "10", "training step", "x < y"]
-
-
-def test_chart_of_one_point_and_of_a_flat_curve():
-    assert len(circles(line_chart("c", "t", "u", [(3, 0.0)]))) == 1
-    heights = {y for _, y, _ in circles(line_chart("c", "t", "u", [(1, 0.2), (2, 0.2)]))}
-    assert len(heights) == 1
-
-
 # -- gallery -----------------------------------------------------------------------------------------------------------
 
 
@@ -224,14 +208,13 @@ def test_spread():
 
 
 def test_gallery_is_spread_over_the_change_in_iou(run):
-    gallery = load_gallery(run, run / "val.parquet", last_step=12)
+    gallery = gallery_of(run)
     # ten rows, eight ranks: round(i * 9 / 7) for i in 0…7; rank 1 is row 9, whose IoU rises by 0.9
     assert [card.rank for card in gallery.cards] == [1, 2, 4, 5, 6, 7, 9, 10]
     assert [card.question for card in gallery.cards] == [QUESTIONS[10 - rank] for rank in (1, 2, 4, 5, 6, 7, 9, 10)]
-    assert gallery.before_iou == pytest.approx(0.1)
-    assert gallery.after_iou == pytest.approx(0.55)  # 0.1 + (0 + 0.1 + … + 0.9) / 10
-    assert gallery.cards[0].before.box == (2, 0, 12, 2)  # [2, 2, 12, 0], corners in order
-    assert gallery.cards[0].after.box == (2, 2, 12, 12)
+    assert gallery.ious == pytest.approx([0.1, 0.55])  # 0.1 + (0 + 0.1 + … + 0.9) / 10
+    assert gallery.cards[0].views[0].box == (2, 0, 12, 2)  # [2, 2, 12, 0], corners in order
+    assert gallery.cards[0].views[1].box == (2, 2, 12, 12)
 
 
 def test_boxes_are_read_as_the_runs_reward_read_them(run):
@@ -244,10 +227,10 @@ def test_boxes_are_read_as_the_runs_reward_read_them(run):
     custom = {"path": "pkg://reward_fns.grounding", "reward_kwargs": {"box_space": "0-1000"}}
     config = {"data": {"val_files": str(run / "val.parquet")}, "reward": {"custom_reward_function": custom}}
     (run / "hydra" / ".hydra" / "config.yaml").write_text(json.dumps(config))
-    gallery = load_gallery(run, run / "val.parquet", 12, grounding_settings(run))
-    assert gallery.cards[0].after.box == pytest.approx((0.2, 0.1, 1.2, 0.6))  # [2, 2, 12, 12]
-    assert gallery.cards[0].after.true_box == (2, 2, 12, 12) and gallery.cards[0].size == (100, 50)
-    assert 'width="100" height="50"' in write_report(run).read_text()
+    gallery = gallery_of(run, grounding_settings(read_config(run)))
+    assert gallery.cards[0].views[-1].box == pytest.approx((0.2, 0.1, 1.2, 0.6))  # [2, 2, 12, 12]
+    assert gallery.cards[0].views[-1].true_box == (2, 2, 12, 12) and gallery.cards[0].size == (100, 50)
+    assert 'width="100" height="50"' in write_report([run])[0].read_text()
     routed = {"grounding": {"box_space": "0-1"}, "math": {"timeout_s": 1}}
     for path, expected in (
         ("reward_fns/auto.py", (200, 100, 1200, 600)),
@@ -256,30 +239,30 @@ def test_boxes_are_read_as_the_runs_reward_read_them(run):
     ):
         config["reward"]["custom_reward_function"] = {"path": path, "reward_kwargs": routed}
         (run / "hydra" / ".hydra" / "config.yaml").write_text(json.dumps(config))
-        gallery = load_gallery(run, run / "val.parquet", 12, grounding_settings(run))
-        assert gallery.cards[0].after.box == pytest.approx(expected)
+        gallery = gallery_of(run, grounding_settings(read_config(run)))
+        assert gallery.cards[0].views[-1].box == pytest.approx(expected)
 
 
 def test_gallery_leaves_out_ambiguous_rows(run):
     questions = [*QUESTIONS[:8], QUESTIONS[0], "not asked"]  # row 0 twice; 8 and 9 not at all
     write_val_file(run / "val.parquet", questions)
-    gallery = load_gallery(run, run / "val.parquet", last_step=12)
+    gallery = gallery_of(run)
     assert (gallery.rows, gallery.matched) == (10, 7)
     assert QUESTIONS[0] not in {card.question for card in gallery.cards}
 
 
 def test_dumps_of_abandoned_steps_are_not_read(run):
     write_dump(run, 18, [1.0] * COUNT, QUESTIONS)
-    assert load_gallery(run, run / "val.parquet", last_step=12).after_step == 12
+    assert gallery_of(run).steps == [0, 12]
 
 
 def test_several_responses_to_a_prompt_count_once(run):
     dump = run / "validation" / "12.jsonl"
     worse = [json.loads(line) | {"iou": 0.0} for line in dump.read_text().splitlines()]
     dump.write_text(dump.read_text() + "\n".join(map(json.dumps, worse)))
-    gallery = load_gallery(run, run / "val.parquet", last_step=12)
+    gallery = gallery_of(run)
     assert gallery.rows == 10
-    assert gallery.after_iou == pytest.approx(0.55)
+    assert gallery.ious[-1] == pytest.approx(0.55)
 
 
 @pytest.mark.parametrize("dumps, reason", [([], "found 0"), ([0], "found 1"), ([0, 12], "No prompt with a box")])
@@ -312,12 +295,12 @@ def test_report_shows_the_numbers_and_what_was_wrong_with_the_files(run):
     with (run / "validation" / "0.jsonl").open("a") as file:
         file.write('{"input": "torn')
     html = report_html(run)
-    assert "<td>0.3</td><td>1</td><td>+0.7</td><td>1–5 → 8–12</td>" in html
+    assert "<td>0.3</td><td>1</td><td>+0.7</td><td>1.2 at 12</td><td>1–5 → 8–12</td>" in html
     assert "Unreadable lines in metrics.jsonl, skipped: 1." in html
     assert "Unreadable lines in the validation dumps, skipped: 1." in html
     assert "Method: ecvgpo" in html
     assert (
-        "Not logged in this run: Training accuracy, Validation accuracy, Self-information, Groups without an "
+        "Not logged: Training accuracy, Validation accuracy, Self-information, Groups without an "
         "advantage, Reward std in a group, Responses in a group, Not scored, Gradient norm, Rollout against actor."
         in html
     )
@@ -332,13 +315,15 @@ def test_report_escapes_everything_that_comes_from_data(run):
     write_dump(run, 12, [0.1], [question])
     write_val_file(run / "val.parquet", [question])
     html = report_html(run)
-    assert "<script" not in html
+    assert html.count("<script") == html.count("</script") == 2  # the values of the charts, and the page's own
     assert html.count("&lt;script&gt;alert") >= 6  # title twice, method, metric, question, two responses
+    assert "mine/\\u003cscript" in html  # in the values
 
 
 def test_report_is_self_contained_and_its_pictures_are_well_formed(run):
     html = report_html(run)
-    assert not re.search(r"https?://|\ssrc=|<link|@import|url\(", html)
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|\ssrc=|<link|@import|url\(|fetch\(|import\(", html)
+    assert "default-src 'none'" in html
     pictures = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
     assert len(pictures) == 2 + 16 + 5 + 4  # legend, two views of eight cards, charts, histograms
     for picture in pictures:
@@ -358,13 +343,13 @@ def test_values_that_are_no_number_are_named(run):
 
 def test_run_facts_and_output_path(run, tmp_path):
     (run / "run.json").write_text(json.dumps({"title": "A run", "verl": "0.9.1"}))
-    out = write_report(run, run / "val.parquet", tmp_path / "other.html")
+    out, _ = write_report([run], [run / "val.parquet"], tmp_path / "other.html")
     assert out == tmp_path / "other.html"
     assert "<h1>A run</h1>" in out.read_text()
     assert '<th scope="row">verl</th><td>0.9.1</td>' in out.read_text()
     (run / "run.json").write_text("[]")
     with pytest.raises(ValueError, match="expected an object of strings"):
-        write_report(run, run / "val.parquet")
+        write_report([run])
 
 
 def test_large_pictures_are_reduced_and_boxes_keep_their_pixels(run):

@@ -11,9 +11,9 @@ from test_report import QUESTIONS, record, write_dump, write_metrics, write_val_
 from verl_plugins.cli import main
 from verl_plugins.compose import compose_run
 from verl_plugins.report.alarms import alarm_spans, spans_on
-from verl_plugins.report.chart import line_chart
+from verl_plugins.report.chart import Curve, line_chart
 from verl_plugins.report.metrics import load_metrics
-from verl_plugins.report.run_files import load_run, validation_file
+from verl_plugins.report.run_files import load_run, read_config, validation_files
 
 
 def data(step, **health):
@@ -91,14 +91,20 @@ def test_event_files_of_two_runs_are_not_mixed(tmp_path):
         load_run(tmp_path / "a")  # started, nothing logged yet
 
 
-def test_the_validation_file_is_the_one_that_hydras_copy_of_the_config_names(tmp_path):
+def test_the_validation_files_are_those_that_hydras_copy_of_the_config_names(tmp_path):
     folder = tmp_path / "hydra" / ".hydra"
     folder.mkdir(parents=True)
     val_file = write_val_file(tmp_path / "val.parquet", QUESTIONS)
-    for files, expected in ((str(val_file), val_file), ([str(val_file)], val_file), ("/nowhere.parquet", None)):
+    other = write_val_file(tmp_path / "other.parquet", QUESTIONS)
+    for files, expected in (
+        (str(val_file), [val_file]),
+        ([str(val_file), str(other)], [val_file, other]),
+        ([str(val_file), "/nowhere.parquet"], [val_file]),
+        ("/nowhere.parquet", []),
+    ):
         (folder / "config.yaml").write_text(yaml.safe_dump({"data": {"val_files": files}}))
-        assert validation_file(tmp_path) == expected
-    assert validation_file(folder) is None
+        assert validation_files(read_config(tmp_path)) == expected
+    assert validation_files(read_config(folder)) == []
 
 
 # -- alarms ------------------------------------------------------------------------------------------------------------
@@ -115,9 +121,12 @@ def test_alarm_spans():
 
 
 def test_a_curve_is_shaded_where_its_alarm_rang():
-    svg = line_chart("c", "t", "u", [(0, 1.0), (10, 2.0)], [(2, 4, "a & b"), (9, 12, "late"), (20, 21, "beyond")])
+    def chart(alarms):
+        return line_chart("c", "t", "u", [Curve("", 0, [(0, 1.0), (10, 2.0)], alarms)])
+
+    svg = chart([(2, 4, "a & b"), (9, 12, "late"), (20, 21, "beyond")])
     bands = re.findall(r'<rect class="alarm" x="([\d.]+)" y="\d+" width="([\d.]+)"', svg)
-    whole = line_chart("c", "t", "u", [(0, 1.0), (10, 2.0)], [(0, 10, "a")])
+    whole = chart([(0, 10, "a")])
     ((start, width),) = re.findall(r'<rect class="alarm" x="([\d.]+)" y="\d+" width="([\d.]+)"', whole)
     span = float(width) - 4  # of the ten steps; a band is two pixels wider on either side
     assert float(bands[0][0]) == pytest.approx(float(start) + 0.2 * span, abs=0.2)
