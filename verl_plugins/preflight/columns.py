@@ -60,7 +60,9 @@ def _check_values(file: pq.ParquetFile, column: str, field: str | None) -> list[
     """Report rows without a value in a column, or in a field of it."""
     kind, name = file.schema_arrow.field(column).type, f"{column}.{field}" if field else column
     if field and not (pa.types.is_struct(kind) and kind.get_field_index(field) >= 0):
-        return [f"got {column} of type {_short(kind)}, expected a struct with {field}, the gold answer; write it as such"]
+        return [
+            f"got {column} of type {_short(kind)}, expected a struct with {field}, the gold answer; write it as such"
+        ]
     values = file.read(columns=[lightest_leaf(file, name)]).column(column).combine_chunks()
     if field:
         values = pc.struct_field(values, [field])  # pyright: ignore[reportAttributeAccessIssue]
@@ -96,7 +98,7 @@ def _short(kind: pa.DataType) -> str:
 
 
 def lightest_leaf(file: pq.ParquetFile, name: str) -> str:
-    """Return the path of the leaf with the fewest bytes of a column, or of a field of one; a column has at least one."""
+    """Return the path of the leaf with the fewest bytes, of a column or of a field of one."""
     groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
     sizes = {
         file.schema.column(i).path: sum(group.column(i).total_uncompressed_size for group in groups)

@@ -1,5 +1,4 @@
-"""A run's data files: that they are there, with the columns, images and rows that the run needs; no bytes of an image are
-read."""
+"""A run's data files: that they are there, with the columns, images and rows that the run needs. Reads no image."""
 
 from __future__ import annotations
 
@@ -56,7 +55,10 @@ def check_batches(config: DictConfig) -> list[str]:
     """Check that the training files fill one batch; verl leaves out an incomplete one, and fails if none is left."""
     files = files_of(config, "train_files")
     paths = [Path(file).expanduser() for file in files]
-    if any("://" in file or path.suffix != ".parquet" or not path.is_file() for file, path in zip(files, paths, strict=True)):
+    if any(
+        "://" in file or path.suffix != ".parquet" or not path.is_file()
+        for file, path in zip(files, paths, strict=True)
+    ):
         return []  # rows that this check cannot count, or a problem of check_files
     if OmegaConf.select(config, "data.custom_cls.path") or _fetches_single_prompts(config):
         return []
@@ -108,16 +110,18 @@ def _check_images(path: Path, config: DictConfig) -> list[str]:
     image_key = config.data.get("image_key", "images")
     images = _cells(path, image_key)
     if images is None:
-        columns = ", ".join(pq.ParquetFile(path).schema_arrow.names)
+        names = pq.ParquetFile(path).schema_arrow.names
+        near = next((f"={name}" for name in ("images", "image") if name in names), "")
         return [
-            f"got columns {columns}, expected a column {image_key!r}; set data.image_key, or data.require_images=false"
+            f"got columns {', '.join(names)}, expected a column {image_key!r}; set data.image_key{near}, or "
+            "data.require_images=false"
         ]
     without = [row for row, value in enumerate(images) if not value]
     if not without:
         return []
     return [
-        f"got {len(without)} of {len(images)} rows without an image ({row_numbers(without)}), expected an image in every "
-        "row; leave these rows out, or set data.require_images=false to train on them as text"
+        f"got {len(without)} of {len(images)} rows without an image ({row_numbers(without)}), expected an image in "
+        "every row; leave these rows out, or set data.require_images=false to train on them as text"
     ]
 
 

@@ -76,7 +76,7 @@ def reward_settings(config: DictConfig) -> dict[str, Any]:
 
 
 def _check_pixels(config: DictConfig, grounding: dict[str, Any], where: str) -> list[str]:
-    """Report limits of an image's size that differ between the reward, which scales boxes by them, and the processor."""
+    """Report limits of an image's size in the reward, which scales boxes by them, other than the processor's."""
     if grounding.get("box_space") != "processed":
         return []
     from reward_fns.boxes.spaces import area_limits

@@ -89,15 +89,17 @@ def _near_paths(path: str, name: str) -> str | None:
             return f"{PACKAGE}{package}"  # pkg://reward_fns.grounding.compute_score
         package = package if source_of(f"{PACKAGE}{package}") else "reward_fns"
         home = source_of(f"{PACKAGE}{package}")
-        folder, beginning, ending = home and home.parent, f"{PACKAGE}{package}.", ""
+        folder, beginning = home and home.parent, f"{PACKAGE}{package}."
     else:
         file = Path(path.removeprefix(FILE))
-        folder, beginning, ending, last = file.parent, f"{file.parent}/", ".py", file.stem
+        folder, beginning, last = file.parent, "", file.stem
     if not folder or not folder.is_dir():
         return None
     stems = [each.stem for each in folder.glob("*.py") if _defines(each, name)]
     near = difflib.get_close_matches(last, stems, 1, 0.5)
-    return f"{beginning}{near[0]}{ending}" if near else None
+    if not near:
+        return None
+    return f"{beginning}{near[0]}" if beginning else str(folder / f"{near[0]}.py")
 
 
 def _defines(file: Path, name: str) -> bool:
@@ -134,7 +136,8 @@ def _check_parameters(function: ast.FunctionDef, path: str, given: list[str]) ->
         return [f"{KEY}.path: got {where}, expected {', '.join(lacking)} too, which verl passes by name; add them, or "
                 "**kwargs"]  # fmt: skip
     if unknown := [name for name in given if name not in taken]:
-        settings = ", ".join(name for name in taken if name not in PASSED) or "none"
-        return [f"{KEY}.reward_kwargs: got {', '.join(unknown)}, expected some of {settings}, the other parameters of "
+        settings = [name for name in taken if name not in PASSED]
+        expected = f"some of {', '.join(settings)}" if settings else "none"
+        return [f"{KEY}.reward_kwargs: got {', '.join(unknown)}, expected {expected}, as the other parameters of "
                 f"{where}; set {KEY}.reward_kwargs"]  # fmt: skip
     return []

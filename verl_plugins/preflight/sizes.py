@@ -13,11 +13,12 @@ from verl_plugins.preflight.verl_run import ULYSSES
 
 ROLLOUT = "actor_rollout_ref.rollout"
 TP = f"{ROLLOUT}.tensor_model_parallel_size"
+MINI_BATCH = "actor_rollout_ref.actor.ppo_mini_batch_size"
 COUNTS = (
     "data.train_batch_size",
     "data.max_prompt_length",
     "data.max_response_length",
-    "actor_rollout_ref.actor.ppo_mini_batch_size",
+    MINI_BATCH,
     f"{ROLLOUT}.n",
     TP,
     f"{ROLLOUT}.data_parallel_size",
@@ -45,10 +46,10 @@ def check_counts(config: DictConfig) -> list[str]:
 def check_sizes(config: DictConfig) -> list[str]:
     """Check batches, lengths and the GPUs of the rollout against each other."""
     run = RunChecks(partial(OmegaConf.select, config))
-    batch, mini_batch = run.get("data.train_batch_size"), run.get("actor_rollout_ref.actor.ppo_mini_batch_size")
+    batch, mini_batch = run.get("data.train_batch_size"), run.get(MINI_BATCH)
     if mini_batch > batch:
         run.refuse(
-            "actor_rollout_ref.actor.ppo_mini_batch_size",
+            MINI_BATCH,
             mini_batch,
             f"at most data.train_batch_size, which is {batch} (verl fills the update up with empty responses)",
             "set one of the two",
@@ -101,7 +102,7 @@ def _check_rollout_gpus(run: RunChecks, model: str) -> None:
         run.refuse(
             TP,
             f"{size}{times}",
-            f"a divisor of {nodes * gpus}, the GPUs of {group}.nnodes x n_gpus_per_node (the others would have no engine)",
+            f"a divisor of {nodes * gpus}, the GPUs of {group}.nnodes x n_gpus_per_node (each belongs to one engine)",
             f"set {TP}",
         )
 

@@ -39,8 +39,8 @@ def check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
         run.refuse(f"algorithm.{estimator}", "nothing", "its settings", f"start the run with +method={estimator}")
     if methods and run.get("algorithm.grpo") is not None:
         others = " and ".join(methods)
-        run.refuse("method", f"grpo and {others}", "one of them (grpo is the baseline: GRPO without a method)",
-                   f"set +method=grpo, or leave grpo out")  # fmt: skip
+        expected = "one of them (grpo is the baseline: GRPO without a method)"
+        run.refuse("method", f"grpo and {others}", expected, "leave grpo out, or set +method=grpo")
     if methods:
         run.expect("actor_rollout_ref.rollout.n", lambda got: got >= 2, ">= 2 responses in a group")
     if run.get("algorithm.rollout_correction.bypass_mode"):
