@@ -60,7 +60,7 @@ def check_batches(config: DictConfig) -> list[str]:
         for file, path in zip(files, paths, strict=True)
     ):
         return []  # rows that this check cannot count, or a problem of check_files
-    if OmegaConf.select(config, "data.custom_cls.path") or _fetches_single_prompts(config):
+    if not files or OmegaConf.select(config, "data.custom_cls.path") or _fetches_single_prompts(config):
         return []
     try:
         rows = sum(pq.read_metadata(path).num_rows for path in paths)
