@@ -14,13 +14,13 @@ export VERL_USE_EXTERNAL_MODULES=verl_plugins.register
 
 # The address of this machine for the others: HEAD_ADDRESS, or its first IPv4 address that is not its own loop. Set it on
 # a machine with several network cards (NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME name the card), or with IPv6 alone.
+# The machine's name is asked for first, which Debian's /etc/hosts has as 127.0.1.1, and then its cards.
 head_ip() {
     local address
     if [[ -n "${HEAD_ADDRESS:-}" ]]; then
         echo "$HEAD_ADDRESS"
         return
     fi
-    # The first asks for the machine's name, which Debian's /etc/hosts has as 127.0.1.1; the second asks its cards.
     for address in $(hostname --ip-address || true) $(hostname --all-ip-addresses || true); do
         if [[ "$address" == *.*.*.* && "$address" != *:* && "$address" != 127.* && "$address" != 169.254.* ]]; then
             echo "$address"

@@ -145,7 +145,7 @@ WHAT_HELPS = {  # the end of the line: a name that exists, or a command
     f"{REWARD}.path=/nowhere/reward.py": f"a module or file with compute_score; set {REWARD}.path",
     f"{REWARD}.path=mine.py {REWARD}.name=compute_scor": f", e.g. compute_score; set {REWARD}.name",
     f"{REWARD}.path=few_parameters.py": "data_source, extra_info too, which verl passes by name; add them, or **kwargs",
-    "data.train_files=easyr1.parquet": "; convert it: python -m data_prep jsonl --source easyr1.parquet --out data/mine",
+    "data.train_files=easyr1.parquet": "convert it: python -m data_prep jsonl --source easyr1.parquet --out data/mine",
     "data.train_files=swift.parquet": "--question messages.0.content --answer messages.1.content --image images",
     "data.train_files=other_image_column.parquet": "; set data.image_key=image, or data.require_images=false",
     "data.train_files=sub": "e.g. sub/train.parquet; set data.train_files",
