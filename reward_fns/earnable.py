@@ -28,14 +28,25 @@ def unearnable_gold(
         None, or bad_gold / no_answer / bad_format / timeout / error, or WRONG. An `error` is also logged.
     """
     try:
-        name, own = reward_of_row(data_source, reward, settings)
-        form = auto.REWARDS[name].settings_of(**own).get("form", boxed.FORM)
-        if name == "grounding":  # its gold boxes are in pixels
-            grounding.find_boxes(perfect_response("[0, 0, 1, 1]", form), extra_info, **own)
-            own["box_space"] = "pixels"
+        return gold_status(data_source, ground_truth, extra_info, reward, **settings)
     except ValueError as problem:
         warn_once(str(problem))
         return "error"
+
+
+def gold_status(
+    data_source: str, ground_truth: Any, extra_info: Mapping[str, Any] | None = None, reward="auto", **settings: Any
+) -> str | None:
+    """Do the same as `unearnable_gold`, but raise what makes every response an `error`.
+
+    Raises:
+        ValueError: a setting is wrong, no reward is known for the data source, or `extra_info` lacks the image's size.
+    """
+    name, own = reward_of_row(data_source, reward, settings)
+    form = auto.REWARDS[name].settings_of(**own).get("form", boxed.FORM)
+    if name == "grounding":  # its gold boxes are in pixels
+        grounding.find_boxes(perfect_response("[0, 0, 1, 1]", form), extra_info, **own)
+        own["box_space"] = "pixels"
     status = "bad_gold"
     for gold in listed(ground_truth):
         response = perfect_response(str(gold), form)

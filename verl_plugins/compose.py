@@ -6,6 +6,7 @@ Hydra, verl and the plugin are imported inside the functions, so that ``verl-plu
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -24,10 +25,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the run's config on stdout and its problems on stderr; returns 1 if it could not start, else 0."""
     from omegaconf import OmegaConf
 
+    from verl_plugins.override_errors import override_problem
+
     try:
         config = compose_run(arguments.overrides)
     except Exception as error:  # Hydra has many
-        print(f"verl-plugins: these overrides cannot be composed: {error}", file=sys.stderr)
+        problem = override_problem(error, arguments.overrides, compose_run)
+        print(f"verl-plugins: these overrides cannot be composed: {problem}", file=sys.stderr)
         return 1
     print(OmegaConf.to_yaml(config, resolve=True), end="")
     problems = problems_of(config)
@@ -52,11 +56,20 @@ def problems_of(config: DictConfig) -> list[str]:
     from verl.utils.config import validate_config
 
     from verl_plugins.preflight import check_run
+    from verl_plugins.preflight.sizes import MINI_BATCH, check_counts
 
     problems = check_run(config)
+    if check_counts(config) or any(line.startswith(f"{MINI_BATCH}:") for line in problems):
+        return problems  # verl would say the same in other words
     try:
         with redirect_stdout(sys.stderr):  # verl prints that all is well
             validate_config(config, need_reference_policy(config), need_critic(config))
     except Exception as error:  # verl asserts, raises, or fails in a constructor
-        problems.append(f"verl: {' '.join(str(error).split())}")
+        problems.append(f"verl: {_without_wrapping(' '.join(str(error).split()))}")
     return problems
+
+
+def _without_wrapping(message: str) -> str:
+    """Return the message of verl alone, without the name of the class in whose constructor Hydra caught it."""
+    wrapped = re.fullmatch(r"Error in call to target '[^']+': \w+\((['\"])(?P<inner>.*)\1\) full_key: .*", message)
+    return wrapped["inner"] if wrapped else message

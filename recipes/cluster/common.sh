@@ -12,6 +12,33 @@ export RAY_AUTH_TOKEN
 # Workers inherit the environment of `ray start`. With this variable, a process of verl that lacks the plugin ends.
 export VERL_USE_EXTERNAL_MODULES=verl_plugins.register
 
+# The address of this machine for the others: HEAD_ADDRESS, or its first IPv4 address that is not its own loop. Set it on
+# a machine with several network cards (NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME name the card), or with IPv6 alone.
+# The machine's name is asked for first, which Debian's /etc/hosts has as 127.0.1.1, and then its cards.
+head_ip() {
+    local address
+    if [[ -n "${HEAD_ADDRESS:-}" ]]; then
+        echo "$HEAD_ADDRESS"
+        return
+    fi
+    for address in $(hostname --ip-address || true) $(hostname --all-ip-addresses || true); do
+        if [[ "$address" == *.*.*.* && "$address" != *:* && "$address" != 127.* && "$address" != 169.254.* ]]; then
+            echo "$address"
+            return
+        fi
+    done
+    echo "HEAD_ADDRESS: got nothing, and this machine has no IPv4 address that others reach; set HEAD_ADDRESS" >&2
+    return 1
+}
+
+with_port() { # ADDRESS: with Ray's port; an IPv6 address in brackets
+    if [[ "$1" == *:* ]]; then
+        echo "[$1]:$RAY_PORT"
+    else
+        echo "$1:$RAY_PORT"
+    fi
+}
+
 wait_for_nodes() { # COUNT: wait until that many machines have joined; verl itself does not wait
     python3 - "$1" <<'PYTHON'
 import sys, time

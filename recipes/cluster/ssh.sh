@@ -4,23 +4,25 @@
 #   HOSTS="node2 node3" GPUS=8 recipes/cluster/ssh.sh recipes/run_qwen2_5_vl_7b_vepo.sh [overrides]
 #
 # Each host must be reachable by ssh without a password, have the same installation and folder, and see DATA_DIR and OUT.
+# HEAD_ADDRESS is this machine's address if it is not found rightly, such as with several network cards.
 set -euo pipefail
 # shellcheck source=recipes/cluster/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 read -r -a hosts <<<"${HOSTS:?names of the other machines, separated by spaces}"
-head_address=${HEAD_ADDRESS:-$(hostname --ip-address | cut -d ' ' -f 1)}:$RAY_PORT
 export NNODES=$((1 + ${#hosts[@]}))
 if [[ "${DRY_RUN:-0}" == 1 ]]; then
     exec bash "$@"
 fi
+head=$(head_ip)
+head_address=$(with_port "$head")
 
 remote() { # HOST COMMAND...: run in this folder and environment, which is sent on stdin, so that no process list shows it
     local host=$1 name
     shift
     {
         printf 'cd %q\n' "$PWD"
-        for name in $(compgen -e | grep -E '^(PATH|LD_LIBRARY_PATH|PYTHONPATH|VIRTUAL_ENV|(HF|NCCL|RAY|VERL|VLLM)_.*)$'); do
+        for name in $(compgen -e | grep -E '^(PATH|LD_LIBRARY_PATH|PYTHONPATH|VIRTUAL_ENV|(GLOO|HF|NCCL|RAY|VERL|VLLM)_.*)$'); do
             printf 'export %s=%q\n' "$name" "${!name}"
         done
         printf '%q ' "$@"
@@ -35,14 +37,15 @@ stop() {
     done
 }
 
+verl-plugins doctor --no-ray --gpus "$GPUS"
 for host in "${hosts[@]}"; do
-    remote "$host" verl-plugins doctor --no-ray || {
+    remote "$host" verl-plugins doctor --no-ray --gpus "$GPUS" || {
         echo "$host: not ready to train; see the lines above" >&2
         exit 1
     }
 done
 trap stop EXIT
-ray start --head --port="$RAY_PORT" --num-gpus="$GPUS" --disable-usage-stats
+ray start --head --node-ip-address="$head" --port="$RAY_PORT" --num-gpus="$GPUS" --disable-usage-stats
 for host in "${hosts[@]}"; do
     remote "$host" ray start --address="$head_address" --num-gpus="$GPUS" --disable-usage-stats
 done

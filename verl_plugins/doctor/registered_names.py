@@ -6,7 +6,7 @@ import importlib.metadata
 import logging
 
 from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP, TRAINER_MODE
-from verl_plugins.doctor.doctor_check import DoctorCheck
+from verl_plugins.doctor.doctor_check import DoctorCheck, compared
 from verl_plugins.methods import METHODS, load_installed_methods
 
 
@@ -16,11 +16,11 @@ def check_driver() -> list[DoctorCheck]:
         points = importlib.metadata.entry_points(group="verl.plugins")
         if "verl_plugins" not in points.names:
             fix = "install the package (pip install verl-plugins), a checkout on PYTHONPATH is not enough"
-            return [DoctorCheck("entry point verl.plugins", ", ".join(points.names) or "none", "verl_plugins", fix)]
-        return [DoctorCheck("plugin in the driver", registered_names(), _expected_names(), "")]
+            return [compared("entry point verl.plugins", ", ".join(points.names) or "none", "verl_plugins", fix)]
+        return [compared("plugin in the driver", registered_names(), _expected_names(), "")]
     except Exception as error:  # any error is what the user wants to know
         fix = "repair this import: python -c 'import verl_plugins.register'"
-        return [DoctorCheck("plugin in the driver", f"{type(error).__name__}: {error}", "a plugin that loads", fix)]
+        return [compared("plugin in the driver", f"{type(error).__name__}: {error}", "a plugin that loads", fix)]
 
 
 def check_ray_worker() -> list[DoctorCheck]:
@@ -33,10 +33,10 @@ def check_ray_worker() -> list[DoctorCheck]:
         got = ray.get(ray.remote(registered_names).remote(), timeout=180)
     except Exception as error:
         fix = "install the same environment on every node; see the message for the cause"
-        return [DoctorCheck("plugin in a Ray worker", f"{type(error).__name__}: {error}", "a plugin that loads", fix)]
+        return [compared("plugin in a Ray worker", f"{type(error).__name__}: {error}", "a plugin that loads", fix)]
     finally:
         ray.shutdown()
-    return [DoctorCheck("plugin in a Ray worker", got, _expected_names())]
+    return [compared("plugin in a Ray worker", got, _expected_names())]
 
 
 def registered_names() -> str:

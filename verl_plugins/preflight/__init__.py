@@ -12,10 +12,12 @@ from verl_plugins.preflight.fused_kernels import check_fused_kernels
 from verl_plugins.preflight.model import check_model
 from verl_plugins.preflight.other_runs import check_run_folder
 from verl_plugins.preflight.own_settings import check_health, check_knobs
-from verl_plugins.preflight.parquet import check_files
+from verl_plugins.preflight.parquet import check_batches, check_files
 from verl_plugins.preflight.policy_loss import check_policy_loss
 from verl_plugins.preflight.requirements_of_methods import check_requirements
 from verl_plugins.preflight.reward import check_reward
+from verl_plugins.preflight.reward_function import check_reward_function
+from verl_plugins.preflight.sizes import check_counts, check_sizes
 from verl_plugins.preflight.trainer_mode import check_trainer_mode
 from verl_plugins.preflight.verl_run import check_micro_batches, check_sequence_parallelism, check_trainer
 
@@ -32,6 +34,8 @@ def check_run(config: DictConfig) -> list[str]:
     """
     if shadowed := packages_of_a_run():
         return shadowed  # the checks import these packages
+    if wrong := check_counts(config):
+        return wrong  # the checks compute with them
     methods = [name for name in METHODS if OmegaConf.select(config, f"algorithm.{name}") is not None]
     refuse_videos = [name for name in methods if not METHODS[name].takes_videos]
     checks: list[partial[list[str]]] = [
@@ -42,6 +46,8 @@ def check_run(config: DictConfig) -> list[str]:
         partial(check_policy_loss, config, methods),
         partial(check_micro_batches, config),
         partial(check_sequence_parallelism, config),
+        partial(check_sizes, config),
+        partial(check_reward_function, config),
         partial(check_reward, config),
         partial(check_model, config),
         partial(check_fused_kernels, config),
@@ -49,6 +55,7 @@ def check_run(config: DictConfig) -> list[str]:
         partial(check_run_folder, config),
         partial(check_files, config, "train_files", refuse_videos),
         partial(check_files, config, "val_files", []),
+        partial(check_batches, config),
     ]
     return [problem for check in checks for problem in _problems_of(check)]
 

@@ -42,16 +42,24 @@ def _check_linear_attention(config: DictConfig) -> list[str]:
     ]
 
 
-def _check_flash_attn(config: DictConfig) -> list[str]:
-    """Check for FlashAttention if the run computes attention with it, as verl does by default."""
-    model = config.actor_rollout_ref.model
+def uses_flash_attn(config: DictConfig) -> bool:
+    """Tell whether a run computes attention with FlashAttention, as verl does on GPUs unless told otherwise."""
     implementation = OmegaConf.select(config, ATTENTION) or "flash_attention_2"
-    # in these two families verl replaces the attention of packed rows, whatever the implementation
-    replaced = bool(model.use_remove_padding) and model_type(str(model.path)) in ("qwen2_vl", "qwen2_5_vl")
-    if find_spec("flash_attn"):
+    return config.trainer.device == "cuda" and (implementation == "flash_attention_2" or _is_replaced(config))
+
+
+def _is_replaced(config: DictConfig) -> bool:
+    """Tell whether verl replaces the attention of packed rows, as in two families, whatever the implementation."""
+    model = config.actor_rollout_ref.model
+    return bool(model.use_remove_padding) and model_type(str(model.path)) in ("qwen2_vl", "qwen2_5_vl")
+
+
+def _check_flash_attn(config: DictConfig) -> list[str]:
+    """Check for FlashAttention if the run uses it."""
+    if find_spec("flash_attn") or not uses_flash_attn(config):
         return []
-    if implementation != "flash_attention_2" and not replaced:
-        return []
+    implementation = OmegaConf.select(config, ATTENTION) or "flash_attention_2"
+    replaced = _is_replaced(config)
     key, got = (ATTENTION, implementation) if not replaced else ("actor_rollout_ref.model.use_remove_padding", "true")
     return [
         f"{key}: got {got} and no flash-attn installed, expected flash-attn {FLASH_ATTN}; install it by "

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.config import AGENT_LOOP, IMAGE_LOOP, INTERNVL_CONFIG
+from verl_plugins.plan.models import CONFIGS
 
 FAMILIES = {
     "internvl": "internvl",
@@ -63,10 +65,20 @@ def check_model(config: DictConfig) -> list[str]:
     return problems
 
 
+def attention_heads(path: str) -> int | None:
+    """Return the attention heads of a model's language model: of a folder, or of the recipes' models; else None."""
+    values = _folder_config(path) or CONFIGS.get(path, ("", {}))[1]
+    return values.get("text_config", values).get("num_attention_heads")
+
+
 def model_type(path: str) -> str:
     """Return Transformers' model type, from a folder's config or a Hub model's name; "" if unknown."""
-    config = Path(path).expanduser() / "config.json"
-    if config.is_file():
-        return json.loads(config.read_text()).get("model_type", "")
+    if values := _folder_config(path):
+        return values.get("model_type", "")
     name = path.lower().replace("-", "_").replace(".", "_")
     return next((family for part, family in FAMILIES.items() if part in name), "")
+
+
+def _folder_config(path: str) -> dict[str, Any]:
+    config = Path(path).expanduser() / "config.json"
+    return json.loads(config.read_text()) if config.is_file() else {}

@@ -15,10 +15,14 @@ ULYSSES = (  # verl's deprecated key, which takes precedence where it is larger 
     "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size",
 )
 
+ENGINES = ("vllm", "sglang", "trtllm")
+"""Engines that verl 0.9.1 samples with."""
+
 
 def check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
     """Check the estimator, and the keys that every method depends on."""
     run = RunChecks(partial(OmegaConf.select, config))
+    run.expect("actor_rollout_ref.rollout.name", ENGINES.__contains__, f"one of {', '.join(ENGINES)}")
     run.expect("trainer.use_v1", lambda got: got is True, "true (the methods are stages of verl's V1 trainer)")
     estimator = config.algorithm.adv_estimator
     if methods:
@@ -33,6 +37,10 @@ def check_trainer(config: DictConfig, methods: list[str]) -> list[str]:
         )
     if estimator in METHODS and estimator not in methods:
         run.refuse(f"algorithm.{estimator}", "nothing", "its settings", f"start the run with +method={estimator}")
+    if methods and run.get("algorithm.grpo") is not None:
+        others = " and ".join(methods)
+        expected = "one of them (grpo is the baseline: GRPO without a method)"
+        run.refuse("method", f"grpo and {others}", expected, "leave grpo out, or set +method=grpo")
     if methods:
         run.expect("actor_rollout_ref.rollout.n", lambda got: got >= 2, ">= 2 responses in a group")
     if run.get("algorithm.rollout_correction.bypass_mode"):

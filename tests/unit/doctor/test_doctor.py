@@ -24,7 +24,7 @@ def test_this_environment_is_healthy(no_ray):
     assert "ok    verl: 0.9.1" in out
     estimators = "estimators ecvgpo, vepo, vppo, saei, noisyrollout"
     assert f"ok    plugin in the driver: {estimators}; trainer verl_plugins_sync" in out
-    assert "all 7 checks passed" in out
+    assert "all 8 checks passed" in out
 
 
 def test_a_wrong_version_is_named_with_the_fix(no_ray, monkeypatch):
@@ -33,7 +33,7 @@ def test_a_wrong_version_is_named_with_the_fix(no_ray, monkeypatch):
     code, out = no_ray()
     assert code == 1
     assert "FAIL  verl: got 0.8.0, expected 0.9.1; install verl==0.9.1" in out
-    assert "1 of 7 checks failed" in out
+    assert "1 of 8 checks failed" in out
 
 
 def test_local_version_suffixes_do_not_count(no_ray, monkeypatch):

@@ -40,7 +40,9 @@ def run_on(model, path, *overrides):
     run += [f"data.train_files={path}", f"data.val_files={path}", "data.image_patch_size=14"]
     run += [*WITHOUT_FLASH_ATTN.split(), "data.max_prompt_length=200"]
     run += ["actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=1", "actor_rollout_ref.rollout.name=vllm"]
-    run += ["actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=1", "data.train_batch_size=256"]
+    run += ["actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=1", "data.train_batch_size=2"]
+    run += ["actor_rollout_ref.actor.ppo_mini_batch_size=2", "trainer.n_gpus_per_node=2"]
+    run += ["reward.custom_reward_function.path=pkg://reward_fns.auto"]
     return [*run, *overrides]
 
 

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from checked_run import ENOUGH, problems, write_parquet
 from checked_run import IMAGE as CELL
-from checked_run import problems, write_parquet
 from omegaconf import OmegaConf
 from PIL import Image
 from tensordict import NonTensorData, NonTensorStack
@@ -296,7 +296,7 @@ def test_bad_settings_are_refused_by_name(knobs, message):
 
 @pytest.fixture
 def data(tmp_path):
-    path = write_parquet(tmp_path / "rows.parquet", [[CELL]] * 3)
+    path = write_parquet(tmp_path / "rows.parquet", [[CELL]] * ENOUGH)
     return [f"data.train_files={path}", f"data.val_files={path}"]
 
 

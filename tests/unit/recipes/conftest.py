@@ -1,22 +1,17 @@
-"""Run a recipe with a ``python3`` that records its arguments, on a parquet file of one row."""
+"""Run a recipe with a ``python3`` that records its arguments, on a parquet file as long as any batch."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from checked_run import ENOUGH, IMAGE, write_parquet
 
 
 @pytest.fixture(scope="module")
 def parquet(tmp_path_factory):
-    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    images = pa.array([[{"bytes": b"not read", "path": None}]], type=pa.list_(struct))
-    path = tmp_path_factory.mktemp("data") / "rows.parquet"
-    pq.write_table(pa.table({"prompt": [[{"role": "user", "content": "<image>?"}]], "images": images}), path)
-    return path
+    return write_parquet(tmp_path_factory.mktemp("data") / "rows.parquet", [[IMAGE]] * ENOUGH)
 
 
 @pytest.fixture

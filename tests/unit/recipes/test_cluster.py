@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
+SLURM = {
+    "SLURM_SUBMIT_DIR": str(ROOT),
+    "SLURM_JOB_NUM_NODES": "2",
+    "SLURMD_NODENAME": "n1",
+    "SLURM_GPUS_ON_NODE": "8",
+}
 RECIPES = sorted((ROOT / "recipes").glob("run_*.sh"))
 
 
@@ -23,7 +29,7 @@ def cluster(tmp_path):
         "ssh": "input=$(cat)\n"
         + r'echo "over ssh: $(echo "$input" | tail -n 1)" >>"$LOG"'
         + '\n! grep -q FAIL_ON_HOST <<<"$input"',
-        "hostname": "echo 192.0.2.1",
+        "hostname": 'case "$1" in --ip-address) echo "${BY_NAME-192.0.2.1}" ;; *) echo "${BY_CARD-}" ;; esac',
         "scontrol": "true",
     }
     for command in ("ssh", "ray", "verl-plugins", "srun", "hostname", "python3"):
@@ -45,9 +51,9 @@ def test_over_ssh_every_machine_is_checked_then_joined_and_at_last_left(cluster)
     process, calls = cluster("ssh.sh", "a=1", HOSTS="one two", GPUS="4")
     assert process.returncode == 0, process.stderr
     kept = [call for call in calls if call.startswith(("ray", "recipe", "over ssh"))]
-    start = "ray start --head --port=6379 --num-gpus=4 --disable-usage-stats"
+    start = "ray start --head --node-ip-address=192.0.2.1 --port=6379 --num-gpus=4 --disable-usage-stats"
     join = "over ssh: ray start --address=192.0.2.1:6379 --num-gpus=4 --disable-usage-stats "
-    check = "over ssh: verl-plugins doctor --no-ray "
+    check = "over ssh: verl-plugins doctor --no-ray --gpus 4 "
     train = "recipe NNODES=3 RAY_ADDRESS=192.0.2.1:6379 a=1"
     stop = "over ssh: ray stop "
     assert kept == [check, check, start, join, join, train, "ray stop", stop, stop]
@@ -62,18 +68,45 @@ def test_over_ssh_a_machine_that_is_not_ready_keeps_the_run_from_starting(cluste
 
 
 def test_on_slurm_the_batch_machine_is_the_head(cluster):
-    slurm = {
-        "SLURM_SUBMIT_DIR": str(ROOT),
-        "SLURM_JOB_NUM_NODES": "2",
-        "SLURMD_NODENAME": "n1",
-        "SLURM_GPUS_ON_NODE": "8",
-    }
-    process, calls = cluster("slurm.sbatch", **slurm)
+    process, calls = cluster("slurm.sbatch", **SLURM)
     assert process.returncode == 0, process.stderr
-    assert calls[1] == "srun --ntasks-per-node=1 verl-plugins doctor --no-ray"
+    assert "srun --ntasks-per-node=1 verl-plugins doctor --no-ray --gpus 8" in calls
     join = "srun --nodes=1 --ntasks=1 --exclude=n1 ray start --address=192.0.2.1:6379 --num-gpus=8"
     assert any(call.startswith(join) for call in calls), calls
     assert "recipe NNODES=2 RAY_ADDRESS=192.0.2.1:6379 " in calls
+
+
+SCRIPTS = {"ssh.sh": {"HOSTS": "one"}, "slurm.sbatch": SLURM}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    ("found", "head", "address"),
+    [
+        ({"BY_NAME": "127.0.1.1", "BY_CARD": "10.0.0.5 172.17.0.1 fd00::5"}, "10.0.0.5", "10.0.0.5:6379"),
+        ({"BY_NAME": "::1 fe80::1%eth0 10.0.0.5"}, "10.0.0.5", "10.0.0.5:6379"),
+        ({"BY_NAME": "169.254.3.4 10.0.0.5"}, "10.0.0.5", "10.0.0.5:6379"),
+        ({"BY_NAME": "10.0.0.5", "HEAD_ADDRESS": "10.1.0.5"}, "10.1.0.5", "10.1.0.5:6379"),
+        ({"BY_NAME": "127.0.1.1", "HEAD_ADDRESS": "fd00::5"}, "fd00::5", "[fd00::5]:6379"),
+    ],
+)
+def test_the_heads_address_is_one_that_others_reach(cluster, script, found, head, address):
+    process, calls = cluster(script, **SCRIPTS[script], **found)
+    assert process.returncode == 0, process.stderr
+    (start,) = [call for call in calls if call.startswith("ray start --head")]
+    assert f"--node-ip-address={head} " in start, "or Ray would take the card that leads to the internet"
+    joined = [call.replace("\\", "") for call in calls]  # over ssh, brackets are quoted
+    assert any(f"ray start --address={address} " in call for call in joined), calls
+    assert any(f"RAY_ADDRESS={address} " in call for call in calls)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("names", ["127.0.1.1", "::1 fd00::5", ""])
+def test_without_an_address_that_others_reach_no_ray_starts(cluster, script, names):
+    process, calls = cluster(script, **SCRIPTS[script], BY_NAME=names, BY_CARD=names)
+    assert process.returncode == 1
+    assert "HEAD_ADDRESS: got nothing" in process.stderr and "set HEAD_ADDRESS" in process.stderr
+    assert not any("ray start" in call for call in calls)
 
 
 def test_a_job_takes_the_recipes_and_its_settings_along(cluster, tmp_path):
