@@ -14,6 +14,7 @@ METHOD=(
     +method=ecvgpo
     algorithm.ecvgpo.r0="${R0:-10}" # the paper's value for Qwen2.5-VL
 )
+DATA+=(data.val_batch_size=256) # validation's images in pieces of a step's size
 # The paper trains all weights. Rank, alpha and learning rate are those of VLM-R1's script for LoRA, whose dropout of 0.05
 # verl's FSDP engine has no key for.
 MODEL+=(

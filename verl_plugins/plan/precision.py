@@ -10,6 +10,13 @@ ACTOR = "actor_rollout_ref.actor"
 BF16_WEIGHTS = f"{ACTOR}.fsdp_config.model_dtype=bf16"
 """The override that stores weights, gradients and optimizer states in bfloat16."""
 
+STOCHASTIC_ROUNDING = (
+    f"{ACTOR}.optim.optimizer_impl=torchao.optim",
+    f"{ACTOR}.optim.optimizer=_AdamW",
+    f"+{ACTOR}.optim.override_optimizer_config.bf16_stochastic_round=true",
+)
+"""The overrides with which verl adds an update to a weight in bfloat16 with the right mean."""
+
 TYPICAL_WEIGHT = 0.02
 """Standard deviation of a weight of these models at their initialisation (Transformers' ``initializer_range``)."""
 
@@ -41,12 +48,12 @@ def lost_updates(config: DictConfig, overrides: Sequence[str] = ()) -> list[str]
         return []
     if config.actor_rollout_ref.model.lora_rank:
         return [
-            f"note: {BF16_WEIGHTS} stores the adapter in bf16, too: at lr {lr:g} its entries move only while they are "
-            f"below {limit:.1g} in absolute value"
+            f"note: model_dtype=bf16 stores the adapter in bf16, too: at lr {lr:g} its entries move only while they "
+            f"are below {limit:.1g} in absolute value"
         ]
     return [
-        f"warning: {BF16_WEIGHTS} at {ACTOR}.optim.lr={lr:g}: a step changes no weight of {limit:.1g} or more in",
-        f"  absolute value, and weights are of the order of {TYPICAL_WEIGHT}: nearly all updates are lost. Keep fp32, or",
-        f"  round stochastically (verl with torchao, not run here): {ACTOR}.optim.optimizer_impl=torchao.optim",
-        f"  {ACTOR}.optim.optimizer=_AdamW +{ACTOR}.optim.override_optimizer_config.bf16_stochastic_round=true",
+        f"warning: bf16 weights at lr {lr:g}: a step changes no weight of {limit:.1g} or more in absolute value, and "
+        f"most are about {TYPICAL_WEIGHT}: nearly all updates are lost",
+        f"  keep {ACTOR}.fsdp_config.model_dtype=fp32, or round stochastically (with torchao; not run here):",
+        *(f"  {override}" for override in STOCHASTIC_ROUNDING),
     ]

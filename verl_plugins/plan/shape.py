@@ -116,10 +116,10 @@ def shape_of(model: str) -> ModelShape:
             )
         folder = Path(cached).parent
     config = AutoConfig.from_pretrained(folder)
-    families = {family for family, _ in CONFIGS.values()}
+    families = sorted({family for family, _ in CONFIGS.values()})
     if config.model_type not in families:
         raise ValueError(
-            f"model: got {model}, whose model_type is {config.model_type}, expected one of {', '.join(sorted(families))}, "
+            f"model: got {model}, whose model_type is {config.model_type}, expected one of {', '.join(families)}, "
             f"whose memory the planner knows; set {PATH} (in a recipe: MODEL_PATH)"
         )
     return shape_of_config(config)

@@ -19,9 +19,10 @@ def check_tensor_parallelism(shape: ModelShape, load: Workload) -> None:
     if shares_gpus and divides_model(shape, size):
         return
     possible = ", ".join(map(str, sizes(shape, load)))
+    heads = f"{shape.text.heads} and {shape.vision.heads} heads"
     raise ValueError(
-        f"{KEY}: got {size}, expected a size that divides the GPUs of a machine ({node}), the {shape.text.heads} and "
-        f"{shape.vision.heads} heads of language model and vision tower and their widths; set {KEY} to one of: {possible}"
+        f"{KEY}: got {size}, expected a size that divides the GPUs of a machine ({node}), the {heads} of language "
+        f"model and vision tower, and their widths; set {KEY} to one of: {possible}"
     )
 
 
@@ -34,7 +35,7 @@ def sizes(shape: ModelShape, load: Workload) -> list[int]:
 def divides_model(shape: ModelShape, size: int) -> bool:
     """Tell whether vLLM can split the model: heads and feed-forwards evenly, key heads evenly or copied evenly."""
     keys = shape.text.key_heads
-    widths = [stack_width for stack in (shape.text, shape.vision) for stack_width in (stack.heads, stack.intermediate)]
+    widths = [width for stack in (shape.text, shape.vision) for width in (stack.heads, stack.intermediate)]
     if shape.text.linear:
         widths.append(shape.text.linear.heads)
     return all(width % size == 0 for width in widths) and (keys % size == 0 or size % keys == 0)
