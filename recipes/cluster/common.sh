@@ -1,6 +1,16 @@
 #!/usr/bin/env bash
 # Shared by the cluster scripts. Sourced, not run.
 
+# Each machine's environment: that of this shell, which srun and ssh.sh carry to the others; ACTIVATE is a file to source
+# first (modules, a virtual environment), CONTAINER a command that runs another one in a container.
+if [[ -n "${ACTIVATE:-}" ]]; then
+    set +u # such files often read variables that are not set
+    # shellcheck source=/dev/null
+    source "$ACTIVATE"
+    set -u
+fi
+read -r -a within <<<"${CONTAINER:-}"
+
 RAY_PORT=${RAY_PORT:-6379}
 export GPUS=${GPUS:-8} # per machine
 
@@ -13,7 +23,7 @@ export RAY_AUTH_TOKEN
 export VERL_USE_EXTERNAL_MODULES=verl_plugins.register
 
 wait_for_nodes() { # COUNT: wait until that many machines have joined; verl itself does not wait
-    python3 - "$1" <<'PYTHON'
+    "${within[@]}" python3 - "$1" <<'PYTHON'
 import sys, time
 import ray
 
