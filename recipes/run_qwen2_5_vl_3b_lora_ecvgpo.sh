@@ -2,6 +2,8 @@
 # ECVGPO on RefCOCO, RefCOCO+ and RefCOCOg with LoRA on Qwen2.5-VL-3B, on one GPU of 24 GB.
 set -xeuo pipefail
 
+# `verl-plugins plan`: fits as it is, 20.0 of 22.8 GiB usable (sending the adapter to vLLM), and 27 GiB of host memory.
+# Not run on a GPU.
 GPUS=${GPUS:-1}
 MAX_TOKENS=${MAX_TOKENS:-4096}
 GPU_MEMORY_UTILIZATION=${GPU_MEMORY_UTILIZATION:-0.55}

@@ -158,4 +158,4 @@ def test_on_slurm_a_failed_run_is_queued_again_a_few_times(cluster, requeue, res
     process, calls = cluster("slurm.sbatch", **SLURM, **{name: value for name, value in env.items() if value})
     assert process.returncode == int(ends_with)
     assert ("scontrol requeue 77" in calls) == is_queued
-    assert calls[-1] == "ray stop"
+    assert "ray stop" in calls
