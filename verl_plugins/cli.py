@@ -58,7 +58,7 @@ COMMANDS = {
         help="estimate what a run needs of each GPU's and each machine's memory, and what to turn down",
         description="Estimates the memory of each GPU and of each machine by phase of a step, from the config of a "
         "recipe (recipes/run_*.sh), of bare overrides, or of a whole command: `verl-plugins plan --gpus 8 --memory 80 "
-        "-- python -m verl.trainer.main_ppo +method=vepo ...`. Exit code 0 if it fits as it is, 1 if not.",
+        "-- python -m verl.trainer.main_ppo +method=NAME ...`. Exit code 0 if it fits as it is, 1 if not.",
     ),
     "demo": Command(
         "verl_plugins.demo.demo_command",

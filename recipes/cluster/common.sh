@@ -5,7 +5,7 @@
 # first (modules, a virtual environment), CONTAINER a command that runs another one in a container.
 if [[ -n "${ACTIVATE:-}" ]]; then
     set +u # such files often read variables that are not set
-    # shellcheck source=/dev/null
+    # shellcheck disable=SC1090 # the user's file
     source "$ACTIVATE"
     set -u
 fi

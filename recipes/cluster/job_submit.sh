@@ -16,7 +16,7 @@
 # The cluster's image is the environment; what its network needs (NCCL_SOCKET_IFNAME, ...) belongs to its pods.
 set -euo pipefail
 if [[ "${1:---help}" == --help ]]; then
-    sed -n '2,/^[^#]/{/^#SBATCH/d;s/^# \{0,1\}//p}' "$0"
+    awk 'NR == 1 || /^#SBATCH/ { next } !/^#/ { exit } { sub(/^# ?/, ""); print }' "$0"
     exit $(($# ? 0 : 2)) # nothing to run is an error
 fi
 

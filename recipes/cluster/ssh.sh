@@ -18,7 +18,7 @@
 # The recipe's own variables (OUT, DATA_DIR, MODEL_PATH, TP, ...) are in recipes/README.md.
 set -euo pipefail
 if [[ "${1:---help}" == --help ]]; then
-    sed -n '2,/^[^#]/{/^#SBATCH/d;s/^# \{0,1\}//p}' "$0"
+    awk 'NR == 1 || /^#SBATCH/ { next } !/^#/ { exit } { sub(/^# ?/, ""); print }' "$0"
     exit $(($# ? 0 : 2)) # nothing to run is an error
 fi
 # shellcheck source=recipes/cluster/common.sh
