@@ -42,8 +42,10 @@ COMMANDS = {
     "compose": Command(
         "verl_plugins.compose",
         help="print the config that overrides make, check it, and stop",
-        description="Prints the config that verl.trainer.main_ppo would train with, as YAML, and on stderr what would "
-        "keep the run from starting. Exit code 0 if nothing would, 1 if something does. Recipes call it for DRY_RUN=1.",
+        description="Prints what differs from verl's defaults in the config that verl.trainer.main_ppo would train "
+        "with, as YAML, and on stderr what would "
+        "keep the run from starting. Exit code 0 if nothing would, 1 if something does. Recipes call it for DRY_RUN=1, "
+        "and pass it --all.",
     ),
     "support": Command(
         "verl_plugins.commands.support",
@@ -53,9 +55,10 @@ COMMANDS = {
     ),
     "plan": Command(
         "verl_plugins.plan.plan_command",
-        help="estimate what a recipe needs of each GPU's and each machine's memory, and what to turn down",
-        description="Estimates the memory of each GPU and of each machine by phase of a step, from the config that the "
-        "recipe composes. Exit code 0 if it fits, 1 if not.",
+        help="estimate what a run needs of each GPU's and each machine's memory, and what to turn down",
+        description="Estimates the memory of each GPU and of each machine by phase of a step, from the config of a "
+        "recipe (recipes/run_*.sh), of bare overrides, or of a whole command: `verl-plugins plan --gpus 8 --memory 80 "
+        "-- python -m verl.trainer.main_ppo +method=NAME ...`. Exit code 0 if it fits as it is, 1 if not.",
     ),
     "demo": Command(
         "verl_plugins.demo.demo_command",
@@ -82,6 +85,24 @@ def installed_version() -> str:
         return "(a checkout that is not installed)"
 
 
+def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """Parse a command line whose overrides may stand before, between and after the options.
+
+    argparse takes the overrides up to the first option that follows one, and returns the others unparsed.
+    """
+    arguments, rest = parser.parse_known_args(argv)
+    overrides = [word for word in rest if word != "--"]
+    options = [word for word in (rest[: rest.index("--")] if "--" in rest else rest) if word.startswith("-")]
+    if overrides and (options or not hasattr(arguments, "overrides")):
+        parser.error(
+            f"unrecognized arguments: {' '.join(options or overrides)}"
+            + ("; put -- before a command that has options of its own" if hasattr(arguments, "overrides") else "")
+        )
+    if overrides:
+        arguments.overrides += overrides
+    return arguments
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; returns the exit code (0 good, 1 a problem was found, 2 bad usage)."""
     refuse_shadowed_packages()
@@ -95,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     for name, command in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=command.help, description=command.description)
         import_module(command.module).add_arguments(subparser)
-    arguments = parser.parse_args(argv)
+    arguments = parse(parser, argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a terminated run still cleans up
     return import_module(COMMANDS[arguments.command].module).run(arguments)
 

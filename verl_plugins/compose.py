@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("overrides", nargs="*", help="what you would pass to verl.trainer.main_ppo")
+    parser.add_argument("--all", action="store_true", help="print the whole config")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the run's config on stdout and its problems on stderr; returns 1 if it could not start, else 0."""
+    """Print the run's config on stdout and its problems on stderr; returns 1 if it could not start, else 0.
+
+    The config is what differs from verl's defaults or, with ``--all``, the whole.
+    """
     from omegaconf import OmegaConf
 
+    from verl_plugins.config_differences import differences
     from verl_plugins.override_errors import override_problem
 
     try:
@@ -33,7 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
         problem = override_problem(error, arguments.overrides, compose_run)
         print(f"verl-plugins: these overrides cannot be composed: {problem}", file=sys.stderr)
         return 1
-    print(OmegaConf.to_yaml(config, resolve=True), end="")
+    if arguments.all:
+        print(OmegaConf.to_yaml(config, resolve=True), end="")
+    else:
+        print("# what differs from verl's defaults; the whole config: --all")
+        print(differences(config, compose_run([])))
     problems = problems_of(config)
     if problems:
         print("verl-plugins: this run cannot start:", *(f"  {line}" for line in problems), sep="\n", file=sys.stderr)

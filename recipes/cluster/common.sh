@@ -1,6 +1,16 @@
 #!/usr/bin/env bash
 # Shared by the cluster scripts. Sourced, not run.
 
+# Each machine's environment: that of this shell, which srun and ssh.sh carry to the others; ACTIVATE is a file to source
+# first (modules, a virtual environment), CONTAINER a command that runs another one in a container.
+if [[ -n "${ACTIVATE:-}" ]]; then
+    set +u # such files often read variables that are not set
+    # shellcheck disable=SC1090 # the user's file
+    source "$ACTIVATE"
+    set -u
+fi
+read -r -a within <<<"${CONTAINER:-}"
+
 RAY_PORT=${RAY_PORT:-6379}
 export GPUS=${GPUS:-8} # per machine
 
@@ -40,7 +50,7 @@ with_port() { # ADDRESS: with Ray's port; an IPv6 address in brackets
 }
 
 wait_for_nodes() { # COUNT: wait until that many machines have joined; verl itself does not wait
-    python3 - "$1" <<'PYTHON'
+    "${within[@]}" python3 - "$1" <<'PYTHON'
 import sys, time
 import ray
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from verl_plugins.plan.memory import Plan, plan
+from verl_plugins.plan.precision import BF16_WEIGHTS
 from verl_plugins.plan.shape import ModelShape
+from verl_plugins.plan.tensor_parallelism import KEY as TP
+from verl_plugins.plan.tensor_parallelism import sizes
 from verl_plugins.plan.workload import Workload
 
 USABLE = 0.95
@@ -67,11 +70,14 @@ def changes(shape: ModelShape, load: Workload) -> list[Change]:
         key = f"{_ACTOR}.ppo_max_token_len_per_gpu={tokens}"
         applicable.append(_change(key, tokens=tokens, log_prob_tokens=tokens))
         tokens //= 2
+    for size in sizes(shape, load):
+        if size > load.vllm_gpus:
+            applicable.append(_change(f"{TP}={size}", vllm_gpus=size))
     for share in (0.5, 0.4, 0.3):
         if share < load.vllm_share:
             applicable.append(_change(f"{_ROLLOUT}.gpu_memory_utilization={share}", vllm_share=share))
     if load.weight_bytes == 4 and not load.lora_rank:
-        applicable.append(_change(f"{_ACTOR}.fsdp_config.model_dtype=bf16", weight_bytes=2))
+        applicable.append(_change(BF16_WEIGHTS, weight_bytes=2))
     return applicable
 
 

@@ -1,55 +1,60 @@
-"""``verl-plugins plan RECIPE --gpus 8 --memory 80``: estimates a recipe's memory and advises what to turn down."""
+"""``verl-plugins plan RECIPE --gpus 8 --memory 80``: estimates a run's memory and advises what to turn down."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-
-from verl_plugins.plan.advice import Machines, advice, fits
+from verl_plugins.plan.advice import USABLE, Machines, advice, fits
 from verl_plugins.plan.host import Phase, pixel_bytes
 from verl_plugins.plan.memory import Plan, plan
+from verl_plugins.plan.planned_config import planned_config
+from verl_plugins.plan.precision import lost_updates
 from verl_plugins.plan.shape import ModelShape, shape_of
+from verl_plugins.plan.tensor_parallelism import check_tensor_parallelism
 from verl_plugins.plan.workload import GIB, Workload, workload_of
 
 
 def run_plan(
-    recipe: Path, gpus: int, nodes: int, memory_gib: float, host_memory_gib: float | None, overrides: Sequence[str]
+    words: Sequence[str], gpus: int | None, nodes: int | None, memory_gib: float, host_memory_gib: float | None
 ) -> int:
-    """Print the plan of a recipe on ``nodes`` machines of ``gpus`` GPUs; returns 0 if it fits, else 1."""
+    """Print the plan of a run on ``nodes`` machines of ``gpus`` GPUs; returns 0 if it fits as it is, else 1."""
     try:
-        config = composed_by(recipe, gpus, nodes, overrides)
-        model = config.actor_rollout_ref.model.path
+        name, config = planned_config(words, gpus, nodes)
+        model = str(config.actor_rollout_ref.model.path)
+        load = workload_of(config)
         shape = shape_of(model)
+        check_tensor_parallelism(shape, load)
     except ValueError as error:
         print(f"verl-plugins: {error}")
         return 1
-    load = workload_of(config)
     machines = Machines(int(memory_gib * GIB), None if host_memory_gib is None else int(host_memory_gib * GIB))
     estimate = plan(shape, load, machines.gpu)
-    print(f"{model}: {shape.parameters / 1e9:.2f} billion parameters, {load.gpus} GPUs of {memory_gib:g} GiB")
-    print(f"estimated GiB of each GPU; {recipe.name} was not run for it\n")
+    number = f"{load.gpus} GPUs" if load.gpus > 1 else "1 GPU"
+    print(f"{model}: {shape.parameters / 1e9:.2f} billion parameters, {number} of {memory_gib:g} GiB")
+    print(f"estimated GiB of each GPU; {name} was not run for it\n")
     print(table(estimate.phases))
     print(f"\n{_limits(shape, load, estimate)}")
     print("\nestimated GiB of a machine's own memory, beside Python, Ray and the data set\n")
     print(table(estimate.host))
     print(f"\n{_images(shape, load)}\n")
+    overrides, after = ([], estimate) if fits(estimate, machines) else advice(shape, load, machines)
+    print(*_verdict(estimate, after, overrides, machines), *lost_updates(config, overrides), sep="\n")
+    return 0 if fits(estimate, machines) else 1
+
+
+def _verdict(estimate: Plan, after: Plan, overrides: Sequence[str], machines: Machines) -> list[str]:
+    """Say in one of three wordings whether the run fits: as it is, with overrides, or not."""
+    reserve = f"{1 - USABLE:.0%} of a GPU, {(1 - USABLE) * machines.gpu / GIB:.1f} GiB, is kept as a reserve"
     if fits(estimate, machines):
-        print(f"fits: {_largest(estimate, machines)}")
-        return 0
-    overrides, after = advice(shape, load, machines)
-    print(f"does not fit: {_largest(estimate, machines)}")
+        return [f"fits as it is: {_largest(estimate, machines)}; {reserve}"]
+    lines = [f"as it is, {_largest(estimate, machines)}; {reserve}"]
     if estimate.cache_lack:
-        print(
-            f"vLLM would not start: it needs {estimate.request_bytes / GIB:.1f} GiB of KV cache for its longest request"
-        )
-    verdict = "it fits" if fits(after, machines) else f"it still does not; {_last_resort(after, machines)}"
-    print(f"turn down, and {verdict} ({_largest(after, machines)}):", *(f"  {key}" for key in overrides), sep="\n")
-    return 1
+        needs = f"{estimate.request_bytes / GIB:.1f} GiB of KV cache for its longest request"
+        lines.append(f"as it is, vLLM would not start: it needs {needs}")
+    if fits(after, machines):
+        return [f"fits with these overrides: {_largest(after, machines)}", *(f"  {key}" for key in overrides), *lines]
+    tried = [f"nor with these overrides ({_largest(after, machines)}):", *(f"  {key}" for key in overrides)]
+    return [f"does not fit: {_last_resort(after, machines)}", *lines, *(tried if overrides else [])]
 
 
 def _limits(shape: ModelShape, load: Workload, estimate: Plan) -> str:
@@ -77,7 +82,8 @@ def _images(shape: ModelShape, load: Workload) -> str:
 
 
 def _largest(estimate: Plan, machines: Machines) -> str:
-    text = f"the largest phase takes {estimate.peak / GIB:.1f} of {machines.gpu / GIB:g} GiB"
+    usable = f"{USABLE * machines.gpu / GIB:.1f} usable of {machines.gpu / GIB:g} GiB"
+    text = f"the largest phase takes {estimate.peak / GIB:.1f} of {usable}"
     if machines.host is None:
         return text
     return f"{text}, and of a machine {estimate.host_peak / GIB:.0f} of {machines.host / GIB:g}"
@@ -87,28 +93,6 @@ def _last_resort(after: Plan, machines: Machines) -> str:
     if machines.host is not None and after.host_peak > machines.host:
         return "take a smaller data.train_batch_size, fewer pixels, or more machines"
     return "take more or larger GPUs, or LoRA"
-
-
-def composed_by(recipe: Path, gpus: int, nodes: int, overrides: Sequence[str]) -> DictConfig:
-    """Return the config that a recipe composes with DRY_RUN=1.
-
-    Raises:
-        ValueError: the recipe does not exist or prints no config.
-    """
-    if not recipe.is_file():
-        raise ValueError(
-            f"recipe: got {recipe}, expected a file that exists; `verl-plugins recipes copy recipes` makes such files"
-        )
-    # The recipe calls `verl-plugins` and `python`: those of this environment, whether or not a shell has activated it.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    env = {**os.environ, "PATH": path, "DRY_RUN": "1", "GPUS": str(gpus), "NNODES": str(nodes)}
-    process = subprocess.run(["bash", recipe, *overrides], env=env, capture_output=True, text=True, check=False)
-    config = OmegaConf.create(process.stdout)
-    if not isinstance(config, DictConfig) or "actor_rollout_ref" not in config:
-        raise ValueError(
-            f"{recipe}: got no config from DRY_RUN=1, expected YAML; its last words:\n{process.stderr[-2000:]}"
-        )
-    return config
 
 
 def table(phases: dict[str, Phase]) -> str:

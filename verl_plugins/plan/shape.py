@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from re import fullmatch
 from typing import Any
 
 from verl_plugins.plan.linear_attention import LinearAttention, linear_attention_of
 from verl_plugins.plan.models import CONFIGS
 
 VISION_PARTS = {"visual", "vision_tower"}  # Transformers' names of a vision tower
+HUB_NAME = r"[\w.-]+/[\w.-]+"
+PATH = "actor_rollout_ref.model.path"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Layers:
     parameters: int
     has_gated_output: bool = False
     linear: LinearAttention | None = None
+
+    @property
+    def heads(self) -> int:
+        """Number of query heads."""
+        return self.query * self.key_heads // self.key
 
     @property
     def cached(self) -> int:
@@ -85,11 +93,14 @@ class ModelShape:
 
 
 def shape_of(model: str) -> ModelShape:
-    """Read the shape of a model: a name in CONFIGS, or a folder with a ``config.json``.
+    """Read the shape of a model: a name in CONFIGS, a folder with a ``config.json``, or a name in the Hub's cache.
+
+    Nothing is downloaded.
 
     Raises:
-        ValueError: the model is neither.
+        ValueError: the model is none of them, or of a family that the formulas do not know.
     """
+    from huggingface_hub import try_to_load_from_cache
     from transformers import AutoConfig
 
     if model in CONFIGS:
@@ -97,9 +108,21 @@ def shape_of(model: str) -> ModelShape:
         return shape_of_config(AutoConfig.for_model(model_type, **sizes))
     folder = Path(model).expanduser()
     if not (folder / "config.json").is_file():
-        known = ", ".join(CONFIGS)
-        raise ValueError(f"model: got {model}, expected a folder with a config.json, or one of {known}; set MODEL_PATH")
-    return shape_of_config(AutoConfig.from_pretrained(folder))
+        cached = try_to_load_from_cache(model, "config.json") if fullmatch(HUB_NAME, model) else None
+        if not isinstance(cached, str):
+            raise ValueError(
+                f"model: got {model}, expected a folder with a config.json, a model in the Hub's cache, or one of "
+                f"{', '.join(CONFIGS)}; set {PATH} (in a recipe: MODEL_PATH)"
+            )
+        folder = Path(cached).parent
+    config = AutoConfig.from_pretrained(folder)
+    families = sorted({family for family, _ in CONFIGS.values()})
+    if config.model_type not in families:
+        raise ValueError(
+            f"model: got {model}, whose model_type is {config.model_type}, expected one of {', '.join(families)}, "
+            f"whose memory the planner knows; set {PATH} (in a recipe: MODEL_PATH)"
+        )
+    return shape_of_config(config)
 
 
 def shape_of_config(config: Any) -> ModelShape:

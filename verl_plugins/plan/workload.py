@@ -79,8 +79,15 @@ class Workload:
 
 
 def workload_of(config: DictConfig) -> Workload:
-    """Read the workload from verl's composed config (``ppo_trainer``), on FSDP or FSDP2."""
+    """Read the workload from verl's composed config (``ppo_trainer``), on FSDP or FSDP2.
+
+    Raises:
+        ValueError: another engine trains, or weights are in a type that is not known.
+    """
     run, data = config.actor_rollout_ref, config.data
+    if run.actor.strategy not in ("fsdp", "fsdp2"):
+        key = "actor_rollout_ref.actor.strategy"
+        raise ValueError(f"{key}: got {run.actor.strategy}, expected fsdp or fsdp2, which the planner knows; set {key}")
     actor, rollout, fsdp = run.actor, run.rollout, run.actor.fsdp_config
     row = data.max_prompt_length + data.max_response_length
 
@@ -94,7 +101,7 @@ def workload_of(config: DictConfig) -> Workload:
         gpus_of_a_node=config.trainer.n_gpus_per_node,
         has_second_forward=any(method.has_second_forward for method in methods),
         has_pixel_gradient=any(method.has_pixel_gradient for method in methods),
-        weight_bytes=BYTES[fsdp.model_dtype],
+        weight_bytes=_bytes("actor", fsdp.model_dtype),
         tokens=tokens(actor.use_dynamic_bsz, actor.ppo_max_token_len_per_gpu, actor.ppo_micro_batch_size_per_gpu),
         log_prob_tokens=tokens(
             rollout.log_prob_use_dynamic_bsz,
@@ -115,7 +122,7 @@ def workload_of(config: DictConfig) -> Workload:
         offloads_optimizer=fsdp.optimizer_offload,
         has_reference=run.model.lora_rank == 0
         and (actor.use_kl_loss or bool(OmegaConf.select(config, "algorithm.use_kl_in_reward"))),
-        reference_bytes=BYTES[run.ref.fsdp_config.model_dtype],
+        reference_bytes=_bytes("ref", run.ref.fsdp_config.model_dtype),
         vllm_share=rollout.gpu_memory_utilization,
         vllm_gpus=rollout.tensor_model_parallel_size,
         max_model_len=rollout.max_model_len,
@@ -124,6 +131,15 @@ def workload_of(config: DictConfig) -> Workload:
         validation_responses=rollout.val_kwargs.n,
         image_cache=int(GIB * OmegaConf.select(rollout, "engine_kwargs.vllm.mm_processor_cache_gb", default=4)),
     )
+
+
+def _bytes(part: str, dtype: str | None) -> int:
+    if dtype is None:  # verl's FSDP engine trains in float32 and refers in bfloat16 then
+        return 4 if part == "actor" else 2
+    if dtype not in BYTES:
+        key = f"actor_rollout_ref.{part}.fsdp_config.model_dtype"
+        raise ValueError(f"{key}: got {dtype}, expected one of {', '.join(BYTES)}; set {key}")
+    return BYTES[dtype]
 
 
 def _validation_prompts(config: DictConfig) -> int | None:

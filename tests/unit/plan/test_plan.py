@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +11,6 @@ from memory import plan as benchmark
 from memory.true_size import TrueSize
 from memory.true_size_cases import CASES, predicted
 
-from verl_plugins.cli import main
 from verl_plugins.compose import compose_run
 from verl_plugins.plan.advice import Machines, advice, fits
 from verl_plugins.plan.host import pixel_bytes
@@ -30,8 +27,6 @@ from verl_plugins.plan.memory import (
 from verl_plugins.plan.models import CONFIGS
 from verl_plugins.plan.shape import Layers, shape_of
 from verl_plugins.plan.workload import GIB, Workload, workload_of
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -388,24 +383,3 @@ def test_what_a_config_leaves_open():
     )  # fmt: skip
     assert not load.is_entropy_compiled  # verl compiles the entropy only for packed rows
     assert (load.max_model_len, load.validation_prompts, load.image_cache) == (None, None, 4 * GIB)
-
-
-@pytest.mark.slow
-def test_the_command_plans_a_recipe(capsys, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", os.defpath)  # an environment that no shell has activated
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    recipe = str(ROOT / "recipes" / "run_qwen2_5_vl_7b_saei.sh")
-    length = "actor_rollout_ref.rollout.max_model_len="
-    assert main(["plan", recipe, f"{length}4096", "--gpus", "8", "--memory", "80", "--host-memory", "500"]) == 0
-    out = capsys.readouterr().out
-    assert "8.29 billion parameters, 8 GPUs of 80 GiB" in out
-    assert "attack" in out and "fits: the largest phase takes" in out
-    assert "it must hold one request of 4,096 (rollout.max_model_len)" in out
-    # 128 prompts, 12 responses of 24,000,000 bytes: 34.3 GiB, twice, and 8 caches of 1 GiB, as the recipes set it
-    assert "1,536 rows in a step, 22.9 MiB of pixel_values each" in out and "of a machine 77 of 500" in out
-    assert "validation's rows are not counted" in out
-    assert main(["plan", recipe, f"{length}1000", "--gpus", "4", "--memory", "40"]) == 1
-    out = capsys.readouterr().out
-    assert "turn down, and it fits" in out and "SHORTER THAN A ROW" in out
-    assert main(["plan", str(tmp_path / "none.sh")]) == 1
-    assert "expected a file that exists" in capsys.readouterr().out

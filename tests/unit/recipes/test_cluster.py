@@ -17,6 +17,14 @@ SLURM = {
     "SLURM_GPUS_ON_NODE": "8",
 }
 RECIPES = sorted((ROOT / "recipes").glob("run_*.sh"))
+SCRIPTS = ["ssh.sh", "slurm.sbatch", "job_submit.sh"]
+SLURM = {
+    "SLURM_SUBMIT_DIR": str(ROOT),
+    "SLURM_JOB_NUM_NODES": "2",
+    "SLURMD_NODENAME": "n1",
+    "SLURM_GPUS_ON_NODE": "8",
+    "SLURM_JOB_ID": "77",
+}
 
 
 @pytest.fixture
@@ -32,11 +40,13 @@ def cluster(tmp_path):
         "hostname": 'case "$1" in --ip-address) echo "${BY_NAME-192.0.2.1}" ;; *) echo "${BY_CARD-}" ;; esac',
         "scontrol": "true",
     }
-    for command in ("ssh", "ray", "verl-plugins", "srun", "hostname", "python3"):
+    for command in ("ssh", "ray", "verl-plugins", "srun", "hostname", "python3", "scontrol"):
         body = bodies.get(command, "true")
         (stubs / command).write_text(f'#!/usr/bin/env bash\necho "{command} $*" >>"$LOG"\n{body}\n')
         (stubs / command).chmod(0o755)
-    (tmp_path / "recipe.sh").write_text('echo "recipe NNODES=$NNODES RAY_ADDRESS=${RAY_ADDRESS:-} $*" >>"$LOG"\n')
+    (tmp_path / "recipe.sh").write_text(
+        'echo "recipe NNODES=$NNODES RAY_ADDRESS=${RAY_ADDRESS:-} $*" >>"$LOG"\nexit "${RECIPE_ENDS_WITH:-0}"\n'
+    )
 
     def run(script, *arguments, **env):
         env = {**os.environ, "PATH": f"{stubs}:{os.environ['PATH']}", "LOG": str(log), "RAY_AUTH_TOKEN": "hush", **env}
@@ -127,3 +137,64 @@ def test_a_job_takes_every_variable_that_a_recipe_reads():
     taken = {name for line in lines if line.startswith("names ") for name in line.partition("=")[2].strip('" ').split()}
     assert read - of_the_machine <= taken
     assert {"BASELINE", "BASE", "FORM"} <= read
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_names_every_variable_that_the_script_reads(script):
+    path = ROOT / "recipes" / "cluster" / script
+    process = subprocess.run(["bash", path, "--help"], capture_output=True, text=True, check=False)
+    assert process.returncode == 0 and process.stderr == ""
+    assert f"recipes/cluster/{script}" in process.stdout and "#SBATCH" not in process.stdout
+    code = "".join(line for line in path.read_text().splitlines(keepends=True) if not line.startswith("#"))
+    if script != "job_submit.sh":
+        code += (path.parent / "common.sh").read_text()
+    read = set(re.findall(r"\$\{([A-Z]\w*):-", code)) - {name for name in SLURM if name in code}
+    made = {"SLURM_RESTART_COUNT", "RAY_AUTH_TOKEN"}  # by Slurm, and for the run
+    assert read - made and [name for name in read - made if name not in process.stdout] == []
+    process = subprocess.run(["bash", path], capture_output=True, text=True, check=False)
+    assert process.returncode == 2 and process.stdout.startswith("Runs a recipe")
+
+
+def test_every_command_runs_in_the_environment_and_the_container_of_the_run(cluster, tmp_path):
+    container = tmp_path / "stubs" / "box"
+    container.write_text('#!/usr/bin/env bash\necho "box $*" >>"$LOG"\nexec "${@:2}"\n')
+    container.chmod(0o755)
+    (tmp_path / "activate").write_text("export NCCL_SOCKET_IFNAME=$UNSET$PREFIX-ib0\n")
+    env = {"ACTIVATE": str(tmp_path / "activate"), "CONTAINER": f"{container} image", "PREFIX": "a"}
+    for script, more in (("ssh.sh", {"HOSTS": "one"}), ("slurm.sbatch", SLURM)):
+        (tmp_path / "calls").write_text("")
+        process, calls = cluster(script, "a=1", **env, **more)
+        assert process.returncode == 0, process.stderr
+        inside = [call.removeprefix("box image ").split()[0] for call in calls if call.startswith("box ")]
+        assert {"ray", "python3", "bash"} <= set(inside)
+        elsewhere = [call for call in calls if call.startswith(("over ssh", "srun"))]
+        assert len(elsewhere) >= 2
+        assert [call for call in elsewhere if f"{container} image " not in call] == []
+
+
+def test_over_ssh_the_network_and_the_offline_cache_go_to_the_others(cluster, tmp_path):
+    ssh = tmp_path / "stubs" / "ssh"
+    ssh.write_text('#!/usr/bin/env bash\ncat >>"$LOG"\n')
+    sent = {"NCCL_SOCKET_IFNAME": "ib0", "GLOO_SOCKET_IFNAME": "ib0", "HF_HUB_OFFLINE": "1", "CUDA_HOME": "here"}
+    process, calls = cluster("ssh.sh", HOSTS="one", WANDB_API_KEY="hush", CUDA_VISIBLE_DEVICES="3", **sent)
+    assert process.returncode == 0, process.stderr
+    assert {f"export {name}={value}" for name, value in sent.items()} <= set(calls)
+    assert not [call for call in calls if call.startswith(("export WANDB", "export CUDA_VIS"))]
+
+
+@pytest.mark.parametrize(
+    ("requeue", "restarts", "ends_with", "is_queued"),
+    [
+        ("2", "1", "1", True),
+        ("1", None, "1", True),
+        ("2", "2", "1", False),
+        (None, None, "1", False),
+        ("2", "1", "0", False),
+    ],
+)
+def test_on_slurm_a_failed_run_is_queued_again_a_few_times(cluster, requeue, restarts, ends_with, is_queued):
+    env = {"REQUEUE": requeue, "SLURM_RESTART_COUNT": restarts, "RECIPE_ENDS_WITH": ends_with}
+    process, calls = cluster("slurm.sbatch", **SLURM, **{name: value for name, value in env.items() if value})
+    assert process.returncode == int(ends_with)
+    assert ("scontrol requeue 77" in calls) == is_queued
+    assert "ray stop" in calls

@@ -36,10 +36,10 @@ def name(value):
 def test_every_model_has_every_method():
     models = {path.stem.removeprefix("run_").rpartition("_")[0] for path in RECIPES}
     assert models == {
-        "qwen2_5_vl_3b", "qwen2_5_vl_3b_lora", "qwen2_5_vl_7b", "qwen3_vl_4b", "qwen3_vl_8b", "qwen3_5_4b",
-        "qwen3_5_9b", "internvl3_8b",
+        "qwen2_5_vl_3b", "qwen2_5_vl_3b_lora", "qwen2_5_vl_3b_one_gpu", "qwen2_5_vl_7b", "qwen3_vl_4b",
+        "qwen3_vl_8b", "qwen3_5_4b", "qwen3_5_9b", "internvl3_8b",
     }  # fmt: skip
-    for model in models - {"qwen2_5_vl_3b_lora"}:
+    for model in models - {"qwen2_5_vl_3b_lora", "qwen2_5_vl_3b_one_gpu"}:
         for method in ("ecvgpo", "vepo", "saei", "grpo"):
             assert (ROOT / "recipes" / f"run_{model}_{method}.sh") in RECIPES
 
@@ -225,7 +225,13 @@ def test_a_dry_run_prints_the_config_and_what_is_wrong(tmp_path, parquet):
     process = subprocess.run(["bash", recipe], env=env, capture_output=True, text=True, check=False)
     assert process.returncode == 1
     assert f"data.val_files: got {tmp_path}/refcoco/val.parquet, expected a file that exists" in process.stderr
-    assert yaml.safe_load(process.stdout)["algorithm"]["ecvgpo"]["r0"] == 10
+    short = yaml.safe_load(process.stdout)
+    assert short["algorithm"]["ecvgpo"]["r0"] == 10
+    assert len(process.stdout.splitlines()) < 90 and "train_batch_size: 32  # verl: 1024" in process.stdout
+    process = subprocess.run(["bash", recipe, "--all"], env=env, capture_output=True, text=True, check=False)
+    whole = yaml.safe_load(process.stdout)
+    assert process.returncode == 1 and "critic" in whole and "critic" not in short
+    assert whole["data"]["train_batch_size"] == 32
 
 
 def test_a_worker_without_the_plugin_fails(tmp_path):
