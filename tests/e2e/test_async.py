@@ -52,11 +52,13 @@ def test_colocated_killed_and_resumed(train, tmp_path):
         assert row["vppo/trajectory_weight/mean"] == pytest.approx(1)
         assert row["vppo/trajectory_weight/max"] > 1 > row["vppo/trajectory_weight/min"] > 0.899
         assert row["noisyrollout/noisy_responses"] == 0.5
-        # The noise is annealed over the run, and the actor does not see it.
-        if row["noisyrollout/strength"] > 400:
-            assert row["noisyrollout/log_prob_mismatch_noisy"] > 2 * row["noisyrollout/log_prob_mismatch_clean"]
-    assert max(row["noisyrollout/strength"] for row in rows) > 490
-    assert max(row["training/off_policy/trajectory_staleness/max"] for row in rows) >= 1  # asynchronous
+    staleness = "training/off_policy/trajectory_staleness/max"
+    assert max(row[staleness] for row in rows) >= 1  # asynchronous
+    # The noise is annealed over the run, and the actor does not see it. An older policy would write a mismatch, too.
+    noisy = [row for row in rows if row["noisyrollout/strength"] > 490 and row[staleness] == 0]
+    assert noisy
+    for row in noisy:
+        assert row["noisyrollout/log_prob_mismatch_noisy"] > 2 * row["noisyrollout/log_prob_mismatch_clean"]
     for folder in ("tokens", "vppo_tokens"):  # of VEPO and of VPPO
         records = [json.loads(line) for line in (tmp_path / "records" / folder / "1.jsonl").read_text().splitlines()]
         assert records[0]["picture"] != records[0]["perturbed_picture"]
