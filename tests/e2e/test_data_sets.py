@@ -30,7 +30,7 @@ def test_every_data_sets_rows_are_validated_and_trained_on(train, tmp_path):
     files = _converted(tmp_path / "data")
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     sources = {row for file in files for row in pq.read_table(file)["data_source"].to_pylist()}
-    assert rows == ROWS * len({**GROUNDING, **MATHS}) and len(sources) == 9
+    assert rows == ROWS * len({**GROUNDING, **MATHS}) and len(sources) == 11
     listed = f"[{','.join(map(str, files))}]"
     metrics = train(
         "run",

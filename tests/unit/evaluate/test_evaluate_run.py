@@ -47,7 +47,7 @@ def test_the_numbers_of_boxes_are_those_of_hand_arithmetic(tmp_path):
     assert numbers["statuses"] == {"ok": 4, "bad_format": 2, "no_answer": 2}
     page = (tmp_path / "out" / "report.html").read_text()
     assert "question 0" in page and "true-box" in page and "predicted-box" in page and "data:image/png" in page
-    assert "http" not in page.replace("http://www.w3.org", "")  # nothing is loaded
+    assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page  # nothing is loaded
 
 
 def test_several_files_are_grouped_by_source_and_split(tmp_path):
