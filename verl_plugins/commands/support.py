@@ -125,7 +125,9 @@ def refusals(setting: Setting, methods: list[str]) -> dict[str, list[str]]:
     from verl_plugins.compose import compose_run
     from verl_plugins.preflight import check_run
 
-    every = compose_run([f"+method=[{','.join(methods)}]", f"{ROLLOUT}.n=12", *setting.overrides])
+    every = compose_run(
+        [f"+method=[{','.join(methods)}]", f"{ROLLOUT}.name=vllm", f"{ROLLOUT}.n=12", *setting.overrides]
+    )
     problems = {}
     for method in methods:
         config = every.copy()

@@ -4,10 +4,9 @@ import json
 import math
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
+from checked_run import ENOUGH, IMAGE, write_parquet
 from omegaconf import OmegaConf
 
 from verl_plugins.compose import compose_run
@@ -216,10 +215,14 @@ def test_verls_own_entry_point_ends_with_the_message_and_exit_code_1(tmp_path):
         "main_ppo.run_ppo, main_ppo.validate_config = run, lambda **_: None\n"
         "main_ppo.main()\n"
     )
-    path = tmp_path / "rows.parquet"
-    pq.write_table(pa.table({"prompt": ["?"]}), path)
-    files = [f"data.train_files={path}", f"data.val_files={path}", "data.require_images=false"]
-    method = ["+method=grpo", "actor_rollout_ref.rollout.n=8", *WITHOUT_FLASH_ATTN.split()]
+    path = write_parquet(tmp_path / "rows.parquet", [[IMAGE]] * ENOUGH)
+    files = [f"data.train_files={path}", f"data.val_files={path}"]
+    method = [
+        "+method=grpo",
+        "actor_rollout_ref.rollout.name=vllm",
+        "actor_rollout_ref.rollout.n=8",
+        *WITHOUT_FLASH_ATTN.split(),
+    ]
     command = [sys.executable, "-c", code, *method, *files]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1

@@ -199,7 +199,7 @@ from verl_plugins.preflight import check_run
 
 own = ["entropy_shaping", "image_reliance", "noisy_rollout"]
 run = ["actor_rollout_ref.rollout.n=8", "actor_rollout_ref.actor.strategy=fsdp2", "+platform=cpu"]
-run += ["actor_rollout_ref.rollout.max_model_len=64"]
+run += ["actor_rollout_ref.rollout.max_model_len=1024"]
 
 config = compose_run([f"+method=[{','.join(own)}]", *run, "algorithm.image_reliance.fraction=0.5"])
 assert config.algorithm.image_reliance.fraction == 0.5
