@@ -60,6 +60,8 @@ def test_every_data_sets_rows_are_validated_and_trained_on(train, tmp_path):
         assert metrics[step]["actor/grad_norm"] > 0.0
         assert metrics[step]["saei/prompts_without_image"] == metrics[step]["vepo/rows_without_image"] == 0
         assert metrics[step]["vepo/jsd"] > 0.0 and metrics[step]["saei/pixel_change"] > 1.0
-        # Conditioned on the clean image, the adversarial responses are off-policy, and the log says by how much.
-        clean, adversarial = (metrics[step][f"saei/log_prob_mismatch_{half}"] for half in ("clean", "adversarial"))
-        assert clean < BF16_DISTANCE and adversarial > 2 * clean
+    # Conditioned on the clean image, the adversarial responses are off-policy, and the log says by how much.
+    clean, adversarial = (
+        [metrics[step][f"saei/log_prob_mismatch_{half}"] for step in (1, 2)] for half in ("clean", "adversarial")
+    )
+    assert max(clean) < BF16_DISTANCE and sum(adversarial) > 2 * sum(clean)
