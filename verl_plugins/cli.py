@@ -40,7 +40,7 @@ COMMANDS = {
         "overrides are given, the run that they describe. Exit code 0 if all is well, 1 if not.",
     ),
     "compose": Command(
-        "verl_plugins.compose",
+        "verl_plugins.compose.compose_command",
         help="print the config that overrides make, check it, and stop",
         description="Prints what differs from verl's defaults in the config that verl.trainer.main_ppo would train "
         "with, as YAML, and on stderr what would "

@@ -39,10 +39,10 @@ CONFIG = Path("hydra/.hydra/config.yaml")
 """Hydra's copy of the config, below the run folder."""
 
 METRICS, ATTEMPTS, TENSORBOARD = "metrics.jsonl", "attempts", "tensorboard"
-_FILE_LOGGER, _TENSORBOARD_LOGGER = (
-    "VERL_FILE_LOGGER_PATH",
-    "TENSORBOARD_DIR",
-)  # verl reads them in the trainer's process
+
+# verl's loggers read them in the trainer's process
+_FILE_LOGGER = "VERL_FILE_LOGGER_PATH"
+_TENSORBOARD_LOGGER = "TENSORBOARD_DIR"
 
 
 def register_resolvers() -> None:

@@ -14,9 +14,9 @@ from verl_plugins.doctor.doctor_check import DoctorCheck, compared, problem
 def check_overrides(overrides: Sequence[str]) -> list[DoctorCheck]:
     """Compose the run that the overrides describe from verl's own config, and check it."""
     from verl_plugins.compose import compose_run, problems_of
+    from verl_plugins.compose.override_errors import override_problem
     from verl_plugins.doctor.machine import check_gpus_of_run
     from verl_plugins.doctor.versions import check_flash_attn
-    from verl_plugins.override_errors import override_problem
     from verl_plugins.preflight.installation import check_installation, uses_flash_attn
     from verl_plugins.preflight.sizes import check_counts
 

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from verl_plugins.cli import main
 from verl_plugins.compose import compose_run
-from verl_plugins.config_differences import differences
+from verl_plugins.compose.config_differences import differences
 
 DEFAULTS = OmegaConf.create(
     {
