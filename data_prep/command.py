@@ -9,12 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_prep.datasets import OWN
-from data_prep.own_options import add_own_options, with_own_options
 from data_prep.row.prompts import TEMPLATES, prompt_template
 
 if TYPE_CHECKING:
-    from data_prep.datasets import DataSet
+    from data_prep.data_set import DataSet
 
 
 def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
@@ -39,8 +37,8 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
     splits_by = getattr(args, "splits_by", None)
     source = Source(args.source, Files([args.source, *args.image_root]), splits_by)
     print("".join(f"{message}\n" for message in source.files.unreadable), end="")
-    if data_set is OWN:
-        data_set, source = with_own_options(data_set, source, args)
+    if data_set.with_options:
+        data_set, source = data_set.with_options(data_set, source, args)
     template = prompt_template(args.template or data_set.template, data_set.ability, args.system)
     form = data_set.form_of(source, args.format)
     print(f"{data_set.name}: {args.source} has the form {form.name}")
@@ -101,8 +99,8 @@ def build_parser(data_set: DataSet) -> argparse.ArgumentParser:
     add("--format", choices=[form.name for form in data_set.forms], help="default: recognised")
     if data_set.splits_by:
         add("--splits-by", choices=data_set.splits_by, default=data_set.splits_by[0], help="default %(default)s")
-    if data_set is OWN:
-        add_own_options(parser)
+    if data_set.add_options:
+        data_set.add_options(parser)
     names = ", ".join(TEMPLATES)
     default = data_set.template or "boxed, or r1 for boxes"
     add("--template", metavar="NAME", help=f"{names} or a text file (default {default})")

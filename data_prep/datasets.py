@@ -2,63 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
+from data_prep.data_set import DataSet
+from data_prep.own_options import add_own_options, with_own_options
 from data_prep.raw_forms.geometry3k_hub import HUB
 from data_prep.raw_forms.geometry3k_intergps import INTERGPS
 from data_prep.raw_forms.mm_eureka import QWEN, V1
 from data_prep.raw_forms.own_rows import OWN_ROWS
 from data_prep.raw_forms.question_parquet import question_form
-from data_prep.raw_forms.raw_form import RawForm, Source
 from data_prep.raw_forms.refcoco_hub import HUB_IDS, HUB_IMAGES
 from data_prep.raw_forms.refer import refer_form
 from data_prep.raw_forms.vlm_r1 import vlm_r1_form
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A data set and the raw forms in which it is distributed.
-
-    Args:
-        name: NAME on the command line, and the `data_source` of its rows.
-        ability: "grounding" or "math"; also the `ability` of its rows.
-        summary: its line in `python -m data_prep --help`.
-        description: the text of its own `--help`.
-        forms: its raw forms, the best first.
-        template: the default prompt template, a key of `data_prep.row.prompts.TEMPLATES`.
-        splits_by: the authors who split it, where several did; the first is the default of `--splits-by`.
-        published: the published number of rows of each split, by "form" or, with `splits_by`, "form/author".
-    """
-
-    name: str
-    ability: str
-    summary: str
-    description: str
-    forms: tuple[RawForm, ...]
-    template: str
-    splits_by: tuple[str, ...] = ()
-    published: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-
-    def form_of(self, source: Source, name: str | None) -> RawForm:
-        """Return the form of this name, or the only form that the source has.
-
-        Raises:
-            SystemExit: the source does not have the named form, or has no form, or several.
-        """
-        matches = [form for form in self.forms if name in (None, form.name) and form.recognise(source)]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            names = ", ".join(form.name for form in matches)
-            raise SystemExit(f"{self.name}: {source.path} has several forms ({names}); choose one with --format")
-        expected = [f"  {form.name}: {form.about}" for form in self.forms if name in (None, form.name)]
-        lines = "\n".join([*expected, *source.files.unreadable])
-        raise SystemExit(f"{self.name}: {source.path} has none of the expected forms; set --source\n{lines}")
-
-    def published_rows(self, form: RawForm, splits_by: str | None) -> Mapping[str, int]:
-        """Return the published number of rows of each split; empty if none was published for this form."""
-        return self.published.get(f"{form.name}/{splits_by}" if splits_by else form.name, {})
 
 
 def _of_all_forms(author: str, expressions: dict[str, int]) -> dict[str, dict[str, int]]:
@@ -186,7 +139,7 @@ DATA_SETS = {data_set.name: data_set for data_set in _ALL}
 
 OWN = DataSet(
     name="jsonl",
-    ability="",  # and the name and template of the rows: by the options, in `data_prep.own_options`
+    ability="",  # and the name and template of the rows: by the options
     summary="your own questions, in JSON lines, JSON, CSV or parquet",
     description=(
         "Your own questions, answers and images. Options name the fields that hold them; EasyR1's and verl's columns\n"
@@ -194,4 +147,6 @@ OWN = DataSet(
     ),
     forms=(OWN_ROWS,),
     template="",
+    add_options=add_own_options,
+    with_options=with_own_options,
 )

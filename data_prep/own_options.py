@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from data_prep.datasets import DataSet
+    from data_prep.data_set import DataSet
     from data_prep.raw_forms.named_fields import NamedFields
     from data_prep.raw_forms.raw_form import Source
 
