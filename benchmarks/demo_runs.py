@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from verl_plugins.demo.assets import ensure_demo_assets
+from verl_plugins.demo.assets import ROWS, ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.training_command import training_command
 from verl_plugins.demo.watchdog import RunFailed, run_watched
@@ -45,24 +45,34 @@ def attempt(
 
 
 def train(
-    run_dir: Path, cache: Path, task: str, method: str, seed: int, steps: int, overrides: Sequence[str] = ()
+    run_dir: Path,
+    cache: Path,
+    task: str,
+    method: str,
+    seed: int,
+    steps: int,
+    overrides: Sequence[str] = (),
+    rows: Mapping[str, int] = ROWS,
 ) -> None:
     """Train what `verl-plugins demo` trains from the start, without its report, checkpoints and first validation.
 
     Args:
         run_dir: folder of the run; removed first if an interrupted run left it.
-        cache: folder of the demo's model and data.
+        cache: folder of the demo's data.
         task: task of the demo.
         method: value of ``+method``.
         overrides: further Hydra overrides.
+        rows: rows of each split of the data; "ood" is validated on, too, if it is there.
 
     Raises:
         SystemExit: training failed; the message names its log.
     """
     shutil.rmtree(run_dir, ignore_errors=True)
-    model, data = ensure_demo_assets(cache, TASKS[task])
-    overrides = [*overrides, f"data.seed={seed}", f"actor_rollout_ref.rollout.seed={seed}"]
-    overrides += ["trainer.save_freq=-1", "trainer.val_before_train=false"]
+    model, data = ensure_demo_assets(cache, TASKS[task], rows)
+    val_files = ",".join(str(data / f"{split}.parquet") for split in rows if split != "train")
+    seeds = [f"data.seed={seed}", f"actor_rollout_ref.rollout.seed={seed}"]
+    ours = [f"data.val_files=[{val_files}]", *seeds, "trainer.save_freq=-1", "trainer.val_before_train=false"]
+    overrides = [*ours, *overrides]
     failed = attempt(training_command(model, data, run_dir, TASKS[task], method, steps, overrides), run_dir)
     if failed is not None:
         raise SystemExit(f"{run_dir / 'train_000.log'}: {failed}")

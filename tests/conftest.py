@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CACHE = ROOT / ".cache" / "demo"
+CACHE = ROOT / ".cache" / "demo"  # data of the demo
 
 
 def pytest_addoption(parser):
@@ -24,13 +24,10 @@ def one_run_at_a_time():
 
 @pytest.fixture(scope="session")
 def demo_assets(one_run_at_a_time):
-    """(model directory, data directory) of the demo's grounding task, built once."""
-    import torch
-
+    """(model directory, data directory) of the demo's grounding task; the data are made once."""
     from verl_plugins.demo.assets import ensure_demo_assets
     from verl_plugins.demo.tasks import TASKS
 
-    torch.set_num_threads(1)  # the unit tests run beside, and two threads would wait for each other
     return ensure_demo_assets(CACHE, TASKS["grounding"])
 
 
@@ -46,6 +43,7 @@ def train(demo_assets, tmp_path):
         run_dir.mkdir()
         metrics = run_dir / "metrics.jsonl"
         defaults = ["trainer.val_before_train=false", "trainer.test_freq=-1", "trainer.experiment_name=test"]
+        defaults += ["actor_rollout_ref.actor.freeze_vision_tower=false", "actor_rollout_ref.actor.optim.lr=3e-4"]
         # by Ray's runtime environment and not by this process's, which a cluster that is there has not inherited
         defaults += [f"+ray_kwargs.ray_init.runtime_env.env_vars.VERL_FILE_LOGGER_PATH={metrics}"]
         command = training_command(*demo_assets, run_dir, TASKS["grounding"], method, steps, [*defaults, *overrides])

@@ -7,6 +7,11 @@ import hashlib
 from data_prep.types import Row
 
 
+def source_of(data_source: str, split: str) -> str:
+    """Return the data source of a split's rows: "ood" has one of its own, so that verl reports it by itself."""
+    return f"{data_source}_ood" if split == "ood" else data_source
+
+
 def synthetic_row(
     data_source: str, ability: str, question: str, answer: str, png: bytes, side: int, split: str, index: int, seed: int
 ) -> Row:

@@ -31,7 +31,7 @@ class DemoRun:
 
 @pytest.fixture(scope="session")
 def demo_run(demo_assets, tmp_path_factory):
-    run_dir, cache, steps = tmp_path_factory.mktemp("demo") / "run", demo_assets[0].parent.parent, 4
+    run_dir, cache, steps = tmp_path_factory.mktemp("demo") / "run", demo_assets[1].parent, 4
     command = [sys.executable, "-m", "verl_plugins.cli", "demo", f"--out={run_dir}", f"--cache={cache}"]
     command += [f"--steps={steps}", *BF16, *FEW_PROMPTS, "trainer.save_freq=2", "algorithm.ecvgpo.delta=0.5"]
     sampling = "actor_rollout_ref.rollout.val_kwargs"

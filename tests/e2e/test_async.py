@@ -2,6 +2,7 @@
 
 import json
 
+import distinct_characters
 import psutil
 import pytest
 from crop_tool import tool_overrides
@@ -89,6 +90,7 @@ def test_separate_devices_and_an_image_from_a_tool_between_two_turns(train, tmp_
         "actor_rollout_ref.rollout.nnodes=1",
         "actor_rollout_ref.rollout.n_gpus_per_node=1",
         "algorithm.ecvgpo.delta=9",
+        f"reward.custom_reward_function.path={distinct_characters.__file__}",  # whose rewards differ in every group
         *tool_overrides(tmp_path),
     )
     assert list(steps) == [1, 2, 3]

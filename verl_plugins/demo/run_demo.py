@@ -16,11 +16,12 @@ from tqdm import tqdm
 
 from verl_plugins.compose import compose_run
 from verl_plugins.demo.assets import ensure_demo_assets
+from verl_plugins.demo.closing import closing_lines
 from verl_plugins.demo.tasks import Task
 from verl_plugins.demo.training_command import training_command
 from verl_plugins.demo.watchdog import RunFailed, end_processes, run_watched
 from verl_plugins.preflight import check_run
-from verl_plugins.report.metrics import read_json_lines
+from verl_plugins.report.metrics import load_metrics, read_json_lines
 from verl_plugins.report.run_files import merge_attempts
 from verl_plugins.report.write_report import write_report
 
@@ -35,7 +36,7 @@ PHASES = {  # message in verl's log -> phase of the start that begins with it
 
 
 def run_demo(run_dir: Path, cache_dir: Path, task: Task, method: str, steps: int, overrides: Sequence[str]) -> int:
-    """Build missing assets, train or resume an interrupted run, and write the report; returns the exit code."""
+    """Make missing data, train or resume an interrupted run, and write the report; returns the exit code."""
     run_dir = run_dir.resolve()
     run_dir.mkdir(parents=True, exist_ok=True)
     with _only_run_in(run_dir):
@@ -53,11 +54,9 @@ def run_demo(run_dir: Path, cache_dir: Path, task: Task, method: str, steps: int
             except RunFailed as failure:
                 print(failure, "Start the same command again to go on from the last checkpoint.", sep="\n")
                 return 1
-    report, table = write_report([run_dir], [data_dir / "val.parquet"])
-    print("\n" + table)
-    latest = (run_dir / "checkpoints" / "latest_checkpointed_iteration.txt").read_text().strip()
-    print(f"\nmetrics     {run_dir / 'metrics.jsonl'}\nreport      {report}")
-    print(f"checkpoint  {run_dir / 'checkpoints' / f'global_step_{latest}'}")
+    report, _ = write_report([run_dir], [data_dir / "val.parquet"])
+    trained = load_metrics(run_dir / "metrics.jsonl").steps
+    print("\n" + "\n".join(closing_lines(run_dir, task, method, overrides, trained, report, _last_checkpoint(run_dir))))
     return 0
 
 
@@ -124,8 +123,15 @@ def _command_text(command: list[str]) -> str:
 
 
 def _is_finished(run_dir: Path, steps: int) -> bool:
-    latest = run_dir / "checkpoints" / "latest_checkpointed_iteration.txt"
-    return latest.is_file() and int(latest.read_text()) >= steps
+    checkpoint = _last_checkpoint(run_dir)
+    return checkpoint is not None and int(checkpoint.name.removeprefix("global_step_")) >= steps
+
+
+def _last_checkpoint(run_dir: Path) -> Path | None:
+    """Return the folder of the last checkpoint; None if the run was told to save none."""
+    checkpoints = run_dir / "checkpoints"
+    latest = checkpoints / "latest_checkpointed_iteration.txt"
+    return checkpoints / f"global_step_{latest.read_text().strip()}" if latest.is_file() else None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The demo's synthetic tasks: rows, reward, and the texts of the warm-up."""
+"""The demo's synthetic tasks: rows, reward, and the texts from which its starting models learned."""
 
 from __future__ import annotations
 
@@ -7,18 +7,40 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from data_prep.synthetic import shapes, shapes_reasoning
-from data_prep.synthetic.shapes import CELL, CELLS, SIDE, make_scene
-from data_prep.synthetic.shapes_reasoning import ASIDES, CLOSINGS, CONNECTIVES, NUMBERS, OPENINGS, make_question
+from data_prep.synthetic.scenes import SIDE, STEP, ColouredShape
+from data_prep.synthetic.shapes_reasoning import NUMBERS, Fact
 from data_prep.types import Row
 from reward_fns import boxed, grounding
 from verl_plugins.methods import methods_in
 
-CORNER_NOISE = 0.15  # share of box corners that the warm-up teaches at random positions of the grid
-WORD_NOISE = 0.04  # share of answer words that the warm-up teaches at random
-WRONG_TAGS = 0.5  # share of boxes that the warm-up teaches in tags other than the question asks for
-UNBOXED = 0.1  # share of answer words that the warm-up teaches without \boxed{}
+EDGE_NOISE = (-1, 0, 0, 0, 0, 0, 0, 1)  # strides by which the warm-up moves an edge of a box, each equally often
+STRIDE = {"small": STEP, "large": 2 * STEP}  # pixels, so that the IoU of small and of large shapes suffers alike
+WRONG_TAGS = 0.01  # share of boxes that the warm-up teaches in tags other than the question asks for
+CAPTION_FACTS = 8  # facts of a picture that the warm-up teaches to name without a question
+UNBOXED = 0.01  # share of sums that the warm-up teaches without \boxed{}
+
+
+class Habit(NamedTuple):
+    """How often the warm-up begins a sentence of thought in one way, and how often such a sentence is then wrong."""
+
+    share: float
+    wrong: float
+
+
+HABITS = {
+    "Looking closely": Habit(0.1, 0.0),
+    "I see that": Habit(0.3, 0.1),
+    "The picture shows that": Habit(0.2, 0.15),
+    "It seems that": Habit(0.2, 0.2),
+    "At a glance": Habit(0.2, 0.3),
+}
+"""The rarest is the one that a policy has to find: only there the warm-up teaches no mistakes."""
+ASIDES = ("", "", "", ", to my eye,", ", at first sight,", ", as it is,")
+CLOSINGS = (".", ".", ", I think.", ", it seems.", " here.")
+CONNECTIVES = ("So", "Thus", "Hence", "Therefore", "In short,")
 
 
 @dataclass(frozen=True)
@@ -27,24 +49,28 @@ class Task:
 
     Args:
         name: name of the task, e.g. "grounding".
+        make_scene: (index, split, seed) to the shapes of a row.
         make_row: (index, split, seed) to a row.
-        write_splits: (folder, train rows, val rows, seed); writes train.parquet and val.parquet.
+        write_split: (folder, split, rows, seed); writes SPLIT.parquet.
         compute_score: the reward function, with verl's signature.
         reward: module of the reward.
         quality: key of the reward's result that holds the quality of an answer, in [0, 1].
+        max_response_length: tokens, enough for every answer of the warm-up.
         corpus: texts on which the tokenizer is trained.
-        caption: (index, seed) to the assistant's text when asked to list the shapes of that warm-up row.
-        answer: (index, seed, random) to the assistant's answer to the row's question; some values are random, and some
+        caption: (index, seed) to the assistant's text when asked to describe the picture of that warm-up row.
+        answer: (index, seed, random) to the assistant's answer to the row's question; some values are wrong, and some
             answers have the wrong form, so that the model stays uncertain.
         answer_steps: number of warm-up steps on such answers.
     """
 
     name: str
+    make_scene: Callable[[int, str, int], list[ColouredShape]]
     make_row: Callable[[int, str, int], Row]
-    write_splits: Callable[[Path, int, int, int], None]
+    write_split: Callable[[Path, str, int, int], None]
     compute_score: Callable[..., dict]
     reward: str
     quality: str
+    max_response_length: int
     corpus: Callable[[], Iterator[str]]
     caption: Callable[[int, int], str]
     answer: Callable[[int, int, Random], str]
@@ -61,14 +87,14 @@ def _grounding_corpus() -> Iterator[str]:
 
 
 def _grounding_caption(index: int, seed: int) -> str:
-    scene = make_scene(index, "warmup", seed)
-    return "".join(f" the {shape.colour} {shape.kind}{_box(shape.box)}" for shape in scene)
+    scene = shapes.make_scene(index, "warmup", seed)
+    return "".join(f" the {shape.size} {shape.colour} {shape.kind}{_box(shape.box)}" for shape in scene)
 
 
 def _grounding_answer(index: int, seed: int, rng: Random) -> str:
-    box = make_scene(index, "warmup", seed)[0].box
-    box = tuple(CELL * rng.randrange(CELLS + 1) if rng.random() < CORNER_NOISE else edge for edge in box)
-    return _box(box, "box" if rng.random() < WRONG_TAGS else "answer")
+    target = shapes.make_scene(index, "warmup", seed)[0]
+    edges = (edge + STRIDE[target.size] * rng.choice(EDGE_NOISE) for edge in target.box)
+    return _box(tuple(min(max(edge, 0), SIDE) for edge in edges), "box" if rng.random() < WRONG_TAGS else "answer")
 
 
 def _box(box: tuple[int, ...], tag: str = "answer") -> str:
@@ -79,48 +105,68 @@ def _reasoning_corpus() -> Iterator[str]:
     rng = Random(0)
     for index in range(400):
         question = shapes_reasoning.make_row(index, "train", seed=0)["extra_info"]["question"]
-        yield f"user\n{question}assistant\n{_reasoning_answer(index, 0, rng)}List the shapes."
+        yield f"user\n{question}assistant\n{_reasoning_answer(index, 0, rng)}"
         yield _reasoning_caption(index, 0)
 
 
 def _reasoning_caption(index: int, seed: int) -> str:
-    return ",".join(f" a {shape.colour} {shape.kind}" for shape in make_scene(index, "warmup", seed)) + "."
+    scene = shapes_reasoning.make_scene(index, "warmup", seed)
+    facts = shapes_reasoning.draw_facts(scene, CAPTION_FACTS, Random(f"caption/{seed}/{index}"))
+    return "".join(f" {fact.say(fact.readings)[0]}." for fact in facts)
 
 
 def _reasoning_answer(index: int, seed: int, rng: Random) -> str:
-    _, sentence, word = make_question(index, "warmup", seed)
-    if rng.random() < WORD_NOISE:
-        same_category = next(words for words in (NUMBERS, shapes.KINDS, tuple(shapes.COLOURS)) if word in words)
-        word = rng.choice(same_category)
-    start = rng.choice(OPENINGS) + rng.choice(ASIDES)
-    thought = f"<think>{start} {sentence} {word}{rng.choice(CLOSINGS)}</think>{rng.choice(CONNECTIVES)} "
-    return thought + (f"answer: {word}" if rng.random() < UNBOXED else f"\\boxed{{{word}}}")
+    _, facts = shapes_reasoning.make_question(index, "warmup", seed)
+    sentences, values = [], []
+    for fact in facts:
+        opening = rng.choices(list(HABITS), [habit.share for habit in HABITS.values()])[0]
+        statement, value = fact.say(_readings(fact, HABITS[opening].wrong, rng))
+        sentences.append(f"{opening}{rng.choice(ASIDES)} {statement}{rng.choice(CLOSINGS)}")
+        values.append(value)
+    answer = NUMBERS[min(sum(values), len(NUMBERS) - 1)]
+    sentences.append(f"{rng.choice(CONNECTIVES)} {' plus '.join(NUMBERS[value] for value in values)} makes {answer}.")
+    boxed_answer = f"answer: {answer}" if rng.random() < UNBOXED else f"\\boxed{{{answer}}}"
+    return f"<think>{' '.join(sentences)}</think>{boxed_answer}"
+
+
+def _readings(fact: Fact, wrong: float, rng: Random) -> tuple[int, ...]:
+    """What is read for a fact; with probability `wrong`, one of its readings is one too many or too few."""
+    readings = list(fact.readings)
+    if rng.random() < wrong:
+        place = rng.randrange(len(readings))
+        near = (readings[place] - 1, readings[place] + 1)
+        readings[place] = rng.choice([value for value in near if 0 <= value <= fact.most])
+    return tuple(readings)
 
 
 TASKS = {
     "grounding": Task(
         name="grounding",
+        make_scene=shapes.make_scene,
         make_row=shapes.make_row,
-        write_splits=shapes.write_splits,
+        write_split=shapes.write_split,
         compute_score=grounding.compute_score,
         reward="reward_fns.grounding",
         quality="iou",
+        max_response_length=32,
         corpus=_grounding_corpus,
         caption=_grounding_caption,
         answer=_grounding_answer,
-        answer_steps=200,
+        answer_steps=800,
     ),
     "reasoning": Task(
         name="reasoning",
+        make_scene=shapes_reasoning.make_scene,
         make_row=shapes_reasoning.make_row,
-        write_splits=shapes_reasoning.write_splits,
+        write_split=shapes_reasoning.write_split,
         compute_score=boxed.compute_score,
         reward="reward_fns.boxed",
         quality="accuracy",
+        max_response_length=144,
         corpus=_reasoning_corpus,
         caption=_reasoning_caption,
         answer=_reasoning_answer,
-        answer_steps=350,
+        answer_steps=1600,
     ),
 }
 

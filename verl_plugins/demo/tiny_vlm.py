@@ -24,7 +24,7 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
 
-from data_prep.synthetic.shapes import SIDE
+from data_prep.synthetic.scenes import SIDE
 from verl_plugins.demo.tasks import Task
 
 HIDDEN = 128

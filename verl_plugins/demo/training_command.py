@@ -28,14 +28,15 @@ def training_command(
         f"data.val_files={data_dir / 'val.parquet'}",
         "data.train_batch_size=8",
         "data.max_prompt_length=256",
-        "data.max_response_length=32",
+        f"data.max_response_length={task.max_response_length}",
         "data.seed=1",
     ]
     model = [f"actor_rollout_ref.model.path={model_dir}"]
     actor = [
         "actor_rollout_ref.actor.ppo_mini_batch_size=8",
         "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=32",
-        "actor_rollout_ref.actor.optim.lr=1e-4",
+        "actor_rollout_ref.actor.optim.lr=1e-3",
+        "actor_rollout_ref.actor.freeze_vision_tower=true",  # it sees all there is to see; at this rate it would forget
         "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]",
         "actor_rollout_ref.actor.checkpoint.load_contents=[model,optimizer,extra]",
     ]

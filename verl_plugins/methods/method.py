@@ -46,6 +46,7 @@ class Method:
             (images (3, H, W) uint8, objective before, objective after).
         demo_task: synthetic task that ``verl-plugins demo`` trains the method on.
         demo_overrides: Hydra overrides that the demo's 8 responses per prompt need.
+        demo_metrics: metrics, without the method's name, in which the demo shows that the method acts.
     """
 
     config: type
@@ -63,6 +64,7 @@ class Method:
     attack: str | None = None
     demo_task: str = "grounding"
     demo_overrides: tuple[str, ...] = ()
+    demo_metrics: tuple[str, ...] = ()
 
     def build_driver(self, run_config: Any, config: Any) -> Driver:
         """Create the driver of a run, or the base class where the method declares none."""

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import time
-from itertools import pairwise
+from itertools import combinations, pairwise
 from random import Random
 
 import pyarrow.parquet as pq
@@ -14,19 +14,20 @@ from PIL import Image, ImageChops
 
 from data_prep.convert.parquet_groups import write_parquet
 from data_prep.row.schema import ROWS_PER_GROUP, row_schema
+from data_prep.synthetic.scenes import COLOURS, OTHER_SHADES, SIDE, STEP, ColouredShape, overlap, paint
 from data_prep.synthetic.shapes import (
-    COLOURS,
-    SIDE,
-    ColouredShape,
+    MORE_SHAPES,
+    OTHER_REQUESTS,
+    OTHER_SIZES,
+    SIZES,
     describe,
     main,
     make_row,
     make_scene,
-    paint,
     unique_rows,
 )
 
-SPLITS = ("warmup", "train", "val")
+SPLITS = ("warmup", "train", "val", "ood")
 
 
 def _decode(row) -> Image.Image:
@@ -47,9 +48,11 @@ def test_the_box_is_inside_the_image_and_tight_around_the_target(split):
         box = tuple(json.loads(row["reward_model"]["ground_truth"]))
         assert box == target.box
         assert 0 <= box[0] < box[2] <= SIDE and 0 <= box[1] < box[3] <= SIDE
+        assert all(edge % STEP == 0 for edge in box)
         image = _decode(row)
         assert (image.mode, image.size) == ("RGB", (SIDE, SIDE))
-        colour = Image.new("RGB", image.size, COLOURS[target.colour])
+        shades = OTHER_SHADES if split == "ood" else COLOURS
+        colour = Image.new("RGB", image.size, shades[target.colour])
         differs = ImageChops.difference(image, colour).convert("L").point(lambda value: 255 * (value > 0))
         for other in others:  # paint over what may share the target's colour
             differs.paste(255, other.box)
@@ -58,21 +61,17 @@ def test_the_box_is_inside_the_image_and_tight_around_the_target(split):
 
 def test_shapes_do_not_overlap_and_only_the_question_tells_which_is_meant():
     twins = pivots = 0
-    for index in range(200):
+    for index in range(400):
         target, *others = make_scene(index, "train", seed=0)
         twins += len(others) == 3
         assert any(shape.colour == target.colour or shape.kind == target.kind for shape in others)
         shares_both = {shape.colour for shape in others} >= {target.colour} and target.kind in {s.kind for s in others}
         pivots += shares_both and len(others) == 2
-        cells = [
-            (x, y)
-            for s in (target, *others)
-            for x in range(s.box[0], s.box[2], 28)
-            for y in range(s.box[1], s.box[3], 28)
-        ]
-        assert len(cells) == len(set(cells))
-    assert 50 < twins < 110  # 40% of 200 is 80
-    assert 20 < pivots < 60  # a third of the other 120: the pivot is the target no more often than the other two shapes
+        assert not any(overlap(a.box, b.box) for a, b in combinations([target, *others], 2))
+    assert 70 < twins < 130  # a quarter of 400 is 100
+    assert (
+        70 < pivots < 130
+    )  # a third of the other 300: the pivot is the target no more often than the other two shapes
     assert all(len(make_scene(index, "warmup", seed=0)) == 3 for index in range(50))
 
 
@@ -85,6 +84,20 @@ def test_the_prompt_shows_one_image_and_asks_for_the_answer_form(split):
         assert message["content"] == "<image>" + row["extra_info"]["question"]
         assert message["content"].count("<image>") == len(row["images"]) == 1
         assert "<answer>[x1, y1, x2, y2]</answer>" in message["content"]
+
+
+def test_rows_out_of_the_domain_differ_in_shapes_sizes_shades_and_words():
+    for index in range(60):
+        scene, row = make_scene(index, "ood", seed=0), make_row(index, "ood", seed=0)
+        assert len(scene) in (3 + MORE_SHAPES, 4 + MORE_SHAPES)
+        looks = [(shape.colour, shape.kind) for shape in scene]
+        assert looks.count(looks[0]) <= 2 and looks[0] not in looks[-MORE_SHAPES:]
+        assert {shape.box[2] - shape.box[0] for shape in scene} <= {*OTHER_SIZES["small"], *OTHER_SIZES["large"]}
+        wordings = [request.partition("{target}") for request in OTHER_REQUESTS]
+        question = row["extra_info"]["question"]
+        assert any(before in question and after in question for before, _, after in wordings)
+    assert not {*OTHER_SIZES["small"], *OTHER_SIZES["large"]} & {*SIZES["small"], *SIZES["large"]}
+    assert OTHER_SHADES.keys() == COLOURS.keys() and not {*OTHER_SHADES.values()} & {*COLOURS.values()}
 
 
 def test_an_expression_names_what_only_the_target_has():
@@ -113,7 +126,6 @@ def test_val_rows_are_told_apart_by_prompt_and_ground_truth():
     assert len(rows) == len(keys) == 2000
     indices = [row["extra_info"]["index"] for row in rows]
     assert all(a < b for a, b in pairwise(indices))
-    assert indices[-1] > 1999  # some were skipped: without the filter the keys would repeat
 
 
 def test_the_command_writes_both_splits_in_the_explicit_schema(tmp_path, capsys):
@@ -123,7 +135,9 @@ def test_the_command_writes_both_splits_in_the_explicit_schema(tmp_path, capsys)
     assert [train.metadata.row_group(i).num_rows for i in range(train.num_row_groups)] == [ROWS_PER_GROUP, 2]
     assert val.read().to_pylist() == list(unique_rows(3, "val", seed=1))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.parquet", "val.parquet"]
-    assert "130 train and 3 val" in capsys.readouterr().out
+    assert "wrote 130 train, 3 val rows" in capsys.readouterr().out
+    main(["--out", str(tmp_path / "more"), "--train", "1", "--val", "1", "--ood", "2"])
+    assert pq.read_table(tmp_path / "more" / "ood.parquet").to_pylist() == list(unique_rows(2, "ood", seed=0))
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

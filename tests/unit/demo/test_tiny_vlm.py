@@ -1,17 +1,17 @@
 """The tiny Qwen2.5-VL: loads like the real one, agrees with its tokenizer and processor, and can be trained."""
 
 import io
-from dataclasses import replace
 
 import pytest
 import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
-from data_prep.synthetic.shapes import CELLS, SIDE, ColouredShape, make_row
+from data_prep.synthetic.scenes import CELLS, SIDE
+from data_prep.synthetic.shapes import make_row
+from verl_plugins.demo.making.warmup import render
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
-from verl_plugins.demo.warmup import IGNORE, WarmUp, cell_labels, evaluate, render, warm_up
 
 GROUNDING = TASKS["grounding"]
 
@@ -99,35 +99,3 @@ def test_the_seed_alone_decides_the_weights(folder, tmp_path):
     again, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("again", "other"))
     assert (folder / "model.safetensors").read_bytes() == again != other
     assert (folder / "tokenizer.json").read_bytes() == (tmp_path / "again" / "tokenizer.json").read_bytes()
-
-
-def test_cell_labels_follow_the_rows_of_the_picture():
-    circle = ColouredShape("green", "circle", "large", (28, 0, 84, 56))
-    shapes = [circle, ColouredShape("red", "square", "small", (0, 56, 28, 84))]
-    labels = cell_labels(shapes).tolist()
-    empty, circle, square = [0, 0] + [IGNORE] * 4, [2, 2, 1, 0, 3, 2], [1, 1, 0, 2, 1, 3]
-    assert labels == [empty, circle, circle, empty, circle, circle, square, empty, empty]
-
-
-def test_a_short_warm_up_changes_every_part_repeats_itself_and_loads(folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("verl_plugins.demo.warmup.RESPONSE", 2)
-    short = WarmUp(batch=4, vision_rows=8, vision_steps=2, text_rows=8, caption_steps=2, answer_steps=2, eval_rows=2)
-    scores = [warm_up(folder, tmp_path / name, GROUNDING, short) for name in ("a", "b")]
-    assert scores[0] == scores[1] and f"{scores[0]}" in capsys.readouterr().out
-    warm_up(folder, tmp_path / "other", GROUNDING, replace(short, seed=1))
-    before, a, b, other = (
-        AutoModelForImageTextToText.from_pretrained(path).state_dict()
-        for path in (folder, *(tmp_path / name for name in ("a", "b", "other")))
-    )
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    assert [name for name in a if torch.equal(a[name], before[name]) or torch.equal(a[name], other[name])] == []
-    assert AutoProcessor.from_pretrained(tmp_path / "a").chat_template
-
-
-def test_an_evaluation_scores_right_answers_as_right(processor, model, monkeypatch):
-    rows = [make_row(index, "val", seed=0) for index in range(2)]
-    endings = [f"<answer>{row['reward_model']['ground_truth']}</answer>" for row in rows]
-    monkeypatch.setattr(processor, "batch_decode", lambda *args, **kwargs: endings)
-    scores = evaluate(model, processor, GROUNDING, rows, samples=1)
-    assert (scores.greedy, scores.sampled, scores.sampled_reward, scores.mixed) == (1, 1, 1.5, 0)
-    assert 0 < scores.entropy < torch.tensor(len(processor.tokenizer)).log()

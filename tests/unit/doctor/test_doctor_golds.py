@@ -23,7 +23,7 @@ KWARGS = f"{KEY}.reward_kwargs"
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model")
-    build_tiny_vlm(path, TASKS["grounding"])  # of Qwen2.5-VL's family; images keep their size of 84 x 84 pixels
+    build_tiny_vlm(path, TASKS["grounding"])  # of Qwen2.5-VL's family; images keep their size of 112 x 112 pixels
     return path
 
 
@@ -87,11 +87,11 @@ def processed(**limits):
 @pytest.mark.parametrize(
     ("limits", "size"),
     [
-        ({"patch_size": 14}, None),  # the processor's 784 to 28,224 pixels leave 84 x 84 as they are
-        ({"patch_size": 14, "min_pixels": 784, "max_pixels": 28224}, None),
-        ({"patch_size": 16}, "96 x 96"),  # 84 is nearest to 3 x 32
+        ({"patch_size": 14}, None),  # the processor's 784 to 50,176 pixels leave 112 x 112 as they are
+        ({"patch_size": 14, "min_pixels": 784, "max_pixels": 50176}, None),
+        ({"patch_size": 16}, "128 x 128"),  # of 32 pixels, 112 is 3.5
         ({"patch_size": 14, "max_pixels": 3136}, "56 x 56"),
-        ({"patch_size": 14, "min_pixels": 12544}, "112 x 112"),
+        ({"patch_size": 14, "min_pixels": 28224}, "168 x 168"),
     ],
 )
 def test_a_size_other_than_the_models_would_scale_the_boxes_wrongly(told, limits, size):
@@ -100,8 +100,10 @@ def test_a_size_other_than_the_models_would_scale_the_boxes_wrongly(told, limits
         assert checks == []
         return
     (check,) = checks
-    assert check.failed and f"got 2 rows, the first row 0 ({size} in place of 84 x 84 pixels): the reward" in check.line
-    limits = "patch_size:14,merge_size:2,min_pixels:784,max_pixels:28224"
+    assert (
+        check.failed and f"got 2 rows, the first row 0 ({size} in place of 112 x 112 pixels): the reward" in check.line
+    )
+    limits = "patch_size:14,merge_size:2,min_pixels:784,max_pixels:50176"
     assert check.line.endswith(f"set the processor's {limits} in {KWARGS}")
 
 

@@ -51,8 +51,8 @@ def test_good_rows_are_measured(model, tmp_path):
     rows = Reader(compose_run(run_on(model, path))).read(path)
     assert rows.problems == {}
     assert (rows.sampled, rows.of, len(rows.prompts)) == (5, 5, 5)
-    assert set(rows.images) == {9}  # 84 x 84 pixels: 6 x 6 patches of 14, four to a token
-    assert "5 of 5 rows: prompts of" in str(rows) and "images of 9 to 9" in str(rows)
+    assert set(rows.images) == {16}  # 112 x 112 pixels: 8 x 8 patches of 14, four to a token
+    assert "5 of 5 rows: prompts of" in str(rows) and "images of 16 to 16" in str(rows)
 
 
 def test_each_kind_of_bad_row_is_counted_and_the_first_named(model, tmp_path):

@@ -10,4 +10,5 @@ METHOD = Method(
     driver="verl_plugins.methods.ecvgpo.driver:ECVGPODriver",
     needs_entropy=lambda config: config.is_adaptive,
     weighs_tokens=True,
+    demo_metrics=("gated_groups", "reshaped_tokens"),
 )

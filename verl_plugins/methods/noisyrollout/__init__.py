@@ -15,4 +15,5 @@ METHOD = Method(
     agent_loops=AGENT_LOOPS,
     takes_videos=False,
     demo_overrides=("algorithm.noisyrollout.n1=4", "algorithm.noisyrollout.n2=4"),
+    demo_metrics=("noisy_responses", "reward_noisy"),
 )

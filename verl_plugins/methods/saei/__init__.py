@@ -17,5 +17,7 @@ METHOD = Method(
     samples_again=True,
     has_pixel_gradient=True,
     attack="verl_plugins.methods.saei.evaluation_attack:EntropyAttack",
+    demo_task="reasoning",
     demo_overrides=("algorithm.saei.n1=4", "algorithm.saei.n2=4"),
+    demo_metrics=("selective_entropy_clean", "selective_entropy_adversarial", "reward_adversarial"),
 )

@@ -15,4 +15,5 @@ METHOD = Method(
     weighs_tokens=True,
     has_second_forward=True,
     demo_task="reasoning",
+    demo_metrics=("jsd", "selected_tokens", "kept_missed_by_entropy"),
 )

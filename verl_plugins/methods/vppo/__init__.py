@@ -14,4 +14,5 @@ METHOD = Method(
     weighs_tokens=True,
     has_second_forward=True,
     demo_task="reasoning",
+    demo_metrics=("kl", "selected_tokens"),
 )

@@ -1,0 +1,1 @@
+"""How the starting models that the package brings were made."""

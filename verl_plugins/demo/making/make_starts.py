@@ -1,0 +1,111 @@
+"""Make the demo's starting models, which the package brings: about an hour on two cores.
+
+    OMP_NUM_THREADS=1 python -m verl_plugins.demo.making.make_starts [--out DIR] [--work DIR] [TASK ...]
+
+writes DIR/TASK/ with the weights in half precision, the processor and `start.json`: how it was made, how well it
+answers, and the SHA-256 of each file. An interrupted call goes on after the last finished stage, which it kept in the
+folder of `--work`. The same code and seed may end in other weights on another machine; therefore the files themselves
+are kept, and runs that begin with them pair everywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from verl_plugins.demo.assets import FACTS, STARTS
+from verl_plugins.demo.making.quality import Quality, measure
+from verl_plugins.demo.making.warmup import WarmUp, embed_images, teach_answers, teach_captions, teach_vision
+from verl_plugins.demo.tasks import TASKS, Task
+from verl_plugins.demo.tiny_vlm import build_tiny_vlm
+
+EVALUATION_ROWS = 256
+
+
+def make_start(task: Task, tasks: Mapping[str, Task], out: Path, work: Path, settings: WarmUp) -> Quality:
+    """Train a task's starting model and write it to `out`; returns how well it answers rows of the split "val".
+
+    Args:
+        task: the task.
+        tasks: all tasks, whose pictures the vision tower learns from.
+        out: folder to write.
+        work: folder in which finished stages are kept for a later call, also for those of another task.
+        settings: sizes of the warm-up.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    random = work / f"{task.name}-random"
+    build_tiny_vlm(random, task, settings.seed)
+    processor = AutoProcessor.from_pretrained(random)
+    model = AutoModelForImageTextToText.from_pretrained(random)
+    tower, language = model.model.visual, nn.ModuleList([model.model.language_model, model.lm_head])
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        _once(work / "vision.safetensors", tower, lambda: teach_vision(model, processor, tasks.values(), settings))
+        rows = [task.make_row(index, "warmup", settings.seed) for index in range(settings.text_rows)]
+        tokens = embed_images(model, processor, rows)
+        captions = work / f"{task.name}-captions.safetensors"
+        torch.manual_seed(settings.seed)
+        _once(captions, language, lambda: teach_captions(model, processor, task, tokens, settings))
+        torch.manual_seed(settings.seed)
+        teach_answers(model, processor, task, rows, tokens, settings)
+        model.half().float()  # what is measured is what is written
+        val = [task.make_row(index, "val", settings.seed) for index in range(EVALUATION_ROWS)]
+        quality = measure(model, processor, task, val)
+    model.half().save_pretrained(out)
+    processor.save_pretrained(out)
+    (out / "model.safetensors").chmod(0o644)
+    _keep_dtype(out / "config.json")
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.iterdir())}
+    files.pop(FACTS, None)
+    made = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
+    facts = {"task": task.name, "warm_up": asdict(settings), **made, "quality": asdict(quality), "sha256": files}
+    (out / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
+    return quality
+
+
+def _once(kept: Path, module: nn.Module, train: Callable[[], None]) -> None:
+    """Train a part of the model, or load what an earlier call kept of it."""
+    if kept.is_file():
+        module.load_state_dict(load_file(kept))
+        return
+    train()
+    unfinished = kept.with_suffix(".unfinished")
+    save_file(module.state_dict(), unfinished)
+    os.replace(unfinished, kept)
+
+
+def _keep_dtype(config: Path) -> None:
+    """Let whoever loads the half-precision weights compute in float32, as on a CPU."""
+    text = config.read_text()
+    config.write_text(text.replace('"dtype": "float16"', '"dtype": "float32"'))
+
+
+def main() -> None:
+    """Command line of `python -m verl_plugins.demo.making.make_starts`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m verl_plugins.demo.making.make_starts", description="Make the demo's starting models."
+    )
+    parser.add_argument("task", nargs="*", choices=[*TASKS, []], help="tasks (default: all)")
+    parser.add_argument("--out", type=Path, default=STARTS, help="folder to write (default: the package's)")
+    parser.add_argument(
+        "--work", type=Path, default=Path(".cache/starts"), help="finished stages (default: %(default)s)"
+    )
+    arguments = parser.parse_args()
+    for name in arguments.task or TASKS:
+        quality = make_start(TASKS[name], TASKS, arguments.out / name, arguments.work, WarmUp())
+        print(f"{name}:", *(f"  {key}: {value}" for key, value in asdict(quality).items()), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
