@@ -1,13 +1,12 @@
 """Every method against GRPO at equal budget: train what is missing, keep the metrics, write docs/evidence.md.
 
-    PYTHONPATH=benchmarks python -m evidence [--only TEXT ...] [--seeds 1 2] [--steps 30] [--out DIR]    train and write
-    PYTHONPATH=benchmarks python -m evidence --tables                                                    write
+    PYTHONPATH=benchmarks python -m evidence [--only TEXT ...] [--seeds 1 2] [--steps N] [--out DIR]    train and write
+    PYTHONPATH=benchmarks python -m evidence --tables                                                   write
 
-Trains the demo (real verl, FSDP2, vLLM on the CPU) with 8 prompts x 8 responses per step, one run after the other, four
-to nine minutes each on two cores. Runs with one seed see the same prompts and draw the same random numbers for each
-response. A run whose metrics are kept in ``data`` is not repeated, so the command can be stopped and started again. On
-another machine the demo's warm-up may end in different weights: runs from them are kept too, and compared only with
-each other.
+Trains the demo (real verl, FSDP2, vLLM on the CPU) with 8 prompts x 8 responses per step, one run after the other, ten
+to thirty minutes each on two cores. Every run of a task begins with the start that the package brings; runs with one
+seed see the same prompts and draw the same random numbers for each response. A run whose metrics are kept in ``data``
+is not repeated, so the command can be stopped and started again, also on another machine.
 """
 
 from __future__ import annotations
@@ -26,14 +25,18 @@ from pathlib import Path
 from demo_runs import train
 
 from evidence.page import write_page
-from evidence.variants import VARIANTS, Variant
+from evidence.variants import STEPS, VARIANTS, Variant
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.report.metrics import read_json_lines
+from verl_plugins.report.validation_rows import ValidationRows
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parent / "data"
 PAGE = ROOT / "docs" / "evidence.md"
+ROWS = {"train": 2048, "val": 512, "ood": 512}
+VALIDATIONS = 4  # in a run, at equal distances, the last after the last step
+GREEDY = ("actor_rollout_ref.rollout.val_kwargs.do_sample=false", "actor_rollout_ref.rollout.val_kwargs.temperature=0")
 
 
 def main() -> None:
@@ -41,10 +44,10 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="*", default=[""], metavar="TEXT", help="a part of `part/key`, such as methods/reasoning"
     )
-    parser.add_argument("--seeds", type=int, nargs="+", help="default: 1 to 3, and 1 to 5 where a paper makes a claim")
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--seeds", type=int, nargs="+", help="default: those of each variant")
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--out", type=Path, default=Path("outputs/evidence"), help="run directories")
-    parser.add_argument("--cache", type=Path, default=Path(".cache/demo"), help="model and data of the demo")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/demo"), help="data")
     parser.add_argument("--tables", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     cache = arguments.cache.resolve()
@@ -52,26 +55,31 @@ def main() -> None:
     if not variants:
         known = ", ".join(f"{v.part}/{v.key}" for v in VARIANTS)
         parser.error(f"--only: got {' '.join(arguments.only)}, expected a part of one of {known}")
-    runs = sorted((seed, number) for number, v in enumerate(variants) for seed in arguments.seeds or v.seeds)
+    runs = sorted(
+        (seed, number) for number, v in enumerate(variants) for seed in arguments.seeds or range(1, v.seeds + 1)
+    )
     for seed, number in [] if arguments.tables else runs:
         variant = variants[number]
-        start = start_of(ensure_demo_assets(cache, TASKS[variant.task])[0])
+        model, data = ensure_demo_assets(cache, TASKS[variant.task], ROWS)
+        start = start_of(model)
         kept = DATA / f"{variant.key}_seed{seed}_{start}.json"
         if not kept.is_file():
             run_dir = arguments.out.resolve() / kept.stem
             print(f"{variant.task}: {variant.name}, seed {seed}", file=sys.stderr, flush=True)
-            train(run_dir, cache, variant.task, variant.method, seed, arguments.steps, variant.overrides)
-            keep(run_dir, kept, variant, start, seed, arguments.steps)
+            overrides = [*variant.settings, *GREEDY, f"trainer.test_freq={arguments.steps // VALIDATIONS}"]
+            train(run_dir, cache, variant.task, variant.method, seed, arguments.steps, overrides, ROWS)
+            keep(run_dir, data, kept, variant, start, seed, arguments.steps)
             shutil.rmtree(run_dir)
             write_page(DATA, PAGE)
     write_page(DATA, PAGE)
 
 
-def keep(run_dir: Path, kept: Path, variant: Variant, start: str, seed: int, steps: int) -> None:
+def keep(run_dir: Path, data: Path, kept: Path, variant: Variant, start: str, seed: int, steps: int) -> None:
     """Keep a run's compressed metrics, and a JSON file that describes the run and holds its validation scores.
 
     Args:
         run_dir: folder of the run.
+        data: folder of its data.
         kept: the JSON file to write; the metrics get its name with another suffix.
         start: the weights that the run began with (``start_of``).
     """
@@ -87,7 +95,7 @@ def keep(run_dir: Path, kept: Path, variant: Variant, start: str, seed: int, ste
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
         "hardware": hardware(),
-        "validation": {path.stem: scores(path) for path in sorted((run_dir / "validation").glob("*.jsonl"))},
+        "validation": {path.stem: scores(path, data) for path in sorted((run_dir / "validation").glob("*.jsonl"))},
     }
     kept.with_suffix(".metrics.jsonl.xz").write_bytes(lzma.compress((run_dir / "attempts" / "000.jsonl").read_bytes()))
     kept.write_text(json.dumps(facts) + "\n")  # written last: a run with this file counts as kept
@@ -98,9 +106,15 @@ def start_of(model: Path) -> str:
     return hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()[:8]
 
 
-def scores(dump: Path) -> list[float]:
-    """Quality of each validation answer: IoU, or 1.0 for a correct word."""
-    return [row["iou"] if "iou" in row else row["accuracy"] for row in read_json_lines(dump)[0]]
+def scores(dump: Path, data: Path) -> dict[str, list[float]]:
+    """Quality of each validation answer by split, "val" and "ood": the IoU, or 1.0 for a right sum."""
+    splits = ("val", "ood")
+    rows = ValidationRows([data / f"{split}.parquet" for split in splits])
+    qualities: dict[str, list[float]] = {split: [] for split in splits}
+    for row in read_json_lines(dump)[0]:
+        split = "ood" if rows.source(row["input"], row["gts"]).endswith("_ood") else "val"
+        qualities[split].append(round(row["iou"] if "iou" in row else row["accuracy"], 4))
+    return qualities
 
 
 def commit() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import lzma
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -32,18 +31,24 @@ class Run:
         """Steps that logged a metric, with its values."""
         return [(step, row[metric]) for step, row in self.steps.items() if metric in row]
 
-    def accuracy(self) -> list[tuple[int, float]]:
-        """Accuracy on the task's only data source, by step; empty for runs that did not log it yet."""
-        names = (name for row in self.steps.values() for name in row if re.fullmatch(r"reward/[^/]+/accuracy", name))
-        return self.series(next(names, ""))
+    def validation(self, split: str) -> list[tuple[int, float]]:
+        """Mean quality of the greedy answers to "val" or "ood", by step."""
+        return [(int(step), fmean(scores[split])) for step, scores in sorted(self._validations().items(), key=_number)]
 
-    def final(self) -> list[float]:
-        """Quality of each validation answer after the last step."""
-        return self.facts["validation"][str(self.facts["steps"])]
+    def final(self, split: str) -> list[float]:
+        """Quality of each greedy answer to "val" or "ood" after the last step."""
+        return self._validations()[str(self.facts["steps"])][split]
+
+    def _validations(self) -> dict[str, dict[str, list[float]]]:
+        return self.facts["validation"]
 
     def last(self, metric: str) -> float:
         """Mean of a metric over the last WINDOW steps."""
         return fmean(value for _, value in self.series(metric)[-WINDOW:])
+
+    def entropy_kept(self) -> float:
+        """Policy entropy of the last WINDOW steps as a share of that of the first step."""
+        return self.last("actor/entropy") / self.series("actor/entropy")[0][1]
 
     def mean(self, metric: str) -> float:
         """Mean of a metric over all steps."""
@@ -68,6 +73,10 @@ class Run:
         if not self.series("saei/self_information_adversarial"):
             return self.last("actor/entropy")
         return (self.last("saei/entropy_clean") + self.last("saei/self_information_adversarial")) / 2
+
+
+def _number(item: tuple[str, dict]) -> int:
+    return int(item[0])
 
 
 def read_runs(folder: Path) -> dict[tuple[str, str], dict[Pairing, Run]]:

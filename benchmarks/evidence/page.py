@@ -8,21 +8,23 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-from scipy import stats
 
-from evidence.curves import curves
+from evidence.curves import curves, histograms
 from evidence.kept_runs import WINDOW, Pairing, Run, read_runs
-from evidence.variants import ABLATIONS, BASELINE, PAIRS, VARIANTS, Ablation
+from evidence.statistics import detectable, holm, interval, paired
+from evidence.variants import ABLATIONS, BASELINE, CLAIMS, PAIRS, STEPS, VARIANTS, Ablation
 
 Variants = dict[str, dict[Pairing, Run]]
 """Name of a variant -> its runs by start and seed."""
-Measure = tuple[str, Callable[[Run], float]]
-MEASURES: list[Measure] = [
-    ("reward", lambda run: run.last(run.reward)),
-    ("entropy, nats", lambda run: run.last("actor/entropy")),
-    ("validation", lambda run: fmean(run.final())),
-]
-SAMPLED_WITH: Measure = ("sampled with, nats", Run.sampled_with)
+Measure = Callable[[Run], float]
+MEASURES: dict[str, Measure] = {
+    "validation": lambda run: fmean(run.final("val")),
+    "out of domain": lambda run: fmean(run.final("ood")),
+    "reward": lambda run: run.last(run.reward),
+    "entropy, nats": lambda run: run.last("actor/entropy"),
+}
+SAMPLED_WITH = {"sampled with, nats": Run.sampled_with}
+HISTOGRAMS = (BASELINE, "ECVGPO, r0 = 10", "ECVGPO, r0 = -50")
 
 
 def write_page(data: Path, page: Path) -> None:
@@ -36,7 +38,7 @@ def write_page(data: Path, page: Path) -> None:
     folder = page.with_suffix("")
     folder.mkdir(exist_ok=True)
     findings = folder / "findings.md"
-    parts = [_HEAD, *([findings.read_text().strip()] if findings.is_file() else [])]
+    parts = [_HEAD, *([findings.read_text().strip()] if findings.is_file() else []), claims(runs)]
     for task in dict.fromkeys(variant.task for variant in VARIANTS):
         for part in dict.fromkeys(variant.part for variant in VARIANTS if variant.task == task):
             names = [v.name for v in VARIANTS if v.task == task and v.part == part]
@@ -53,17 +55,41 @@ def write_page(data: Path, page: Path) -> None:
     page.write_text("\n\n".join(parts) + "\n")
 
 
+def claims(runs: dict[tuple[str, str], dict[Pairing, Run]]) -> str:
+    """The comparisons that were named before the runs, with p-values held against their number (Holm)."""
+    rows, ps = [], []
+    for claim in CLAIMS:
+        first, second = (runs[claim.task, name] for name in claim.names)
+        differences = differences_of(first, second, MEASURES[claim.measure])
+        result = paired(differences)
+        told = detectable(differences)
+        rows.append((claim, len(differences), result, told))
+        ps.append(result.p)
+    lines = [
+        "## The comparisons named before the runs",
+        "| claim | difference | measure | pairs | result | p | p, Holm | could be told |\n" + "|---" * 8 + "|",
+    ]
+    for (claim, pairs, result, told), adjusted in zip(rows, holm(ps), strict=True):
+        cells = [claim.text, " minus ".join(claim.names), claim.measure, str(pairs), result.text]
+        cells += [_p(result.p), _p(adjusted), f"{told:.3f}" if told is not None else "–"]
+        lines[-1] += f"\n| {' | '.join(cells)} |"
+    return "\n\n".join(lines)
+
+
 def methods(task: str, done: Variants, folder: Path) -> list[str]:
     """Parts on a task's methods and controls: tables against GRPO and each other, costs and curves."""
     if BASELINE not in done:
         return []
-    picture = folder / f"{task}.svg"
-    curves(picture, done)
+    pictures = [("curves", "Reward, entropy and held-out quality", folder / f"{task}.svg")]
+    curves(pictures[0][2], done)
+    if set(HISTOGRAMS) <= done.keys():
+        pictures.append(("IoU", "Distribution of the IoU on held-out images", folder / f"{task}_iou.svg"))
+        histograms(pictures[1][2], {name: done[name] for name in HISTOGRAMS})
     return [
         table(done, BASELINE),
         pair_table(PAIRS[task], done),
         cost_table([(name, list(by_pairing.values())) for name, by_pairing in done.items()]),
-        f"![Reward, entropy and quality of the {task} runs]({folder.name}/{picture.name})",
+        *(f"![{text} of the {task} runs]({folder.name}/{path.name})" for _, text, path in pictures),
     ]
 
 
@@ -87,12 +113,12 @@ def table(variants: Variants, baseline: str, called: str = BASELINE) -> str:
         baseline: name of the line that differences are taken to.
         called: name of the baseline in the heads of the columns.
     """
-    measures = [*MEASURES, *([SAMPLED_WITH] if any("SaEI" in name for name in variants) else [])]
-    heads = [f"{name} | minus {called} (p)" for name, _ in measures]
+    measures = MEASURES | (SAMPLED_WITH if any("SaEI" in name for name in variants) else {})
+    heads = [f"{name} | minus {called} (p)" for name in measures]
     lines = [f"| run | runs | pairs | {' | '.join(heads)} |", "|---" * (3 + 2 * len(measures)) + "|"]
     for name, runs in variants.items():
         cells = ["–" if name == baseline else str(len(runs.keys() & variants[baseline].keys()))]
-        for _, measure in measures:
+        for measure in measures.values():
             cells.append(interval([measure(run) for run in runs.values()]))
             cells.append("–" if name == baseline else difference(runs, variants[baseline], measure))
         lines.append(f"| {name} | {len(runs)} | {' | '.join(cells)} |")
@@ -110,18 +136,30 @@ def effect_table(variants: Variants, metrics: tuple[str, ...]) -> str:
 
 def pair_table(pairs: list[tuple[str, str]], variants: Variants) -> str:
     """Table of paired differences between methods and their controls."""
-    measures = [*MEASURES, SAMPLED_WITH]
-    lines = [f"| difference | pairs | {' | '.join(name for name, _ in measures)} |", "|---" * (2 + len(measures)) + "|"]
+    measures = MEASURES | SAMPLED_WITH
+    lines = [f"| difference | pairs | {' | '.join(measures)} |", "|---" * (2 + len(measures)) + "|"]
     for names in pairs:
         first, second = (variants.get(name, {}) for name in names)
-        cells = [difference(first, second, measure) for _, measure in measures]
+        cells = [difference(first, second, measure) for measure in measures.values()]
         lines.append(f"| {' minus '.join(names)} | {len(first.keys() & second.keys())} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def difference(first: dict[Pairing, Run], second: dict[Pairing, Run], measure: Callable[[Run], float]) -> str:
-    """Paired difference of two variants, over the starts and seeds that both have."""
-    return paired([(measure(run), measure(second[pairing])) for pairing, run in first.items() if pairing in second])
+def difference(first: dict[Pairing, Run], second: dict[Pairing, Run], measure: Measure) -> str:
+    """Paired difference of two variants, over the starts and seeds that both have, as text."""
+    result = paired(differences_of(first, second, measure))
+    return result.text if result.p is None else f"{result.text} ({_p(result.p)})"
+
+
+def differences_of(first: dict[Pairing, Run], second: dict[Pairing, Run], measure: Measure) -> list[float]:
+    """Differences of two variants, one per start and seed that both have."""
+    return [measure(run) - measure(second[pairing]) for pairing, run in first.items() if pairing in second]
+
+
+def _p(p: float | None) -> str:
+    if p is None:
+        return "–"
+    return f"{p:.2f}" if p >= 0.01 else "<0.01"
 
 
 def cost_table(variants: list[tuple[str, list[Run]]]) -> str:
@@ -153,26 +191,6 @@ def pooled(runs: list[Run], *stages: str) -> np.ndarray:
     return np.array([value for run in runs for value in run.seconds(*stages)])
 
 
-def interval(values: list[float]) -> str:
-    """The mean, and half of its 95% interval."""
-    if len(values) < 2:
-        return f"{values[0]:.3f}"
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return f"{fmean(values):.3f} ± {half:.3f}"
-
-
-def paired(pairs: list[tuple[float, float]]) -> str:
-    """The mean difference with its 95% interval and the p-value of the paired t-test."""
-    differences = [first - second for first, second in pairs]
-    if not differences:
-        return "–"
-    if len(differences) < 2 or len(set(differences)) == 1:
-        return f"{fmean(differences):+.3f}"
-    half = stats.t.ppf(0.975, len(differences) - 1) * stats.sem(differences)
-    p = stats.ttest_1samp(differences, 0).pvalue
-    return f"{fmean(differences):+.3f} ± {half:.3f} ({f'{p:.2f}' if p >= 0.01 else '<0.01'})"
-
-
 def provenance(runs: dict[tuple[str, str], dict[Pairing, Run]]) -> str:
     """Part on starts, commits, dates, hardware and options of the runs."""
     columns = ("task", "start", "steps", "commit", "date", "hardware")
@@ -189,29 +207,31 @@ _HEAD = f"""# Evidence
 
 <!-- Written by `PYTHONPATH=benchmarks python -m evidence --tables` from benchmarks/evidence/data and findings.md. -->
 
-Every method, its controls and GRPO under equal conditions: the same data, number of responses and stack (verl, FSDP2,
-vLLM, on the CPU), on the two synthetic tasks of the demo, each from the demo's warmed-up model. A tiny model on
-synthetic images shows in which direction a method pushes and what it costs, not what it brings to a model of 7B
-parameters.
+Every method, its controls and GRPO under equal conditions: the same start, data, number of responses and stack (verl,
+FSDP2, vLLM, on the CPU), for {STEPS} steps of 8 prompts x 8 responses, on the two synthetic tasks of the demo. A model
+of two million parameters on synthetic pictures shows in which direction a method pushes and what it costs, not what it
+brings to a model of 7B parameters.
 
 - `make evidence` trains what is missing and writes this page; `PYTHONPATH=benchmarks python -m evidence --tables`
-  recomputes it from the metrics kept in `benchmarks/evidence/data`, one compressed file of verl's metrics per run.
-- **reward** and **entropy** are means over the last {WINDOW} steps. With SaEI the reward is that of the responses to
-  clean images; the curve of the accuracy includes all. **validation** is the mean IoU, or the share of correct words,
-  on 64 images that are not trained on, after the last step. **sampled with** is the entropy of the distributions that
-  the responses were drawn from, which SaEI's attack is meant to raise; with clean images alone it is the policy's
-  entropy.
-- A **start** is the set of weights that the warm-up ended in, named by the first digits of its SHA-256. The same code
-  and seed have ended in different weights on another machine. The starts of the first day were not recorded, and are
-  called `unrecorded`. Runs with the same start and seed have the same reward in their first step; a test checks it.
+  recomputes each number from the metrics kept in `benchmarks/evidence/data`, one compressed file of verl's metrics per
+  run.
+- **validation** is the mean IoU, or the share of right sums, of greedy answers to 512 pictures that are not trained on,
+  after the last step. **out of domain** is the same on 512 pictures with more shapes, sizes and shades that training
+  does not have, and other wordings. **reward** and **entropy** are means over the last {WINDOW} steps. With SaEI the
+  reward is that of the responses to clean images. **sampled with** is the entropy of the distributions that the
+  responses were drawn from, which SaEI's attack is meant to raise; with clean images alone it is the policy's entropy.
+- A **start** is the set of weights that a run begins with, named by the first digits of its SHA-256: those that the
+  package brings. Runs with the same start and seed see the same prompts in the same order and draw the same random
+  numbers. A test checks that their first steps have the same rewards.
 - ± is half of the 95% interval over runs (Student's t). **minus GRPO** is the mean difference over pairs of runs with
-  the same start and seed, that is the same weights, prompts and random numbers; p is from the paired t-test. The means
-  of different lines cover different starts and seeds, so compare the differences, not the means. A curve is GRPO's mean
-  plus the mean difference to it over pairs. Three pairs show little: a difference no larger than its ± is not
-  established, and of so many differences one in twenty has p < 0.05 by chance.
+  the same start and seed; p is from the paired t-test. A curve is GRPO's mean plus the mean difference to it over
+  pairs.
+- The comparisons of the first table were named before the runs. Their p-values are also given as adjusted for their
+  number by Holm's method; **could be told** is the difference that so many pairs, with the spread that they showed,
+  would tell from zero in four of five repetitions. All other tables are for orientation: of so many differences, one in
+  twenty has p < 0.05 by chance.
 - The second table of a task compares each method with its control in the same way. The third shows the cost of a step:
-  medians, the last two columns as shares of the same step. The machine was faster on some days than on others, so the
-  ratios to {BASELINE} are of times divided by the time of the same step's weight update, which is the same work in
-  every run. Do not compare the seconds of two lines.
+  medians, the last two columns as shares of the same step. The ratios to {BASELINE} are of times divided by the time of
+  the same step's weight update, which is the same work in every run, because the machine is not equally fast every day.
 - Ablations change one setting of a method; their differences are to its default. The table below each shows the direct
   effect of the setting, in metrics that the method's page explains, as means over all steps."""

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+
+HEADLINE, OTHER = 5, 3  # seeds
+STEPS = 120
+_ACTOR = "actor_rollout_ref.actor"
+COMMON = {
+    "grounding": (),
+    # two updates a step, so that what clips or penalises the ratio to the old policy can act
+    "reasoning": (f"{_ACTOR}.ppo_mini_batch_size=4",),
+}
+"""Overrides of every run of a task."""
 
 
-class Variant(NamedTuple):
+@dataclass(frozen=True)
+class Variant:
     """One line of the tables.
 
     Args:
         name: its name in the tables.
         task: task of the demo.
-        part: "methods", or the ablation that it belongs to.
         method: value of `+method`.
         overrides: further Hydra overrides.
+        seeds: number of its runs; those with seed 1 to `seeds`.
+        part: "methods", or the ablation that it belongs to.
     """
 
     name: str
     task: str
-    part: str
     method: str
     overrides: tuple[str, ...] = ()
+    seeds: int = OTHER
+    part: str = "methods"
 
     @property
-    def seeds(self) -> range:
-        """Seeds of its runs."""
-        return range(1, 6 if self.name in HEADLINES[self.task] else 4)
+    def settings(self) -> list[str]:
+        """Hydra overrides of its runs."""
+        return [*COMMON[self.task], *self.overrides]
 
     @property
     def options(self) -> list[str]:
         """Options with which `verl-plugins demo` trains the same."""
-        return [f"--task={self.task}", f"--method={self.method}", *self.overrides]
+        return [f"--task={self.task}", f"--method={self.method}", *self.settings]
 
     @property
     def key(self) -> str:
@@ -44,26 +57,55 @@ def _with(method: str, *knobs: str) -> tuple[str, tuple[str, ...]]:
 
 
 BASELINE = "GRPO"
-HEADLINES = {
-    "grounding": (BASELINE, "ECVGPO, r0 = 10", "ECVGPO, r0 = -50"),
-    "reasoning": (BASELINE, "entropy-only top 20%", "VEPO, score D", "SaEI"),
-}
-"""Variants about which the papers make claims, which get more seeds."""
+VARIANTS = [
+    Variant(BASELINE, "grounding", "grpo", seeds=HEADLINE),
+    Variant("ECVGPO, r0 = 10", "grounding", *_with("ecvgpo", "r0=10"), seeds=HEADLINE),
+    Variant("ECVGPO, r0 = -50", "grounding", *_with("ecvgpo", "r0=-50"), seeds=HEADLINE),
+    Variant("ECVGPO, r0 adaptive", "grounding", *_with("ecvgpo", "r0=adaptive", "target_slope=0")),
+    Variant(BASELINE, "reasoning", "grpo", seeds=HEADLINE),
+    Variant("VEPO", "reasoning", "vepo", seeds=HEADLINE),
+    Variant("top 20% by entropy", "reasoning", *_with("vepo", "score=entropy"), seeds=HEADLINE),
+    Variant("random 20%", "reasoning", *_with("vepo", "select=random"), seeds=HEADLINE),
+    Variant("SaEI", "reasoning", "saei", seeds=HEADLINE),
+    Variant("SaEI, random signs", "reasoning", *_with("saei", "direction=random"), seeds=HEADLINE),
+    Variant("NoisyRollout", "reasoning", "noisyrollout"),
+    Variant("VPPO", "reasoning", "vppo"),
+    Variant("VEPO + SaEI", "reasoning", "[vepo,saei]"),
+    Variant("clip-higher", "reasoning", "grpo", (f"{_ACTOR}.clip_ratio_high=0.28",)),
+    Variant(
+        "KL-Cov",
+        "reasoning",
+        "grpo",
+        (f"{_ACTOR}.policy_loss.loss_mode=kl_cov", f"{_ACTOR}.policy_loss.kl_cov_ratio=0.002"),
+    ),
+    Variant("entropy bonus", "reasoning", "grpo", (f"{_ACTOR}.entropy_coeff=0.001",)),
+    *(
+        Variant(f"ECVGPO, delta = {delta}", "grounding", *_with("ecvgpo", "r0=10", f"delta={delta}"), part="delta")
+        for delta in (0.05, 0.2)
+    ),
+    Variant("VEPO, sigma = 6.93", "reasoning", *_with("vepo", "strength=6.93"), part="perturbation"),
+]
 PAIRS = {
-    "grounding": [("ECVGPO, r0 = 10", "ECVGPO, r0 = -50"), ("SaEI", "SaEI, random signs")],
+    "grounding": [
+        ("ECVGPO, r0 = 10", "ECVGPO, r0 = -50"),
+        ("ECVGPO, r0 adaptive", "ECVGPO, r0 = 10"),
+        ("ECVGPO, r0 adaptive", "ECVGPO, r0 = -50"),
+    ],
     "reasoning": [
-        ("VEPO, score D", "entropy-only top 20%"),
-        ("VEPO, score D", "VEPO, score E"),
-        ("VEPO, score D", "VEPO, score F"),
-        ("VEPO, score D", "VEPO, score G"),
+        ("VEPO", "top 20% by entropy"),
+        ("VEPO", "random 20%"),
+        ("top 20% by entropy", "random 20%"),
         ("SaEI", "SaEI, random signs"),
-        ("VEPO + SaEI", "VEPO, score D"),
+        ("SaEI", "NoisyRollout"),
+        ("VEPO + SaEI", "VEPO"),
+        ("VEPO + SaEI", "SaEI"),
     ],
 }
 """Comparisons of the papers beside those with the baseline: a method and its control."""
 
 
-class Ablation(NamedTuple):
+@dataclass(frozen=True)
+class Ablation:
     """A part whose variants change one setting of a method.
 
     Args:
@@ -79,60 +121,47 @@ class Ablation(NamedTuple):
     effects: tuple[str, ...]
 
 
-_ATTACK = ("selective_entropy_clean", "selective_entropy_adversarial", "raised_prompts", "pixel_change")
-_SAEI = tuple(f"saei/{name}" for name in (*_ATTACK, "reward_adversarial"))
 ABLATIONS = {
     "delta": Ablation(
-        "ECVGPO: the gate", "ECVGPO, r0 = 10", "delta = 1", ("ecvgpo/gated_groups", "ecvgpo/reshaped_tokens")
+        "ECVGPO: the gate", "ECVGPO, r0 = 10", "delta = 0.1", ("ecvgpo/gated_groups", "ecvgpo/reshaped_tokens")
     ),
-    "attack": Ablation("SaEI: strength of the attack", "SaEI", "1 x 2/255, middle tokens", _SAEI),
-    "band": Ablation("SaEI: which tokens the attack raises", "SaEI", "middle tokens", _SAEI),
     "perturbation": Ablation(
-        "VEPO: the perturbed image",
-        "VEPO, score D",
-        "gaussian 2.0",
+        "VEPO: the authors' noise",
+        "VEPO",
+        "sigma = 2",
         ("vepo/jsd", "vepo/entropy_gap", "vepo/kept_missed_by_entropy"),
     ),
 }
-VARIANTS = [
-    Variant(BASELINE, "grounding", "methods", "grpo"),
-    Variant("ECVGPO, r0 = 10", "grounding", "methods", *_with("ecvgpo", "r0=10", "delta=1")),
-    Variant("ECVGPO, r0 = -50", "grounding", "methods", *_with("ecvgpo", "r0=-50", "delta=1")),
-    Variant(
-        "ECVGPO, r0 adaptive", "grounding", "methods", *_with("ecvgpo", "r0=adaptive", "target_slope=0", "delta=1")
-    ),
-    Variant("SaEI", "grounding", "methods", "saei"),
-    Variant("SaEI, random signs", "grounding", "methods", *_with("saei", "direction=random")),
-    Variant(BASELINE, "reasoning", "methods", "grpo"),
-    Variant("entropy-only top 20%", "reasoning", "methods", *_with("vepo", "score=entropy")),
-    Variant("VEPO, score D", "reasoning", "methods", *_with("vepo", "score=D")),
-    Variant("VEPO, score E", "reasoning", "methods", *_with("vepo", "score=E")),
-    Variant("VEPO, score F", "reasoning", "methods", *_with("vepo", "score=F")),
-    Variant("VEPO, score G", "reasoning", "methods", *_with("vepo", "score=G")),
-    Variant("SaEI", "reasoning", "methods", "saei"),
-    Variant("SaEI, random signs", "reasoning", "methods", *_with("saei", "direction=random")),
-    Variant("VEPO + SaEI", "reasoning", "methods", "[vepo,saei]"),
-    *(
-        Variant(f"ECVGPO, delta = {d}", "grounding", "delta", *_with("ecvgpo", "r0=10", f"delta={d}"))
-        for d in (0.05, 0.1, 0.2, 0.3)
-    ),
-    *(
-        Variant(
-            f"SaEI, {steps} x {alpha}/255", "reasoning", "attack", *_with("saei", f"alpha={alpha}", f"steps={steps}")
-        )
-        for alpha, steps in ((8, 1), (2, 4), (8, 4))
-    ),
-    Variant("SaEI, all tokens, 4 x 8/255", "reasoning", "attack", *_with("saei", "band=all", "alpha=8", "steps=4")),
-    *(
-        Variant(f"SaEI, {band} tokens", "reasoning", "band", *_with("saei", f"band={band}"))
-        for band in ("top", "bottom", "random", "all")
-    ),
-    *(
-        Variant(f"VEPO, gaussian {strength}", "reasoning", "perturbation", *_with("vepo", f"strength={strength}"))
-        for strength in (0.5, 1.0, 4.0)
-    ),
-    *(
-        Variant(f"VEPO, {kind}", "reasoning", "perturbation", *_with("vepo", f"perturbation={kind}"))
-        for kind in ("patch", "zero", "diffusion")
-    ),
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A comparison that was named before the runs.
+
+    Args:
+        text: what a paper says.
+        task: the task.
+        names: the two variants; the difference is of the first minus the second.
+        measure: name of the measure, a key of `evidence.page.MEASURES`.
+    """
+
+    text: str
+    task: str
+    names: tuple[str, str]
+    measure: str
+
+
+CLAIMS = [
+    Claim("r0 > 0 lowers the entropy", "grounding", ("ECVGPO, r0 = 10", BASELINE), "entropy, nats"),
+    Claim("r0 < 0 raises the entropy", "grounding", ("ECVGPO, r0 = -50", BASELINE), "entropy, nats"),
+    Claim("ECVGPO grounds better than GRPO", "grounding", ("ECVGPO, r0 = 10", BASELINE), "validation"),
+    Claim("held entropy pays at the end", "grounding", ("ECVGPO, r0 = -50", "ECVGPO, r0 = 10"), "validation"),
+    Claim("VEPO reasons better than GRPO", "reasoning", ("VEPO", BASELINE), "validation"),
+    Claim("the image's part in the score helps", "reasoning", ("VEPO", "top 20% by entropy"), "validation"),
+    Claim("uncertain tokens teach more", "reasoning", ("top 20% by entropy", "random 20%"), "validation"),
+    Claim("SaEI keeps the entropy", "reasoning", ("SaEI", BASELINE), "entropy, nats"),
+    Claim("SaEI reasons better than GRPO", "reasoning", ("SaEI", BASELINE), "validation"),
+    Claim("the gradient's direction matters", "reasoning", ("SaEI", "SaEI, random signs"), "validation"),
+    Claim("SaEI carries over to other pictures", "reasoning", ("SaEI", BASELINE), "out of domain"),
+    Claim("VEPO and SaEI add up", "reasoning", ("VEPO + SaEI", "VEPO"), "validation"),
 ]

@@ -1,23 +1,24 @@
-"""Tokens that VEPO selects on the synthetic reasoning task: is the word among them that only the image tells?
+"""Tokens that VEPO selects on the synthetic reasoning task: are the words among them that only the image tells?
 
     PYTHONPATH=benchmarks python -m evidence.vepo_selection [--out DIR] [--seeds 1 2] [--steps 30]
 
 Trains VEPO (real verl + FSDP2 + vLLM on the CPU, two to four minutes per run on two cores), and one step with each kind
 of perturbation. Finished runs are kept, so the command can be stopped and started again. Prints two Markdown tables of
-the tokens that the runs recorded. A "vision word" is the word of an answer that only the image tells: the first colour,
-shape or number, whichever the question asks for.
+the tokens that the runs recorded. A "vision word" is the first word of a statement that only the image tells: the
+number that is counted, or the half that a shape is in.
 """
 
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
 import torch
 from demo_runs import train
 
-from data_prep.synthetic.shapes import COLOURS, KINDS
+from data_prep.synthetic.scenes import KINDS
 from data_prep.synthetic.shapes_reasoning import NUMBERS
 from verl_plugins.methods.token_selection import top_tokens
 from verl_plugins.methods.vepo.maths import VEPOConfig, token_scores
@@ -25,11 +26,7 @@ from verl_plugins.methods.vepo.scores import SCORES
 from verl_plugins.report.metrics import read_json_lines
 
 PERTURBATIONS = ("gaussian", "diffusion", "patch", "zero")  # one step each
-WORDS = {  # a part of the question -> possible vision words
-    "What colour": tuple(COLOURS),
-    "What is the": KINDS,
-    "How many": NUMBERS,
-}
+HALVES = ("top", "bottom", "left", "right")
 FRACTION = 0.2
 
 
@@ -56,22 +53,17 @@ def main() -> None:
 
 
 def selection_table(folders: list[Path], steps: list[int]) -> str:
-    """Share of responses whose vision word each score would select, on the recorded signals."""
+    """Share of the vision words that each score would select, on the recorded signals."""
     lines = []
     for step in steps:
-        vision_words = [
-            (record, place)
-            for folder in folders
-            for record in read_json_lines(folder / f"{step}.jsonl")[0]
-            if (place := vision_word(record)) is not None
-        ]
-        others = [(record, i) for record, place in vision_words for i in range(len(record["tokens"])) if i != place]
+        records = [record for folder in folders for record in read_json_lines(folder / f"{step}.jsonl")[0]]
+        vision_words, others = told_apart(records)
         lines += [
-            f"Step {step}: {len(vision_words)} responses with a vision word. Vision words: entropy "
+            f"Step {step}: {len(vision_words)} vision words in {len(records)} responses: entropy "
             f"{mean('entropy', vision_words):.2f}, JSD {mean('jsd', vision_words):.3f}; other tokens: entropy "
             f"{mean('entropy', others):.2f}, JSD {mean('jsd', others):.3f}.",
             "",
-            "| score | responses whose vision word is among the selected 20% |",
+            "| score | vision words among the selected 20% |",
             "|---|---|",
         ]
         for name in sorted(set(SCORES) - {"H"}):
@@ -87,8 +79,7 @@ def perturbation_table(folders: dict[str, Path]) -> str:
     lines.append("|---|---|---|---|---|")
     for kind, folder in folders.items():
         records = read_json_lines(folder / "1.jsonl")[0]
-        vision_words = [(record, place) for record in records if (place := vision_word(record)) is not None]
-        others = [(record, i) for record, place in vision_words for i in range(len(record["tokens"])) if i != place]
+        vision_words, others = told_apart(records)
         kept = [
             fmean(float(is_kept(record, place, score)) for record, place in vision_words) for score in ("D", "entropy")
         ]
@@ -97,10 +88,26 @@ def perturbation_table(folders: dict[str, Path]) -> str:
     return "\n".join(lines)
 
 
-def vision_word(record: dict) -> int | None:
-    """Index of the first token that is a word of the kind that the prompt asks for, or None."""
-    words = next(words for question, words in WORDS.items() if question in record["prompt"])
-    return next((i for i, token in enumerate(record["tokens"]) if token.strip() in words), None)
+def told_apart(records: list[dict]) -> tuple[list[tuple[dict, int]], list[tuple[dict, int]]]:
+    """Return the vision words of the responses, and their other tokens, as (record, index of the token)."""
+    vision_words, others = [], []
+    for record in records:
+        places = places_of_vision_words([token.strip() for token in record["tokens"]])
+        for place in range(len(record["tokens"])):
+            (vision_words if place in places else others).append((record, place))
+    return vision_words, others
+
+
+def places_of_vision_words(words: list[str]) -> set[int]:
+    """Return the indices of the words of a thought that only the image tells: "two" in "is two", "number two" and "the
+    squares two", and "top" in "at the top"."""
+    places = set()
+    for place, (before, word) in enumerate(pairwise(words), start=1):
+        counted = word in NUMBERS and (before in ("is", "number") or before.removesuffix("s") in KINDS)
+        placed = before == "the" and word in HALVES and words[place - 2] in ("at", "on")
+        if counted or placed:
+            places.add(place)
+    return places
 
 
 def is_kept(record: dict, place: int, score: str) -> bool:
