@@ -228,7 +228,7 @@ def test_the_box_space_is_the_familys_and_its_sizes_the_processors(folder, tmp_p
         "patch_size": 14,
         "merge_size": 2,
         "min_pixels": 784,
-        "max_pixels": 28224,
+        "max_pixels": 50176,
     }
     for relative in ("internvl", "qwen3_vl", "qwen3_5"):
         (tmp_path / "config.json").write_text(json.dumps({"model_type": relative}))
