@@ -21,7 +21,7 @@ from verl_plugins.methods.saei.second_sampling import PIXELS, STATISTICS
 SHARPNESS = 4  # scale of the random model's projection, for entropies of 2 to 5 nats
 LENGTHS = [6, 9, 4, 2]  # tokens per response, two responses for each of two prompts
 NOISE = Counterfactual("gaussian", 2.0, seed=3, step=5)
-ATTACK = AttackRequest(SaEIConfig(steps=2), seed=1, step=2)
+ATTACK = AttackRequest(SaEIConfig(alpha=1, steps=2), seed=1, step=2)  # steps of 2 overshoot on random weights
 
 
 def measure(device: str) -> Iterator[Line]:
