@@ -46,10 +46,6 @@ class Run:
         """Mean of a metric over the last WINDOW steps."""
         return fmean(value for _, value in self.series(metric)[-WINDOW:])
 
-    def entropy_kept(self) -> float:
-        """Policy entropy of the last WINDOW steps as a share of that of the first step."""
-        return self.last("actor/entropy") / self.series("actor/entropy")[0][1]
-
     def mean(self, metric: str) -> float:
         """Mean of a metric over all steps."""
         return fmean(value for _, value in self.series(metric))

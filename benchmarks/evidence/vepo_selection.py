@@ -2,7 +2,7 @@
 
     PYTHONPATH=benchmarks python -m evidence.vepo_selection [--out DIR] [--seeds 1 2] [--steps 30]
 
-Trains VEPO (real verl + FSDP2 + vLLM on the CPU, two to four minutes per run on two cores), and one step with each kind
+Trains VEPO (real verl + FSDP2 + vLLM on the CPU, about ten minutes per run on two cores), and one step with each kind
 of perturbation. Finished runs are kept, so the command can be stopped and started again. Prints two Markdown tables of
 the tokens that the runs recorded. A "vision word" is the first word of a statement that only the image tells: the
 number that is counted, or the half that a shape is in.

@@ -4,7 +4,7 @@
 
 writes DIR/train.parquet, DIR/val.parquet and, if N is given, DIR/ood.parquet. The pictures are those of
 `data_prep.synthetic.scenes`. An edge may lie on 29 lines, 4 pixels apart, so that many boxes are nearly right: one edge
-of a small shape that is one line off costs an IoU of 0.11 to 0.17.
+of a small shape that is one line off costs an IoU of 0.10 to 0.17.
 
 `verl_plugins.demo` trains its starting model on the split "warmup", where no other shape has both the colour and the
 kind of the target. In a quarter of the rows of "train" and "val" one has, and only size or position tells the two

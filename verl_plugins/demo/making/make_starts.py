@@ -1,6 +1,6 @@
 """Make the demo's starting models, which the package brings: about an hour on two cores.
 
-    OMP_NUM_THREADS=1 python -m verl_plugins.demo.making.make_starts [--out DIR] [--work DIR] [TASK ...]
+    OMP_NUM_THREADS=1 python -m verl_plugins.demo.making.make_starts [--tasks TASK ...] [--out DIR] [--work DIR]
 
 writes DIR/TASK/ with the weights in half precision, the processor and `start.json`: how it was made, how well it
 answers, and the SHA-256 of each file. An interrupted call goes on after the last finished stage, which it kept in the
@@ -96,13 +96,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m verl_plugins.demo.making.make_starts", description="Make the demo's starting models."
     )
-    parser.add_argument("task", nargs="*", choices=[*TASKS, []], help="tasks (default: all)")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all")
     parser.add_argument("--out", type=Path, default=STARTS, help="folder to write (default: the package's)")
     parser.add_argument(
         "--work", type=Path, default=Path(".cache/starts"), help="finished stages (default: %(default)s)"
     )
     arguments = parser.parse_args()
-    for name in arguments.task or TASKS:
+    for name in arguments.tasks:
         quality = make_start(TASKS[name], TASKS, arguments.out / name, arguments.work, WarmUp())
         print(f"{name}:", *(f"  {key}: {value}" for key, value in asdict(quality).items()), sep="\n")
 
