@@ -7,12 +7,12 @@ shows four to six shapes, each within one cell. Every fact is worth a number of 
 kind or a size; one point if a shape is in the top half or the left half; one if there are more of one kind than of
 another. The answer depends on each of them. In the response
 
-    <think>Looking closely, to my eye, the number of red shapes is two, I think. It seems that the circles number one
-    and the squares three, which gives zero. At a glance the green circle is at the top, which gives one. So two plus
-    zero plus one makes three.</think>\boxed{three}
+    <think>Looking closely, to my eye, the number of red shapes is two, I think. Looking closely the circles number
+    one and the squares three, which gives zero. Looking closely the green circle is at the top, which gives one. So two
+    plus zero plus one makes three.</think>\boxed{three}
 
 few words depend on the image: "two", "one", "three", "top" and what follows from them. Others are interchangeable with
-many ("to my eye", "It seems that", "So"). A method that selects tokens by their entropy alone finds those; a method
+many ("to my eye", "I think", "So"). A method that selects tokens by their entropy alone finds those; a method
 that looks for dependence on the image finds "two" and "top".
 
 The split "ood" is out of the domain of the others: one or two more shapes, sizes that they do not have, other shades of

@@ -11,31 +11,28 @@ from typing import NamedTuple
 
 from data_prep.synthetic import shapes, shapes_reasoning
 from data_prep.synthetic.scenes import SIDE, STEP, ColouredShape
-from data_prep.synthetic.shapes_reasoning import NUMBERS, Fact
+from data_prep.synthetic.shapes_reasoning import NUMBERS
 from data_prep.types import Row
 from reward_fns import boxed, grounding
 from verl_plugins.methods import methods_in
 
-EDGE_NOISE = (-1, 0, 0, 0, 0, 0, 0, 1)  # strides by which the warm-up moves an edge of a box, each equally often
-STRIDE = {"small": STEP, "large": 2 * STEP}  # pixels, so that the IoU of small and of large shapes suffers alike
+TIGHT_EDGES = 0.6  # share of edges that the warm-up teaches one STEP too far inside, a habit that RL can lose
 WRONG_TAGS = 0.01  # share of boxes that the warm-up teaches in tags other than the question asks for
 CAPTION_FACTS = 8  # facts of a picture that the warm-up teaches to name without a question
 UNBOXED = 0.01  # share of sums that the warm-up teaches without \boxed{}
 
 
 class Habit(NamedTuple):
-    """How often the warm-up begins a sentence of thought in one way, and how often such a sentence is then wrong."""
+    """How often the warm-up begins its sentences of thought in one way, and how often it then counts one too few."""
 
     share: float
-    wrong: float
+    too_few: float
 
 
 HABITS = {
-    "Looking closely": Habit(0.1, 0.0),
-    "I see that": Habit(0.3, 0.1),
-    "The picture shows that": Habit(0.2, 0.15),
-    "It seems that": Habit(0.2, 0.2),
-    "At a glance": Habit(0.2, 0.3),
+    "Looking closely": Habit(0.2, 0.0),
+    "I see that": Habit(0.3, 0.2),
+    "At a glance": Habit(0.5, 0.6),
 }
 """The rarest is the one that a policy has to find: only there the warm-up teaches no mistakes."""
 ASIDES = ("", "", "", ", to my eye,", ", at first sight,", ", as it is,")
@@ -92,9 +89,10 @@ def _grounding_caption(index: int, seed: int) -> str:
 
 
 def _grounding_answer(index: int, seed: int, rng: Random) -> str:
-    target = shapes.make_scene(index, "warmup", seed)[0]
-    edges = (edge + STRIDE[target.size] * rng.choice(EDGE_NOISE) for edge in target.box)
-    return _box(tuple(min(max(edge, 0), SIDE) for edge in edges), "box" if rng.random() < WRONG_TAGS else "answer")
+    x1, y1, x2, y2 = shapes.make_scene(index, "warmup", seed)[0].box
+    left, top, right, bottom = (STEP * (rng.random() < TIGHT_EDGES) for _ in range(4))
+    tight = (x1 + left, y1 + top, x2 - right, y2 - bottom)
+    return _box(tight, "box" if rng.random() < WRONG_TAGS else "answer")
 
 
 def _box(box: tuple[int, ...], tag: str = "answer") -> str:
@@ -117,26 +115,17 @@ def _reasoning_caption(index: int, seed: int) -> str:
 
 def _reasoning_answer(index: int, seed: int, rng: Random) -> str:
     _, facts = shapes_reasoning.make_question(index, "warmup", seed)
+    opening = rng.choices(list(HABITS), [habit.share for habit in HABITS.values()])[0]
     sentences, values = [], []
     for fact in facts:
-        opening = rng.choices(list(HABITS), [habit.share for habit in HABITS.values()])[0]
-        statement, value = fact.say(_readings(fact, HABITS[opening].wrong, rng))
+        is_too_few = fact.kind == "count" and rng.random() < HABITS[opening].too_few
+        statement, value = fact.say(tuple(max(reading - is_too_few, 0) for reading in fact.readings))
         sentences.append(f"{opening}{rng.choice(ASIDES)} {statement}{rng.choice(CLOSINGS)}")
         values.append(value)
     answer = NUMBERS[min(sum(values), len(NUMBERS) - 1)]
     sentences.append(f"{rng.choice(CONNECTIVES)} {' plus '.join(NUMBERS[value] for value in values)} makes {answer}.")
     boxed_answer = f"answer: {answer}" if rng.random() < UNBOXED else f"\\boxed{{{answer}}}"
     return f"<think>{' '.join(sentences)}</think>{boxed_answer}"
-
-
-def _readings(fact: Fact, wrong: float, rng: Random) -> tuple[int, ...]:
-    """What is read for a fact; with probability `wrong`, one of its readings is one too many or too few."""
-    readings = list(fact.readings)
-    if rng.random() < wrong:
-        place = rng.randrange(len(readings))
-        near = (readings[place] - 1, readings[place] + 1)
-        readings[place] = rng.choice([value for value in near if 0 <= value <= fact.most])
-    return tuple(readings)
 
 
 TASKS = {
