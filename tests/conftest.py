@@ -43,7 +43,7 @@ def train(demo_assets, tmp_path):
         run_dir.mkdir()
         metrics = run_dir / "metrics.jsonl"
         defaults = ["trainer.val_before_train=false", "trainer.test_freq=-1", "trainer.experiment_name=test"]
-        defaults += ["actor_rollout_ref.actor.freeze_vision_tower=false"]
+        defaults += ["actor_rollout_ref.actor.freeze_vision_tower=false", "actor_rollout_ref.actor.optim.lr=3e-4"]
         # by Ray's runtime environment and not by this process's, which a cluster that is there has not inherited
         defaults += [f"+ray_kwargs.ray_init.runtime_env.env_vars.VERL_FILE_LOGGER_PATH={metrics}"]
         command = training_command(*demo_assets, run_dir, TASKS["grounding"], method, steps, [*defaults, *overrides])

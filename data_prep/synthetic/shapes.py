@@ -7,7 +7,7 @@ writes DIR/train.parquet, DIR/val.parquet and, if N is given, DIR/ood.parquet. T
 of a small shape that is one line off costs an IoU of 0.10 to 0.17.
 
 `verl_plugins.demo` trains its starting model on the split "warmup", where no other shape has both the colour and the
-kind of the target. In a quarter of the rows of "train" and "val" one has, and only size or position tells the two
+kind of the target. In a tenth of the rows of "train" and "val" one has, and only size or position tells the two
 apart, so that RL meets questions that the warm-up did not have. The split "ood" is out of the domain of the others: two
 more shapes, sizes that they do not have, other shades of the colours, other wordings.
 """
@@ -28,7 +28,7 @@ from data_prep.types import Row
 DATA_SOURCE = "shapes_grounding"
 SIZES = {"small": (24, 28, 32, 36), "large": (48, 52, 56, 60)}  # pixels
 OTHER_SIZES = {"small": (16, 20), "large": (40, 44)}
-TWINS = 0.25  # share of the rows of "train", "val" and "ood" with a shape that looks like the target
+TWINS = 0.1  # share of the rows of "train", "val" and "ood" with a shape that looks like the target
 MORE_SHAPES = 2  # in "ood"
 
 OPENINGS = ("", "Look closely. ", "Several coloured shapes lie on a plain background. ")

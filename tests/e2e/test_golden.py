@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 GOLDEN = Path(__file__).parents[1] / "golden" / "every_method.json"
 STEPS = 5
 METHODS = ("ecvgpo", "vepo", "saei")
-ACTOR = ["actor_rollout_ref.actor.freeze_vision_tower=false"]
+ACTOR = ["actor_rollout_ref.actor.freeze_vision_tower=false", "actor_rollout_ref.actor.optim.lr=3e-4"]
 OPTIONS = [*ACTOR, "algorithm.ecvgpo.r0=adaptive", "algorithm.ecvgpo.target_slope=0", "algorithm.ecvgpo.delta=1"]
 
 

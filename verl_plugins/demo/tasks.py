@@ -58,6 +58,7 @@ class Task:
         answer: (index, seed, random) to the assistant's answer to the row's question; some values are wrong, and some
             answers have the wrong form, so that the model stays uncertain.
         answer_steps: number of warm-up steps on such answers.
+        learning_rate: of the demo's training, at which the start improves within its thirty steps.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Task:
     caption: Callable[[int, int], str]
     answer: Callable[[int, int, Random], str]
     answer_steps: int
+    learning_rate: float
 
 
 def _grounding_corpus() -> Iterator[str]:
@@ -142,6 +144,7 @@ TASKS = {
         caption=_grounding_caption,
         answer=_grounding_answer,
         answer_steps=800,
+        learning_rate=6e-4,
     ),
     "reasoning": Task(
         name="reasoning",
@@ -156,6 +159,7 @@ TASKS = {
         caption=_reasoning_caption,
         answer=_reasoning_answer,
         answer_steps=1600,
+        learning_rate=2e-4,
     ),
 }
 

@@ -35,7 +35,7 @@ def training_command(
     actor = [
         "actor_rollout_ref.actor.ppo_mini_batch_size=8",
         "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=32",
-        "actor_rollout_ref.actor.optim.lr=3e-4",
+        f"actor_rollout_ref.actor.optim.lr={task.learning_rate}",
         "actor_rollout_ref.actor.freeze_vision_tower=true",  # it sees all there is to see
         "actor_rollout_ref.actor.checkpoint.save_contents=[model,optimizer,extra,hf_model]",
         "actor_rollout_ref.actor.checkpoint.load_contents=[model,optimizer,extra]",

@@ -5,6 +5,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,8 +44,10 @@ def example(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         runpy.run_path("make_squares.py")
+        (template,) = commands("echo '{question}")
+        subprocess.run(["bash", "-c", template], check=True)
         conversions = commands("data_prep jsonl")
-        assert len(conversions) == 2
+        assert len(conversions) == 3
         for command in conversions:
             run(f"{command} --processes 1")
     return folder
@@ -106,19 +109,18 @@ def test_the_evaluation_of_the_page_is_accepted(monkeypatch):
 @pytest.mark.slow
 def test_the_training_command_composes_and_reads_the_example(example):
     from verl_plugins.compose import compose_run, problems_of
-    from verl_plugins.demo.tasks import TASKS
-    from verl_plugins.demo.tiny_vlm import build_tiny_vlm
+    from verl_plugins.demo.assets import STARTS
     from verl_plugins.doctor.sampled_rows import Reader
 
-    assert commands("build_tiny_vlm(") == ["build_tiny_vlm('tiny', TASKS['reasoning'])\""]
-    build_tiny_vlm(example / "tiny", TASKS["reasoning"])
+    assert commands("copytree(") == ["copytree(STARTS / 'grounding', 'start')\""]
+    shutil.copytree(STARTS / "grounding", example / "start")
     (command,) = commands("verl.trainer.main_ppo")
     words = shlex.split(command.replace("$PWD", str(example)))
     overrides = words[words.index("verl.trainer.main_ppo") + 1 :]
     config = compose_run([word for word in overrides if not word.startswith("hydra.")])
     assert problems_of(config) == []
-    rows = Reader(config).read(example / "data" / "colours" / "train.parquet")
-    assert rows.sampled == 18 and rows.problems == {} and max(rows.prompts) < 512
+    rows = Reader(config).read(example / "data" / "short" / "train.parquet")
+    assert rows.sampled == 18 and rows.problems == {} and max(rows.prompts) < 256
 
 
 @pytest.mark.slow

@@ -69,7 +69,8 @@ def make_start(task: Task, tasks: Mapping[str, Task], out: Path, work: Path, set
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.iterdir())}
     files.pop(FACTS, None)
     made = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
-    facts = {"task": task.name, "warm_up": asdict(settings), **made, "quality": asdict(quality), "sha256": files}
+    warm_up = asdict(settings) | {"answer_steps": settings.answer_steps or task.answer_steps}
+    facts = {"task": task.name, "warm_up": warm_up, **made, "quality": asdict(quality), "sha256": files}
     (out / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
     return quality
 

@@ -5,10 +5,9 @@
 2. With the tower frozen and each image embedded once, the language model learns to describe pictures. Many facts in a
    text teach it to read them from the image.
 3. Then it learns to answer questions, in prompts rendered by the model's own chat template. The noise in the task's
-   answers keeps it uncertain.
+   answers keeps it uncertain, and its commonest answers are wrong: boxes that are too tight, counts that are too low.
 
-Greedy answers are then clearly better than sampled ones. Reinforcement learning can close that gap, and can learn what
-"train" and "val" contain and "warmup" does not.
+Reinforcement learning can turn these habits around, and can learn what "train" and "val" contain and "warmup" does not.
 """
 
 from __future__ import annotations
