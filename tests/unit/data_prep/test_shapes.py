@@ -69,7 +69,7 @@ def test_shapes_do_not_overlap_and_only_the_question_tells_which_is_meant():
         pivots += shares_both and len(others) == 2
         assert not any(overlap(a.box, b.box) for a, b in combinations([target, *others], 2))
     assert 20 < twins < 60  # a tenth of 400 is 40
-    assert 90 < pivots < 150  # a third of the other 360: the pivot is the target no more often than the other two shapes
+    assert 90 < pivots < 150  # a third of the other 360: the pivot is the target as often as the two others
     assert all(len(make_scene(index, "warmup", seed=0)) == 3 for index in range(50))
 
 
