@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
+from textwrap import fill
 
 import numpy as np
 
@@ -13,6 +15,9 @@ from evidence.curves import curves, histograms
 from evidence.kept_runs import WINDOW, Pairing, Run, read_runs
 from evidence.statistics import detectable, holm, interval, paired
 from evidence.variants import ABLATIONS, BASELINE, CLAIMS, PAIRS, STEPS, VARIANTS, Ablation
+from verl_plugins.demo.assets import FACTS, STARTS
+from verl_plugins.demo.making.quality import GATE, QUANTILES
+from verl_plugins.demo.tasks import TASKS
 
 Variants = dict[str, dict[Pairing, Run]]
 """Name of a variant -> its runs by start and seed."""
@@ -38,7 +43,7 @@ def write_page(data: Path, page: Path) -> None:
     folder = page.with_suffix("")
     folder.mkdir(exist_ok=True)
     findings = folder / "findings.md"
-    parts = [_HEAD, *([findings.read_text().strip()] if findings.is_file() else []), claims(runs)]
+    parts = [_HEAD, *([findings.read_text().strip()] if findings.is_file() else []), claims(runs), starts()]
     for task in dict.fromkeys(variant.task for variant in VARIANTS):
         for part in dict.fromkeys(variant.part for variant in VARIANTS if variant.task == task):
             names = [v.name for v in VARIANTS if v.task == task and v.part == part]
@@ -74,6 +79,27 @@ def claims(runs: dict[tuple[str, str], dict[Pairing, Run]]) -> str:
         cells += [_p(result.p), _p(adjusted), f"{told:.3f}" if told is not None else "–"]
         lines[-1] += f"\n| {' | '.join(cells)} |"
     return "\n\n".join(lines)
+
+
+def starts() -> str:
+    """What the two starts answer, as `verl_plugins.demo.making` measured it when it made them."""
+    quality = {name: json.loads((STARTS / name / FACTS).read_text())["quality"] for name in TASKS}
+    (sizes,) = {(facts["rows"], facts["samples"]) for facts in quality.values()}
+    heads = ["greedy", "sampled", "entropy, nats", "tokens", "rarely right", "gate", "group's mean", "group's std"]
+    lines = [f"| task | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]
+    for name, facts in quality.items():
+        cells = [f"{facts[key]:.2f}" for key in ("greedy", "sampled", "entropy")]
+        cells += [f"{facts['response_length']:.0f}", f"{facts['rarely_right']:.0%}", f"{facts['gated']:.0%}"]
+        for key in ("group_mean_quantiles", "group_std_quantiles"):
+            cells.append(", ".join(f"{value:.2f}" for value in facts[key]))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    text = (
+        f"On {sizes[0]} pictures with {sizes[1]} sampled answers each, a group: mean IoU, or share of right sums; "
+        "**rarely right**: groups with at most one answer in eight above 0.5; **gate**: groups whose rewards have a "
+        f"standard deviation above 0 and below {GATE}; then the quantiles of {', '.join(map(str, QUANTILES))} over the "
+        "groups, of the mean quality and of the standard deviation of the reward."
+    )
+    return "\n\n".join(["## The starts", fill(text, 120), "\n".join(lines)])
 
 
 def methods(task: str, done: Variants, folder: Path) -> list[str]:
