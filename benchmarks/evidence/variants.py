@@ -154,6 +154,7 @@ class Claim:
 CLAIMS = [
     Claim("r0 > 0 lowers the entropy", "grounding", ("ECVGPO, r0 = 10", BASELINE), "entropy, nats"),
     Claim("r0 < 0 raises the entropy", "grounding", ("ECVGPO, r0 = -50", BASELINE), "entropy, nats"),
+    Claim("a controller can hold the entropy", "grounding", ("ECVGPO, r0 adaptive", BASELINE), "entropy, nats"),
     Claim("ECVGPO grounds better than GRPO", "grounding", ("ECVGPO, r0 = 10", BASELINE), "validation"),
     Claim("held entropy pays at the end", "grounding", ("ECVGPO, r0 = -50", "ECVGPO, r0 = 10"), "validation"),
     Claim("VEPO reasons better than GRPO", "reasoning", ("VEPO", BASELINE), "validation"),
