@@ -48,6 +48,11 @@ IN_SOURCE = {
         "def receive_weights",
     ],
     "vllm/model_executor/layers/utils.py": ["def dispatch_cpu_unquantized_gemm"],
+    "vllm/v1/worker/cpu_model_runner.py": ["class CPUModelRunner", "def _zero_block_ids"],
+    "vllm/v1/worker/gpu_model_runner.py": [
+        "self._kernel_block_sizes",
+        "def _kv_cache_spec_attn_group_iterator",
+    ],
 }
 
 
