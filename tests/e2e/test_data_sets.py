@@ -64,4 +64,4 @@ def test_every_data_sets_rows_are_validated_and_trained_on(train, tmp_path):
     clean, adversarial = (
         [metrics[step][f"saei/log_prob_mismatch_{half}"] for step in (1, 2)] for half in ("clean", "adversarial")
     )
-    assert max(clean) < BF16_DISTANCE and sum(adversarial) > 2 * sum(clean)
+    assert max(clean) < 2 * BF16_DISTANCE and sum(adversarial) > 4 * sum(clean)  # these rows are foreign to the start
