@@ -82,7 +82,7 @@ def claims(runs: dict[tuple[str, str], dict[Pairing, Run]]) -> str:
 
 
 def starts() -> str:
-    """What the two starts answer, as `verl_plugins.demo.making` measured it when it made them."""
+    """What the two starts answer, as `verl_plugins.demo.making.quality` measured it."""
     quality = {name: json.loads((STARTS / name / FACTS).read_text())["quality"] for name in TASKS}
     (sizes,) = {(facts["rows"], facts["samples"]) for facts in quality.values()}
     heads = ["greedy", "sampled", "entropy, nats", "tokens", "rarely right", "gate", "group's mean", "group's std"]

@@ -8,6 +8,7 @@ BF16 = [  # weights and optimizer states in float32, computation in bf16, gradie
 # Half the demo's prompts of a step: processors without AVX-512 compute bf16 in software, several times as long.
 FEW_PROMPTS = ["data.train_batch_size=4", "actor_rollout_ref.actor.ppo_mini_batch_size=4"]
 # The rollout engine computes in float32 there, the actor in bf16: the mean distance of the sampled tokens'
-# log-probabilities in nats, and of their probabilities, is below this. Measured with the demo's model: 0.0015 to 0.004
-# on its own task; 0.012 and 0.021 on rows of real data sets' forms, to which it answers with twice the entropy.
+# log-probabilities in nats, and of their probabilities, is below this on the demo's own task, where 0.0015 to 0.004
+# were measured with an earlier start. On rows of real data sets' forms, which today's start answers with more than
+# twice the entropy, 0.012 and 0.021 nats were.
 BF16_DISTANCE = 0.02

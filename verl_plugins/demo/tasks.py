@@ -58,7 +58,7 @@ class Task:
         answer: (index, seed, random) to the assistant's answer to the row's question; some values are wrong, and some
             answers have the wrong form, so that the model stays uncertain.
         answer_steps: number of warm-up steps on such answers.
-        learning_rate: of the demo's training, at which the start improves within its thirty steps.
+        learning_rate: of the demo's training; GRPO improves the start's greedy answers with it in thirty steps.
     """
 
     name: str

@@ -120,7 +120,7 @@ def test_what_is_missing_is_told_with_the_fix(monkeypatch):
     assert memory[:3] == ("available memory", "4.0 GiB", ">= 10 GiB")
 
 
-def test_new_blocks_of_the_cache_are_zeroed_for_attention_only(monkeypatch):
+def test_new_blocks_of_the_cache_are_zeroed_for_attention_only():
     """A block of the scheduler is two of the kernel's; (2, blocks, ...) holds keys and values."""
     from vllm.v1.kv_cache_interface import FullAttentionSpec, MambaSpec
 
