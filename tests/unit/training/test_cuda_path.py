@@ -51,7 +51,7 @@ PACKING = pytest.mark.parametrize("packed", [False, True], ids=["padded", "packe
 FAMILIES = pytest.mark.parametrize("family", tiny_families.FAMILIES)
 
 # Factor of a random model's logits: with others it hardly looks at its image, or is sure of every token.
-SHARPNESS = {"qwen2_5_vl": 0.5, "qwen3_vl": 4, "qwen3_5": 4, "internvl3": 4}
+SHARPNESS = {"qwen2_5_vl": 1, "qwen3_vl": 4, "qwen3_5": 4, "internvl3": 4}
 
 # Largest error in bfloat16, about three times what was measured: absolute, and a share of the signal's largest value.
 BFLOAT16_ERROR = {
@@ -299,7 +299,7 @@ def test_attack_gives_the_pictures_of_the_cpu(monkeypatch, expected, family, pac
     if dtype == torch.float32:
         assert same > 0.999  # the rest: pixels whose gradient is rounding
         assert max(before, after, change) < 1e-4
-    else:  # measured: 0.990, 0.025, 0.019 and 0.0007
+    else:  # measured: 0.988, 0.016, 0.012 and 0.0006
         assert same > 0.9
         assert before < 0.08 and after < 0.08 and change < 0.002
     assert (outcome["statistics"][:, 1] > outcome["statistics"][:, 0]).all()
