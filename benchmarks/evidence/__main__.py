@@ -24,6 +24,7 @@ from pathlib import Path
 
 from demo_runs import train
 
+from evidence.attacked import CHECKPOINT, answers_under_attack
 from evidence.page import write_page
 from evidence.variants import STEPS, VARIANTS, Variant
 from verl_plugins.demo.assets import ensure_demo_assets
@@ -67,6 +68,7 @@ def main() -> None:
             run_dir = arguments.out.resolve() / kept.stem
             print(f"{variant.task}: {variant.name}, seed {seed}", file=sys.stderr, flush=True)
             overrides = [*variant.settings, *GREEDY, f"trainer.test_freq={arguments.steps // VALIDATIONS}"]
+            overrides += [*CHECKPOINT, f"trainer.save_freq={arguments.steps}"] if variant.attacked else []
             train(run_dir, cache, variant.task, variant.method, seed, arguments.steps, overrides, ROWS)
             keep(run_dir, data, kept, variant, start, seed, arguments.steps)
             shutil.rmtree(run_dir)
@@ -97,6 +99,10 @@ def keep(run_dir: Path, data: Path, kept: Path, variant: Variant, start: str, se
         "hardware": hardware(),
         "validation": {path.stem: scores(path, data) for path in sorted((run_dir / "validation").glob("*.jsonl"))},
     }
+    if variant.attacked:
+        facts["attacked"] = answers_under_attack(
+            run_dir, steps, data / "val.parquet", TASKS[variant.task].max_response_length
+        )
     kept.with_suffix(".metrics.jsonl.xz").write_bytes(lzma.compress((run_dir / "attempts" / "000.jsonl").read_bytes()))
     kept.write_text(json.dumps(facts) + "\n")  # written last: a run with this file counts as kept
 

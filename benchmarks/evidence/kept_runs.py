@@ -39,6 +39,15 @@ class Run:
         """Quality of each greedy answer to "val" or "ood" after the last step."""
         return self._validations()[str(self.facts["steps"])][split]
 
+    @property
+    def is_attacked(self) -> bool:
+        """Whether its held-out images were attacked."""
+        return "attacked" in self.facts
+
+    def under_attack(self) -> float:
+        """Share of right answers to attacked held-out images."""
+        return fmean(self.facts["attacked"])
+
     def _validations(self) -> dict[str, dict[str, list[float]]]:
         return self.facts["validation"]
 

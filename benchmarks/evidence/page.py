@@ -11,6 +11,7 @@ from textwrap import fill
 
 import numpy as np
 
+from evidence.attacked import STRENGTH
 from evidence.curves import curves, histograms
 from evidence.kept_runs import WINDOW, Pairing, Run, read_runs
 from evidence.statistics import detectable, holm, interval, paired
@@ -28,7 +29,8 @@ MEASURES: dict[str, Measure] = {
     "reward": lambda run: run.last(run.reward),
     "entropy, nats": lambda run: run.last("actor/entropy"),
 }
-SAMPLED_WITH = {"sampled with, nats": Run.sampled_with}
+SAMPLED_WITH: dict[str, Measure] = {"sampled with, nats": Run.sampled_with}
+ATTACKED: dict[str, Measure] = {"under attack": Run.under_attack}
 HISTOGRAMS = (BASELINE, "ECVGPO, r0 = 10", "ECVGPO, r0 = -50")
 
 
@@ -65,7 +67,7 @@ def claims(runs: dict[tuple[str, str], dict[Pairing, Run]]) -> str:
     rows, ps = [], []
     for claim in CLAIMS:
         first, second = (runs[claim.task, name] for name in claim.names)
-        differences = differences_of(first, second, MEASURES[claim.measure])
+        differences = differences_of(first, second, (MEASURES | ATTACKED)[claim.measure])
         result = paired(differences)
         told = detectable(differences)
         rows.append((claim, len(differences), result, told))
@@ -139,7 +141,7 @@ def table(variants: Variants, baseline: str, called: str = BASELINE) -> str:
         baseline: name of the line that differences are taken to.
         called: name of the baseline in the heads of the columns.
     """
-    measures = MEASURES | (SAMPLED_WITH if any("SaEI" in name for name in variants) else {})
+    measures = _measures(variants)
     heads = [f"{name} | minus {called} (p)" for name in measures]
     lines = [f"| run | runs | pairs | {' | '.join(heads)} |", "|---" * (3 + 2 * len(measures)) + "|"]
     for name, runs in variants.items():
@@ -162,13 +164,20 @@ def effect_table(variants: Variants, metrics: tuple[str, ...]) -> str:
 
 def pair_table(pairs: list[tuple[str, str]], variants: Variants) -> str:
     """Table of paired differences between methods and their controls."""
-    measures = MEASURES | SAMPLED_WITH
+    measures = _measures(variants)
     lines = [f"| difference | pairs | {' | '.join(measures)} |", "|---" * (2 + len(measures)) + "|"]
     for names in pairs:
         first, second = (variants.get(name, {}) for name in names)
         cells = [difference(first, second, measure) for measure in measures.values()]
         lines.append(f"| {' minus '.join(names)} | {len(first.keys() & second.keys())} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _measures(variants: Variants) -> dict[str, Measure]:
+    """Measures that every run of a table has."""
+    attacked = all(run.is_attacked for runs in variants.values() for run in runs.values())
+    perturbed = any("SaEI" in name for name in variants)
+    return MEASURES | (ATTACKED if attacked else {}) | (SAMPLED_WITH if perturbed else {})
 
 
 def difference(first: dict[Pairing, Run], second: dict[Pairing, Run], measure: Measure) -> str:
@@ -243,9 +252,11 @@ brings to a model of 7B parameters.
   run.
 - **validation** is the mean IoU, or the share of right sums, of greedy answers to 512 pictures that are not trained on,
   after the last step. **out of domain** is the same on 512 pictures with more shapes, sizes and shades that training
-  does not have, and other wordings. **reward** and **entropy** are means over the last {WINDOW} steps. With SaEI the
-  reward is that of the responses to clean images. **sampled with** is the entropy of the distributions that the
-  responses were drawn from, which SaEI's attack is meant to raise; with clean images alone it is the policy's entropy.
+  does not have, and other wordings. **under attack** is validation with each image moved by {STRENGTH} levels of 255
+  along the gradient of the policy's own entropy ([evaluation](evaluation.md#under-attack)). **reward** and **entropy**
+  are means over the last {WINDOW} steps. With SaEI the reward is that of the responses to clean images. **sampled
+  with** is the entropy of the distributions that the responses were drawn from, which SaEI's attack is meant to raise;
+  with clean images alone it is the policy's entropy.
 - A **start** is the set of weights that a run begins with, named by the first digits of its SHA-256: those that the
   package brings. Runs with the same start and seed see the same prompts in the same order and draw the same random
   numbers. A test checks that their first steps have the same rewards.

@@ -41,6 +41,11 @@ class Variant:
         return [*COMMON[self.task], *self.overrides]
 
     @property
+    def attacked(self) -> bool:
+        """Whether its held-out images are attacked after training, too: what SaEI claims is about reasoning."""
+        return self.task == "reasoning"
+
+    @property
     def options(self) -> list[str]:
         """Options with which `verl-plugins demo` trains the same."""
         return [f"--task={self.task}", f"--method={self.method}", *self.settings]
@@ -164,5 +169,6 @@ CLAIMS = [
     Claim("SaEI reasons better than GRPO", "reasoning", ("SaEI", BASELINE), "validation"),
     Claim("the gradient's direction matters", "reasoning", ("SaEI", "SaEI, random signs"), "validation"),
     Claim("SaEI carries over to other pictures", "reasoning", ("SaEI", BASELINE), "out of domain"),
+    Claim("SaEI stands attacks", "reasoning", ("SaEI", BASELINE), "under attack"),
     Claim("VEPO and SaEI add up", "reasoning", ("VEPO + SaEI", "VEPO"), "validation"),
 ]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from evidence.curves import level_with
 from evidence.kept_runs import Run, read_runs
-from evidence.page import MEASURES, write_page
+from evidence.page import ATTACKED, MEASURES, write_page
 from evidence.statistics import detectable, holm, interval, paired
 from evidence.variants import ABLATIONS, CLAIMS, PAIRS, VARIANTS
 from omegaconf import OmegaConf
@@ -172,7 +172,7 @@ def test_pairs_and_claims_are_of_variants_of_their_task():
     named = [(task, name) for task, pairs in PAIRS.items() for pair in pairs for name in pair]
     named += [(claim.task, name) for claim in CLAIMS for name in claim.names]
     assert set(named) <= {(v.task, v.name) for v in VARIANTS}
-    assert {claim.measure for claim in CLAIMS} <= MEASURES.keys()
+    assert {claim.measure for claim in CLAIMS} <= (MEASURES | ATTACKED).keys()
 
 
 def _keep(folder, task, name, steps, seed=1, start="beef", val=(1.0,), ood=(1.0,)):
@@ -181,6 +181,7 @@ def _keep(folder, task, name, steps, seed=1, start="beef", val=(1.0,), ood=(1.0,
     facts = {"name": name, "task": task, "part": variant.part, "start": start, "seed": seed, "steps": len(steps)}
     facts |= {"options": [], "commit": "abc", "date": "2026-01-01", "hardware": "1 x C"}
     facts["validation"] = {str(len(steps)): {"val": list(val), "ood": list(ood)}}
+    facts |= {"attacked": [0.0, 0.5]} if variant.attacked else {}
     (folder / f"{variant.key}_seed{seed}_{start}.json").write_text(json.dumps(facts))
     text = "".join(json.dumps({"step": step, "data": data}) + "\n" for step, data in enumerate(steps, 1))
     (folder / f"{variant.key}_seed{seed}_{start}.metrics.jsonl.xz").write_bytes(lzma.compress(text.encode()))
