@@ -8,13 +8,14 @@ from pathlib import Path
 
 from verl_plugins.report.metrics import read_json_lines
 
-STRENGTH = 8  # 8-bit levels of one step along the gradient's signs; SaEI trains with 2
+STRENGTH = 32  # 8-bit levels of one step along the gradient; SaEI trains with 2, and 8 to 16 cost the start no answer
+ROWS = 256
 CHECKPOINT = ("actor_rollout_ref.actor.checkpoint.save_contents=[hf_model]",)
 """Override of a run that is evaluated so."""
 
 
 def answers_under_attack(run_dir: Path, steps: int, data: Path, longest: int) -> list[float]:
-    """Attack each image of ``data`` and let the last checkpoint answer greedily.
+    """Attack the image of each of the first ROWS rows and let the last checkpoint answer greedily.
 
     Args:
         run_dir: folder of the run.
@@ -31,7 +32,13 @@ def answers_under_attack(run_dir: Path, steps: int, data: Path, longest: int) ->
     checkpoint = run_dir / "checkpoints" / f"global_step_{steps}" / "actor"
     out = run_dir / "attacked"
     command = [sys.executable, "-m", "verl_plugins.evaluate", f"--model={checkpoint}", f"--data={data}"]
-    command += [f"--out={out}", f"--max-response-length={longest}", "--attack=saei", f"--strength={STRENGTH}"]
+    command += [
+        f"--out={out}",
+        f"--max-response-length={longest}",
+        "--attack=saei",
+        f"--strength={STRENGTH}",
+        f"--limit={ROWS}",
+    ]
     log = run_dir / "attacked.log"
     with log.open("w") as stream:
         if subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode:

@@ -11,6 +11,7 @@ from textwrap import fill
 
 import numpy as np
 
+from evidence.attacked import ROWS as ATTACKED_ROWS
 from evidence.attacked import STRENGTH
 from evidence.curves import curves, histograms
 from evidence.kept_runs import WINDOW, Pairing, Run, read_runs
@@ -252,11 +253,11 @@ brings to a model of 7B parameters.
   run.
 - **validation** is the mean IoU, or the share of right sums, of greedy answers to 512 pictures that are not trained on,
   after the last step. **out of domain** is the same on 512 pictures with more shapes, sizes and shades that training
-  does not have, and other wordings. **under attack** is validation with each image moved by {STRENGTH} levels of 255
-  along the gradient of the policy's own entropy ([evaluation](evaluation.md#under-attack)). **reward** and **entropy**
-  are means over the last {WINDOW} steps. With SaEI the reward is that of the responses to clean images. **sampled
-  with** is the entropy of the distributions that the responses were drawn from, which SaEI's attack is meant to raise;
-  with clean images alone it is the policy's entropy.
+  does not have, and other wordings. **under attack** is the same on {ATTACKED_ROWS} pictures of validation, each moved by
+  {STRENGTH} levels of 255 along the gradient of the policy's own entropy ([evaluation](evaluation.md#under-attack)).
+  **reward** and **entropy** are means over the last {WINDOW} steps. With SaEI the reward is that of the responses to
+  clean images. **sampled with** is the entropy of the distributions that the responses were drawn from, which SaEI's
+  attack is meant to raise; with clean images alone it is the policy's entropy.
 - A **start** is the set of weights that a run begins with, named by the first digits of its SHA-256: those that the
   package brings. Runs with the same start and seed see the same prompts in the same order and draw the same random
   numbers. A test checks that their first steps have the same rewards.
