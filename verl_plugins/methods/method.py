@@ -45,7 +45,7 @@ class Method:
             strength in 8-bit levels, steps), maps (prompt's token ids, processor's output, response's token ids) to
             (images (3, H, W) uint8, objective before, objective after).
         demo_task: synthetic task that ``verl-plugins demo`` trains the method on.
-        demo_overrides: Hydra overrides that the demo's 8 responses per prompt need.
+        demo_overrides: Hydra overrides that the demo's 8 responses per prompt, or its tiny model, need.
         demo_metrics: metrics, without the method's name, in which the demo shows that the method acts.
     """
 

@@ -10,5 +10,6 @@ METHOD = Method(
     driver="verl_plugins.methods.ecvgpo.driver:ECVGPODriver",
     needs_entropy=lambda config: config.is_adaptive,
     weighs_tokens=True,
+    demo_overrides=("algorithm.ecvgpo.r0=-0.2",),  # tokens of 0.2 nats: with the paper's 10, thirty steps show nothing
     demo_metrics=("gated_groups", "reshaped_tokens"),
 )
