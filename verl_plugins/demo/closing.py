@@ -39,8 +39,8 @@ def closing_lines(
     shown = [*_quantities(steps), *_metrics_of(method, steps)]
     widths = [max(len(line[column]) for line in shown) for column in range(2)]
     lines = [
-        f"Shown: {method} trained a Qwen2.5-VL of two million parameters on synthetic {task.name}, for "
-        f"{steps[-1]['step']} steps; {ROWS['val']} pictures were kept for validation.",
+        f"Shown: {_named(method, overrides)} trained a Qwen2.5-VL of two million parameters on synthetic {task.name}, "
+        f"for {steps[-1]['step']} steps; {ROWS['val']} pictures were kept for validation.",
         *(f"  {name:{widths[0]}}  {values:{widths[1]}}  {meaning}".rstrip() for name, values, meaning in shown),
         "Where to look:",
         f"  report      {report}  (in a browser: curves, answers to the validation pictures, tokens)",
@@ -54,6 +54,13 @@ def closing_lines(
         command = shlex.join(["verl-plugins", "demo", "--method=grpo", *options])
         lines.append(f"Beside GRPO: {command} && {shlex.join(['verl-plugins', 'report', str(run_dir), str(plain)])}")
     return lines
+
+
+def _named(method: str, overrides: Sequence[str]) -> str:
+    """The method, with the settings that the demo gives it where the user gives no other."""
+    given = {override.lstrip("+").partition("=")[0] for override in overrides}
+    settings = [s for each in methods_in(method) for s in each.demo_overrides if s.partition("=")[0] not in given]
+    return f"{method} ({', '.join(settings)})" if settings else method
 
 
 def _quantities(steps: Sequence[dict]) -> Iterator[tuple[str, str, str]]:

@@ -23,7 +23,11 @@ def lines_of(tmp_path, method, overrides=(), checkpoint=Path("global_step_10"), 
 def test_values_before_and_after_and_the_methods_own_metrics(tmp_path):
     logged = {"ecvgpo/gated_groups": 0.5, "ecvgpo/reshaped_tokens": 0.25, "ecvgpo/floor_hits": 0.1}
     lines = lines_of(tmp_path, "ecvgpo", **logged)
-    assert len(lines) <= 12 and "ecvgpo trained a Qwen2.5-VL" in lines[0] and "for 10 steps" in lines[0]
+    assert (
+        len(lines) <= 12
+        and "ecvgpo (algorithm.ecvgpo.r0=-0.2) trained a Qwen2.5-VL" in lines[0]
+        and "for 10 steps" in lines[0]
+    )
     words = [line.split() for line in lines]
     assert ["Reward", "1.03", "→", "1.08"] in [line[:4] for line in words]
     assert ["Validation", "IoU", "0.5", "→", "0.75"] in [line[:5] for line in words]
@@ -40,6 +44,13 @@ def test_files_and_the_run_to_compare_with_are_named(tmp_path):
     assert f"--method=grpo --task=grounding --steps=10 --out={tmp_path / 'demo-grpo'} data.seed=7 &&" in text
     assert f"verl-plugins report {tmp_path / 'demo'} {tmp_path / 'demo-grpo'}" in text
     assert "Beside GRPO" not in "\n".join(lines_of(tmp_path, "grpo"))
+
+
+def test_a_setting_of_the_demo_is_named_unless_the_user_gives_another(tmp_path):
+    assert "Shown: ecvgpo trained" in lines_of(tmp_path, "ecvgpo", ["algorithm.ecvgpo.r0=adaptive"])[0]
+    assert "Shown: grpo trained" in lines_of(tmp_path, "grpo")[0]
+    several = lines_of(tmp_path, "saei", ["algorithm.saei.n1=5"])[0]
+    assert "Shown: saei (algorithm.saei.n2=4) trained" in several
 
 
 def test_what_was_not_logged_is_left_out(tmp_path):
