@@ -25,6 +25,7 @@ def test_colocated_killed_and_resumed(train, tmp_path):
         "actor_rollout_ref.rollout.calculate_log_probs=true",
         "actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean",
         "algorithm.ecvgpo.delta=9",
+        "algorithm.ecvgpo.r0=10",
         "trainer.save_freq=2",
         f"trainer.default_local_dir={tmp_path / 'checkpoints'}",
         f"trainer.record_dir={tmp_path / 'records'}",
@@ -90,6 +91,7 @@ def test_separate_devices_and_an_image_from_a_tool_between_two_turns(train, tmp_
         "actor_rollout_ref.rollout.nnodes=1",
         "actor_rollout_ref.rollout.n_gpus_per_node=1",
         "algorithm.ecvgpo.delta=9",
+        "algorithm.ecvgpo.r0=10",
         f"reward.custom_reward_function.path={distinct_characters.__file__}",  # whose rewards differ in every group
         *tool_overrides(tmp_path),
     )

@@ -42,6 +42,7 @@ def test_two_updates_with_all_methods_and_the_checkpoint_in_transformers(family,
         f"actor_rollout_ref.model.path={tmp_path / 'model'}",
         f"reward.custom_reward_function.path={distinct_characters.__file__}",
         "actor_rollout_ref.rollout.calculate_log_probs=true",
+        "algorithm.ecvgpo.r0=10",
         "algorithm.saei.update=adversarial",  # then the actor sees what the rollout engine saw
         "trainer.save_freq=2",
     )
