@@ -66,7 +66,12 @@ VARIANTS = [
     Variant(BASELINE, "grounding", "grpo", seeds=HEADLINE),
     Variant("ECVGPO, r0 = 10", "grounding", *_with("ecvgpo", "r0=10"), seeds=HEADLINE),
     Variant("ECVGPO, r0 = -50", "grounding", *_with("ecvgpo", "r0=-50"), seeds=HEADLINE),
-    Variant("ECVGPO, r0 adaptive", "grounding", *_with("ecvgpo", "r0=adaptive", "target_slope=0")),
+    Variant(
+        "ECVGPO, r0 adaptive",
+        "grounding",
+        # The defaults of gain and r0_min suit a slower fall of the entropy: here 1 / r0 soon reached its limit.
+        *_with("ecvgpo", "r0=adaptive", "target_slope=0", "gain=200", "r0_min=0.1"),
+    ),
     Variant(BASELINE, "reasoning", "grpo", seeds=HEADLINE),
     Variant("VEPO", "reasoning", "vepo", seeds=HEADLINE),
     Variant("top 20% by entropy", "reasoning", *_with("vepo", "score=entropy"), seeds=HEADLINE),
