@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 
 from data_prep.atomic import write_atomically
 from data_prep.convert.duplicates import SeenRows
@@ -25,6 +26,7 @@ from data_prep.raw_forms.raw_form import RawForm, Source
 from data_prep.types import RawRow, RejectedRow, Rejection
 
 _SPLIT = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_FILE = re.compile(rf"(?P<split>{_SPLIT.pattern}?)(-\d{{5}}-of-\d{{5}})?\.parquet")
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def run(form: RawForm, source: Source, job: ConversionJob, options: Options) -> 
     """Convert a source into the folder `job.out`; every file there is complete afterwards.
 
     Raises:
-        SystemExit: the source has no rows, or lacks one of the splits, or a process was killed.
+        SystemExit: the source has no rows, or lacks one of the splits; the folder holds files of another conversion
+            that this one does not replace; or a process was killed.
         OSError: the output cannot be written.
     """
     splits, rejected = collect(form, source)
@@ -93,6 +96,7 @@ def run(form: RawForm, source: Source, job: ConversionJob, options: Options) -> 
     plan = _plan_hash(parts, rejected)
     report = Report.of_finished_run(job.out, plan)
     if report is None:
+        _refuse_leftovers(job.out, splits, options)
         job.folder.mkdir(parents=True, exist_ok=True)
         _convert(job, parts, options)
         report = _join(job, splits, parts, rejected, options.shards, plan)
@@ -107,6 +111,31 @@ def _plan_hash(parts: list[Part], rejected: list[RejectedRow]) -> str:
     for row in rejected:
         digest.update(row.line().encode())
     return digest.hexdigest()
+
+
+def _refuse_leftovers(out: Path, splits: Iterable[str], options: Options) -> None:
+    """Exit if files of an earlier conversion would stay beside the new ones: their rows could be in both.
+
+    Splits that ``options.splits`` leaves out may stay: they are converted one at a time.
+    """
+    written = {name for split in splits for name in _file_names(split, options.shards)}
+    found = {file.name: _FILE.fullmatch(file.name) for file in sorted(out.glob("*.parquet"))}
+    left = [
+        name
+        for name, match in found.items()
+        if match and name not in written and (not options.splits or match["split"] in options.splits)
+    ]
+    if left:
+        raise SystemExit(
+            f"--out {out}: got a folder with {', '.join(left)} of another conversion, whose rows could also be in the "
+            "new files, expected a folder of its own; remove them, or name another --out"
+        )
+
+
+def _file_names(split: str, shards: int) -> list[str]:
+    if shards == 1:
+        return [f"{split}.parquet"]
+    return [f"{split}-{shard:05d}-of-{shards:05d}.parquet" for shard in range(shards)]
 
 
 def _convert(job: ConversionJob, parts: list[Part], options: Options) -> None:
@@ -156,8 +185,7 @@ def _join(
         split_parts = [part for part in parts if part.split == split]
         read = sum(len(part.rows) for part in split_parts) + sum(row.split == split for row in rejected)
         counts = SplitReport(split, read)
-        for shard in range(shards):
-            name = f"{split}.parquet" if shards == 1 else f"{split}-{shard:05d}-of-{shards:05d}.parquet"
+        for shard, name in enumerate(_file_names(split, shards)):
             files = [job.file_of(part) for part in split_parts if part.shard == shard]
             lines += join(files, job.out / name, job.folder, counts)
         if not counts.written:  # an empty file would look like a finished one

@@ -193,6 +193,23 @@ def test_a_finished_run_is_not_done_again_but_a_damaged_one_is(source, tmp_path,
     assert content(tmp_path) == before
 
 
+def test_files_of_another_conversion_do_not_stay_beside_the_new_ones(source, tmp_path):
+    """Their rows could be in both: a split that is gone, or one file where there are shards now."""
+    main(command(source, tmp_path, "--splits", "train", "--max-rows", "20"))
+    main(command(source, tmp_path, "--splits", "val"))  # one split at a time
+    main(command(source, tmp_path))  # replaces both
+    before = content(tmp_path)
+    with pytest.raises(
+        SystemExit, match=r"--out .*: got a folder with train.parquet, val.parquet of another conversion"
+    ):
+        main(command(source, tmp_path, "--shards", "2"))
+    assert content(tmp_path) == before
+    (tmp_path / "train.parquet").unlink()
+    (tmp_path / "val.parquet").unlink()
+    main(command(source, tmp_path, "--shards", "2"))
+    assert len(list(tmp_path.glob("*.parquet"))) == 4
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_killed_at_a_random_moment_and_started_again(source, tmp_path, seed, monkeypatch):
     code = "from data_prep.convert import plan; plan.PART_ROWS = 20\nfrom data_prep.__main__ import main; main()"
