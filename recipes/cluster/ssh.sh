@@ -13,6 +13,7 @@
 #                  VIRTUAL_ENV, CUDA_HOME and CONDA_*, GLOO_*, HF_*, NCCL_*, RAY_*, VERL_*, VLLM_* go to the others
 #   CONTAINER      a command that runs another in a container: "apptainer exec --nv --bind /shared /shared/verl.sif"
 #   RAY_PORT       port of Ray's head (6379)
+#   RAY_AUTH_TOKEN Ray's token, to ask Ray during the run (made anew)
 #   DRY_RUN=1      print what the recipe would train with, and stop
 #
 # The recipe's own variables (OUT, DATA_DIR, MODEL_PATH, TP, ...) are in recipes/README.md.

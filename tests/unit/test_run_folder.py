@@ -147,6 +147,14 @@ def test_from_a_checkpoint_other_knobs_are_told_and_another_method_refused(tmp_p
     assert "algorithm.ecvgpo.r0" in problem
 
 
+def test_another_runs_checkpoint_is_refused_without_metrics_too(tmp_path):
+    """As with `trainer.logger=[console,wandb]`, which leaves none in the folder."""
+    save(start(tmp_path))
+    assert check_run_folder(next_start(tmp_path, "algorithm.ecvgpo.r0=25")) == []
+    (problem,) = check_run_folder(next_start(tmp_path, method="vepo"))
+    assert f"got {tmp_path}, which holds the checkpoint of another run (method: ecvgpo there, vepo now" in problem
+
+
 def test_metrics_without_a_config_are_another_runs_unless_it_is_resumed(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "data": {}}\n')
     config = next_start(tmp_path)

@@ -13,6 +13,8 @@ _GROUP = re.compile(
     r"Available options in '[^']+':(?P<options>.*?)(?:Config search path|$)",
     re.DOTALL,
 )
+_PASSED_ON = ("reward_kwargs", "engine_kwargs", "mm_processor_kwargs", "apply_chat_template_kwargs", "override_config")
+"""Nodes of verl's config below which verl passes any key on."""
 _KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
 
 
@@ -33,6 +35,11 @@ def override_problem(error: Exception, overrides: Sequence[str], compose: Callab
         return f"overrides: got {got}, expected one of {', '.join(options)}; {fix}"
     if found := _KEY.search(text):
         key, given = found["key"], [each for each in overrides if found["key"] == each.partition("=")[0]]
+        if not set(_PASSED_ON).isdisjoint(key.split(".")):
+            return (
+                f"overrides: got {', '.join(given) or key}, expected a + before a key that verl passes on and its "
+                f"config lacks; set +{given[0] if given else key}"
+            )
         near = _near_key(key, [each for each in overrides if each not in given], compose)
         fix = f"set {near}" if near else "correct it"
         return (

@@ -11,19 +11,22 @@ from omegaconf import DictConfig
 from verl_plugins.doctor.doctor_check import DoctorCheck, compared, problem
 
 
-def check_overrides(overrides: Sequence[str]) -> list[DoctorCheck]:
-    """Compose the run that the overrides describe from verl's own config, and check it."""
+def check_overrides(words: Sequence[str]) -> list[DoctorCheck]:
+    """Compose the run that overrides, a recipe or a command describe from verl's own config, and check it."""
     from verl_plugins.compose import compose_run, problems_of
+    from verl_plugins.compose.named_run import is_override, named_run, without_entry
     from verl_plugins.compose.override_errors import override_problem
     from verl_plugins.doctor.machine import check_gpus_of_run
     from verl_plugins.doctor.versions import check_flash_attn
     from verl_plugins.preflight.installation import check_installation, uses_flash_attn
     from verl_plugins.preflight.sizes import check_counts
 
+    overrides = without_entry(words)
+    is_recipe = not (overrides and is_override(overrides[0]))
     try:
-        config = compose_run(overrides)
+        config = named_run(overrides)[1] if is_recipe else compose_run(overrides)
     except Exception as error:
-        return [problem(override_problem(error, overrides, compose_run))]
+        return [problem(str(error) if is_recipe else override_problem(error, overrides, compose_run))]
     lines = [*_check_platform(overrides), *check_installation(config), *problems_of(config)]
     checks = [] if check_counts(config) else check_gpus_of_run(config)
     if lines:

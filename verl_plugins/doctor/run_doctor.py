@@ -15,7 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gpus", type=int, metavar="N", help="GPUs that this machine should have, for a run without overrides"
     )
-    parser.add_argument("overrides", nargs="*", help="what you would pass to verl.trainer.main_ppo: +method=ecvgpo ...")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        help="a run: what you would pass to verl.trainer.main_ppo (+method=ecvgpo ...), or a recipe and its arguments",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,7 +31,7 @@ def run_doctor(overrides: Sequence[str], with_ray: bool = True, gpus: int | None
     """Print the table and return the exit code: 0 if every check passed, 1 if not.
 
     Args:
-        overrides: Hydra overrides of a run; empty to check the installation alone.
+        overrides: Hydra overrides of a run, or a recipe; empty to check the installation alone.
         with_ray: whether to start a local Ray worker and check the plugin there.
         gpus: number of GPUs that this machine should have; None if it is not known, or a matter of the overrides.
     """

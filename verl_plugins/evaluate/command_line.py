@@ -75,6 +75,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="data.mm_processor_kwargs of training: min_pixels=262144 max_pixels=1000000 (default: as saved)",
     )
     parser.add_argument(
+        "--chat-template",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="data.apply_chat_template_kwargs of training: enable_thinking=false for Qwen3.5 as the recipes train it",
+    )
+    parser.add_argument(
         "--attack",
         metavar="NAME",
         help="attack the images first: gaussian (noise), random (random signs), or a method's attack along the model's "
@@ -125,6 +132,7 @@ def _run(arguments: argparse.Namespace) -> int:
         dtype=arguments.dtype or default_dtype(),
         reward=parse_settings(arguments.reward),
         processor=parse_values("--processor", arguments.processor),
+        chat_template=parse_values("--chat-template", arguments.chat_template),
     )
     job = EvaluationJob(
         arguments.model,

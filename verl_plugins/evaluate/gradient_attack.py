@@ -121,7 +121,7 @@ def _attack_rows(
     from verl_plugins.evaluate.prompt_builder import PromptBuilder
     from verl_plugins.methods.method import imported
 
-    prompts = PromptBuilder(folder, settings.processor)
+    prompts = PromptBuilder(folder, settings.processor, settings.chat_template)
     prompts.check_attack()
     attack_row = imported(gradient_attacks()[attack.name])(
         folder, prompts.processor, settings.processor, settings.dtype, int(attack.strength), attack.steps

@@ -11,6 +11,7 @@ from typing import Any
 from reward_fns.boxes.spaces import SPACE_OF_MODEL
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+_ADAPTER = "lora_adapter"  # where verl's merger puts what a LoRA run trained
 _SAMPLES, _SAMPLE = 64, 4096  # number of samples of a weights file that are hashed, and bytes of each
 
 
@@ -18,11 +19,17 @@ def model_folder(path: Path) -> Path:
     """Find the folder with config.json and weights: the given one, or `huggingface` in an actor's checkpoint.
 
     Raises:
-        SystemExit: there is no such folder.
+        SystemExit: there is no such folder, or a LoRA adapter lies beside its weights, which are then the base model's.
     """
     candidates = (path, path / "huggingface", path / "actor" / "huggingface")
     for folder in candidates:
         if (folder / "config.json").is_file() and weight_files(folder):
+            if (folder / _ADAPTER).is_dir():
+                raise SystemExit(
+                    f"--model {folder}: got the base model's weights with a LoRA adapter in {_ADAPTER}, which would "
+                    "not be evaluated, expected weights with the adapter folded in; fold it (recipes/README.md has the "
+                    "command), then give --model FOLDED"
+                )
             return folder
     if not path.is_dir():
         raise SystemExit(f"--model {path}: got no such folder, expected one with config.json and weights")

@@ -34,9 +34,14 @@ class Prompt(NamedTuple):
 
 
 class PromptBuilder:
-    """Builder of prompts for the model in a folder; for `processor_settings` see `Settings.processor`."""
+    """Builder of prompts for the model in a folder; for the settings see `Settings.processor` and `.chat_template`."""
 
-    def __init__(self, folder: Path, processor_settings: Mapping[str, Any]):
+    def __init__(
+        self,
+        folder: Path,
+        processor_settings: Mapping[str, Any],
+        chat_template_settings: Mapping[str, Any] | None = None,
+    ):
         self.folder, self._settings = folder, dict(processor_settings)
         self.tokenizer = hf_tokenizer(str(folder))
         model_type = model_config(folder).get("model_type")
@@ -46,7 +51,9 @@ class PromptBuilder:
         )
         if self.processor is not None and not getattr(self.processor, "chat_template", None):
             self.processor.chat_template = self.tokenizer.chat_template  # as verl's HFModelConfig does
-        data = OmegaConf.create({"mm_processor_kwargs": dict(processor_settings)})
+        data = OmegaConf.create(
+            {"mm_processor_kwargs": self._settings, "apply_chat_template_kwargs": dict(chat_template_settings or {})}
+        )
         self._maker = PromptMaker(self.tokenizer, self.processor, model_type, data)
 
     def banned_tokens(self) -> list[int]:

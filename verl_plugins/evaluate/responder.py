@@ -78,7 +78,7 @@ class VllmResponder(Responder):
         from verl_plugins.evaluate.prompt_builder import PromptBuilder
 
         self.folder, self.settings, self.tensor_parallel_size = folder, settings, tensor_parallel_size
-        self.prompts = PromptBuilder(folder, settings.processor)
+        self.prompts = PromptBuilder(folder, settings.processor, settings.chat_template)
         self._llm: Any = None
         config = model_config(folder)
         config = {**config, **(config.get("text_config") or {})}

@@ -22,6 +22,7 @@ class Settings:
         dtype: data type of the model in vLLM.
         reward: `reward_kwargs` of `reward_fns.auto`.
         processor: keyword arguments of the image processor, verl's `data.mm_processor_kwargs`.
+        chat_template: variables of the chat template, verl's `data.apply_chat_template_kwargs`.
 
     Raises:
         SystemExit: a value is out of range, or only one of min_pixels and max_pixels is given.
@@ -37,6 +38,7 @@ class Settings:
     dtype: str = "bfloat16"
     reward: Mapping[str, Any] = field(default_factory=dict)
     processor: Mapping[str, Any] = field(default_factory=dict)
+    chat_template: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("sample", "limit", "max_prompt_length", "max_response_length", "batch_size"):

@@ -1,76 +1,20 @@
-"""The config that a plan is for: of a recipe, of bare overrides, or of the command that trains."""
+"""The config that a plan is for, on as many GPUs and machines as the plan is asked for."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-ENTRY = ["-m", "verl.trainer.main_ppo"]
+from verl_plugins.compose.named_run import named_run
 
 
 def planned_config(words: Sequence[str], gpus: int | None, nodes: int | None) -> tuple[str, DictConfig]:
-    """Compose the config of a run from the words of its command line, as a user has it.
+    """Compose the config of a run; see ``named_run`` for its words, and for what it returns and raises.
 
     Args:
-        words: a recipe and its arguments; or overrides; or ``python -m verl.trainer.main_ppo`` and overrides.
         gpus: GPUs of each machine, in place of the run's own; None to keep these.
         nodes: machines, in place of the run's own; None to keep these.
-
-    Returns:
-        What is planned, in a word or two, and its config.
-
-    Raises:
-        ValueError: the words are none of the three, or make no config.
     """
     sizes = {"trainer.n_gpus_per_node": gpus, "trainer.nnodes": nodes}
-    last = [f"{key}={size}" for key, size in sizes.items() if size is not None]
-    if list(words[1:3]) == ENTRY:
-        words = words[3:]
-    elif words and not _is_override(words[0]):
-        recipe = Path(words[0])
-        return recipe.name, _composed_by(recipe, [*words[1:], *last])
-    if not words:
-        raise ValueError(
-            "run: got nothing, expected a recipe (recipes/run_*.sh), overrides, or -- and the command that trains"
-        )
-    strangers = [word for word in words if not _is_override(word)]
-    if strangers:
-        raise ValueError(f"run: got {' '.join(strangers)} among overrides, expected KEY=VALUE; name one run at a time")
-    return "the command", _composed([*words, *last])
-
-
-def _is_override(word: str) -> bool:
-    return "=" in word or word.startswith("~")
-
-
-def _composed(overrides: Sequence[str]) -> DictConfig:
-    from verl_plugins.compose import compose_run
-
-    try:
-        return compose_run(overrides)
-    except Exception as error:  # Hydra has many
-        raise ValueError(f"these overrides cannot be composed: {' '.join(str(error).split())}") from error
-
-
-def _composed_by(recipe: Path, arguments: Sequence[str]) -> DictConfig:
-    """Run a recipe with DRY_RUN=1; a script that does not know DRY_RUN trains nothing, as verl refuses ``--all``."""
-    if not recipe.is_file():
-        raise ValueError(
-            f"recipe: got {recipe}, expected a file that exists; `verl-plugins recipes copy recipes` makes such files"
-        )
-    # The recipe calls `verl-plugins` and `python`: those of this environment, whether or not a shell has activated it.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    env = {**os.environ, "PATH": path, "DRY_RUN": "1"}
-    command = ["bash", recipe, *arguments, "--all"]
-    process = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    config = OmegaConf.create(process.stdout)
-    if not isinstance(config, DictConfig) or "actor_rollout_ref" not in config:
-        raise ValueError(
-            f"{recipe}: got no config from DRY_RUN=1, expected YAML; its last words:\n{process.stderr[-2000:]}"
-        )
-    return config
+    return named_run(words, [f"{key}={size}" for key, size in sizes.items() if size is not None])

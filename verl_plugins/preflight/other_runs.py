@@ -17,16 +17,19 @@ NOT_COMPARED = (*DERIVED, "run_dir", "hydra", "ray_kwargs", "trainer.health", "t
 
 
 def check_run_folder(config: DictConfig) -> list[str]:
-    """Refuse a folder with the metrics of another run.
+    """Refuse a folder with another run's metrics, or with its checkpoint, from which this run would go on.
 
     A run that goes on from a checkpoint may have other settings, but not another model, other training files or another
     method. One that would start anew, because nothing was saved yet, must be the run that is there.
     """
     run_dir = config.get("run_dir")
-    if not run_dir or not has_metrics(Path(run_dir).expanduser()):
+    if not run_dir:
         return []
     folder = Path(run_dir).expanduser()
     saved, resumes = _saved_config(folder), will_resume(config)
+    if not (has_metrics(folder) or resumes):
+        return []
+    held = "metrics" if has_metrics(folder) else "checkpoint"
     if saved is None:
         differing = {} if resumes else {f"{CONFIG}, its config": ("missing", "there")}
     else:
@@ -36,7 +39,7 @@ def check_run_folder(config: DictConfig) -> list[str]:
     if not differing:
         return []
     return [
-        f"run_dir: got {folder}, which holds the metrics of another run ({_text(differing)}), expected a folder of its "
+        f"run_dir: got {folder}, which holds the {held} of another run ({_text(differing)}), expected a folder of its "
         f"own; set run_dir, or remove that one"
     ]
 

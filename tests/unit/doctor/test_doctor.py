@@ -3,10 +3,13 @@
 import importlib.metadata
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from verl_plugins.doctor import run_doctor as doctor
+
+RECIPES = Path(__file__).parents[3] / "recipes"
 
 
 @pytest.fixture
@@ -67,6 +70,18 @@ def test_overrides_that_hydra_cannot_compose(no_ray):
     code, out = no_ray("+method=ecvpgo")
     assert code == 1
     assert "Could not find 'method/ecvpgo'" in out
+
+
+def test_a_recipe_is_checked_as_its_overrides_are(no_ray, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out = no_ray(str(RECIPES / "run_qwen2_5_vl_3b_ecvgpo.sh"), "data.train_batch_size=7")
+    assert code == 1
+    assert (
+        f"data.train_files: got {tmp_path / 'data' / 'refcoco' / 'train.parquet'}, expected a file that exists" in out
+    )
+    code, out = no_ray("none.sh")
+    assert code == 1
+    assert "FAIL  recipe: got none.sh, expected a file that exists" in out
 
 
 def test_too_little_memory_for_the_cpu_platform(no_ray, monkeypatch):

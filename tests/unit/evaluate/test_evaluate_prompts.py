@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -48,10 +49,10 @@ def by_verl(folder, file):
     return [(qwen2_5_vl_dedup_image_tokens(ids, processor), len(ids), images) for ids, images, _ in asked]
 
 
-def by_loop(loop_class, model_type, tokenizer, processor, folder, file, limits=None):
+def by_loop(loop_class, model_type, tokenizer, processor, folder, file, limits=None, template=None):
     """(token ids, images, sampling parameters) that an agent loop sends for every row of the file."""
     data = {"filter_overlong_prompts": False, "cache_dir": str(folder / "cache"), "mm_processor_kwargs": limits or {}}
-    data = OmegaConf.create(data)
+    data = OmegaConf.create(data | {"apply_chat_template_kwargs": template or {}})
     rollout = {"prompt_length": 8192, "response_length": 32}
     config = OmegaConf.create({"actor_rollout_ref": {"rollout": rollout}})
 
@@ -179,6 +180,24 @@ def test_sampling_is_that_of_verls_validation(folder):
     assert seeds[0] == seeds[2] != seeds[1]
 
 
+def test_the_chat_templates_variables_of_training_hold(folder, tmp_path):
+    thinking = tmp_path / "thinking"
+    shutil.copytree(folder, thinking)
+    with (thinking / "chat_template.jinja").open("a") as template:
+        template.write(
+            "{%- if add_generation_prompt and enable_thinking is not false -%}{{- '<think>' -}}{%- endif -%}"
+        )
+    file = write(tmp_path / "rows.parquet", [own_row(0)])
+    tokenizer, processor = hf_tokenizer(str(thinking)), hf_processor(str(thinking))
+    lengths = []
+    for given in ({"enable_thinking": False}, {}):
+        asked = by_loop(SingleTurnAgentLoop, "qwen2_5_vl", tokenizer, processor, folder, file, template=given)
+        prompt = PromptBuilder(thinking, {}, given).build(own_row(0))
+        assert prompt.token_ids == qwen2_5_vl_dedup_image_tokens(asked[0][0], processor)
+        lengths.append(prompt.length)
+    assert lengths[0] == PromptBuilder(folder, {}).build(own_row(0)).length < lengths[1]
+
+
 def test_a_model_without_a_processor_is_refused_with_the_first_image(tmp_path, folder):
     bare = tmp_path / "bare"
     bare.mkdir()
@@ -201,6 +220,10 @@ def test_the_models_folder_is_found_in_a_checkpoint(tmp_path):
             model_folder(path)
     (actor / "huggingface" / "model.safetensors").write_bytes(b"weights")
     assert model_folder(actor) == model_folder(actor.parent) == model_folder(actor / "huggingface")
+    (actor / "huggingface" / "lora_adapter").mkdir()  # as verl's merger leaves a LoRA run
+    with pytest.raises(SystemExit, match="got the base model's weights with a LoRA adapter in lora_adapter"):
+        model_folder(actor)
+    (actor / "huggingface" / "lora_adapter").rmdir()
     with pytest.raises(SystemExit, match="got no such folder"):
         model_folder(tmp_path / "none")
     with pytest.raises(SystemExit, match="got a folder without config.json and weights"):

@@ -201,6 +201,7 @@ MISSPELT = {
     "+method=[grpo,ecvgpo]": "method: got grpo and ecvgpo, expected one of them",
     "algorithm.ecvgpo.r_0=3": "overrides: got algorithm.ecvgpo.r_0=3, expected a key that the config has; set",
     "data.train_batchsize=4": "overrides: got data.train_batchsize=4, expected a key that the config has; set",
+    f"{REWARD}.reward_kwargs.form=answer": f"its config lacks; set +{REWARD}.reward_kwargs.form=answer",
     "actor_rollout_ref.rolout.n=4": f"expected a key that the config has; set {ROLLOUT} (",
     "data.train_files=[a": "overrides: got ",
 }  # fmt: skip
