@@ -10,6 +10,7 @@ import evidence.__main__ as command
 import numpy as np
 import pytest
 import yaml
+from evidence.attacked import answers_under_attack
 from evidence.curves import level_with
 from evidence.kept_runs import Run, read_runs
 from evidence.page import ATTACKED, MEASURES, write_page
@@ -185,6 +186,13 @@ def _keep(folder, task, name, steps, seed=1, start="beef", val=(1.0,), ood=(1.0,
     (folder / f"{variant.key}_seed{seed}_{start}.json").write_text(json.dumps(facts))
     text = "".join(json.dumps({"step": step, "data": data}) + "\n" for step, data in enumerate(steps, 1))
     (folder / f"{variant.key}_seed{seed}_{start}.metrics.jsonl.xz").write_bytes(lzma.compress(text.encode()))
+
+
+@pytest.mark.slow
+def test_an_evaluation_under_attack_that_fails_ends_the_command(tmp_path):
+    with pytest.raises(SystemExit, match=r"attacked.log: the evaluation under attack failed"):
+        answers_under_attack(tmp_path, 1, tmp_path / "val.parquet", 8)
+    assert "global_step_1/actor: got no such folder" in (tmp_path / "attacked.log").read_text()
 
 
 def test_each_variant_has_files_of_its_own():
