@@ -26,37 +26,32 @@ def named_run(words: Sequence[str], last: Sequence[str] = ()) -> tuple[str, Dict
     Raises:
         ValueError: the words are none of the three, or make no config.
     """
-    words = without_entry(words)
+    words = words[3:] if list(words[1:3]) == ENTRY else words
     if not words:
         raise ValueError(
             "run: got nothing, expected a recipe (recipes/run_*.sh), overrides, or -- and the command that trains"
         )
-    if not is_override(words[0]):
+    if not _is_override(words[0]):
         recipe = Path(words[0])
         return recipe.name, _composed_by(recipe, [*words[1:], *last])
-    strangers = [word for word in words if not is_override(word)]
+    strangers = [word for word in words if not _is_override(word)]
     if strangers:
         raise ValueError(f"run: got {' '.join(strangers)} among overrides, expected KEY=VALUE; name one run at a time")
     return "the command", _composed([*words, *last])
 
 
-def without_entry(words: Sequence[str]) -> Sequence[str]:
-    """Return the overrides of a command that trains; other words as they are."""
-    return words[3:] if list(words[1:3]) == ENTRY else words
-
-
-def is_override(word: str) -> bool:
-    """Whether a word of a command line is a Hydra override."""
+def _is_override(word: str) -> bool:
     return "=" in word or word.startswith("~")
 
 
 def _composed(overrides: Sequence[str]) -> DictConfig:
     from verl_plugins.compose import compose_run
+    from verl_plugins.compose.override_errors import override_problem
 
     try:
         return compose_run(overrides)
     except Exception as error:  # Hydra has many
-        raise ValueError(f"these overrides cannot be composed: {' '.join(str(error).split())}") from error
+        raise ValueError(override_problem(error, overrides, compose_run)) from error
 
 
 def _composed_by(recipe: Path, arguments: Sequence[str]) -> DictConfig:
@@ -72,6 +67,9 @@ def _composed_by(recipe: Path, arguments: Sequence[str]) -> DictConfig:
     process = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     config = OmegaConf.create(process.stdout)
     if not isinstance(config, DictConfig) or "actor_rollout_ref" not in config:
+        _, told, problem = process.stderr.rpartition("verl-plugins: ")
+        if told:
+            raise ValueError(f"{recipe}: {problem.strip()}")
         raise ValueError(
             f"{recipe}: got no config from DRY_RUN=1, expected YAML; its last words:\n{process.stderr[-2000:]}"
         )

@@ -13,27 +13,24 @@ from verl_plugins.doctor.doctor_check import DoctorCheck, compared, problem
 
 def check_overrides(words: Sequence[str]) -> list[DoctorCheck]:
     """Compose the run that overrides, a recipe or a command describe from verl's own config, and check it."""
-    from verl_plugins.compose import compose_run, problems_of
-    from verl_plugins.compose.named_run import is_override, named_run, without_entry
-    from verl_plugins.compose.override_errors import override_problem
+    from verl_plugins.compose import problems_of
+    from verl_plugins.compose.named_run import named_run
     from verl_plugins.doctor.machine import check_gpus_of_run
     from verl_plugins.doctor.versions import check_flash_attn
     from verl_plugins.preflight.installation import check_installation, uses_flash_attn
     from verl_plugins.preflight.sizes import check_counts
 
-    overrides = without_entry(words)
-    is_recipe = not (overrides and is_override(overrides[0]))
     try:
-        config = named_run(overrides)[1] if is_recipe else compose_run(overrides)
-    except Exception as error:
-        return [problem(str(error) if is_recipe else override_problem(error, overrides, compose_run))]
-    lines = [*_check_platform(overrides), *check_installation(config), *problems_of(config)]
+        _, config = named_run(words)
+    except ValueError as error:
+        return [problem(str(error))]
+    lines = [*_check_platform(words), *check_installation(config), *problems_of(config)]
     checks = [] if check_counts(config) else check_gpus_of_run(config)
     if lines:
         return [*checks, *map(problem, lines)]
     if uses_flash_attn(config) and find_spec("flash_attn"):
         checks.append(check_flash_attn())
-    checks.append(DoctorCheck("overrides", f"overrides: a run with {', '.join(overrides)}"))
+    checks.append(DoctorCheck("overrides", f"overrides: a run with {', '.join(words)}"))
     return [*checks, *check_rows(config)]
 
 
@@ -78,8 +75,8 @@ def check_rows(config: DictConfig) -> list[DoctorCheck]:
     return checks
 
 
-def _check_platform(overrides: Sequence[str]) -> list[str]:
-    if not any(override.lstrip("+").startswith("platform=cpu") for override in overrides):
+def _check_platform(words: Sequence[str]) -> list[str]:
+    if not any(word.lstrip("+").startswith("platform=cpu") for word in words):
         return []
     from verl_plugins.platforms import cpu
 

@@ -27,9 +27,9 @@ def check_run_folder(config: DictConfig) -> list[str]:
         return []
     folder = Path(run_dir).expanduser()
     saved, resumes = _saved_config(folder), will_resume(config)
-    if not (has_metrics(folder) or resumes):
+    held = "metrics" if has_metrics(folder) else "checkpoint" if resumes else None
+    if held is None:
         return []
-    held = "metrics" if has_metrics(folder) else "checkpoint"
     if saved is None:
         differing = {} if resumes else {f"{CONFIG}, its config": ("missing", "there")}
     else:

@@ -79,6 +79,10 @@ def test_a_recipe_is_checked_as_its_overrides_are(no_ray, tmp_path, monkeypatch)
     assert (
         f"data.train_files: got {tmp_path / 'data' / 'refcoco' / 'train.parquet'}, expected a file that exists" in out
     )
+    code, out = no_ray(str(RECIPES / "run_qwen2_5_vl_3b_ecvgpo.sh"), "algorithm.ecvgpo.rr0=3")
+    assert code == 1
+    last = "overrides: got algorithm.ecvgpo.rr0=3, expected a key that the config has; set algorithm.ecvgpo.r0"
+    assert last in next(line for line in out.splitlines() if line.startswith("FAIL  "))
     code, out = no_ray("none.sh")
     assert code == 1
     assert "FAIL  recipe: got none.sh, expected a file that exists" in out
