@@ -253,8 +253,8 @@ brings to a model of 7B parameters.
   run.
 - **validation** is the mean IoU, or the share of right sums, of greedy answers to 512 pictures that are not trained on,
   after the last step. **out of domain** is the same on 512 pictures with more shapes, sizes and shades that training
-  does not have, and other wordings. **under attack** is the same on {ATTACKED_ROWS} of the first pictures, each moved
-  by {STRENGTH} levels of 255 along the gradient of the policy's own entropy ([evaluation](evaluation.md#under-attack)).
+  does not have, and other wordings. **under attack** is the same on the first {ATTACKED_ROWS} pictures, each moved by
+  {STRENGTH} levels of 255 along the gradient of the policy's own entropy ([evaluation](evaluation.md#under-attack)).
   **reward** and **entropy** are means over the last {WINDOW} steps. With SaEI the reward is that of the responses to
   clean images. **sampled with** is the entropy of the distributions that the responses were drawn from, which SaEI's
   attack is meant to raise; with clean images alone it is the policy's entropy.
