@@ -12,3 +12,12 @@ def compiler(monkeypatch):
     monkeypatch.setattr(torch._dynamo.config, "disable", False, raising=False)
     monkeypatch.delenv("TORCHDYNAMO_DISABLE", raising=False)
     logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Let torch compute with one thread in a file's tests."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
