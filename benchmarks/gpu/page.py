@@ -19,7 +19,7 @@ HEAD = {
     "cuda": "# Run on a GPU: {hardware}",
     "cpu": "# Rehearsed on a CPU: no figure here is a GPU's",
 }
-NEVER = "flash-attn's kernels, vLLM, Ray, several GPUs, trained weights"
+NEVER = "several GPUs, vLLM and training at a real model's size, weights of a trained VLM"
 PACKAGES = ("triton", "transformers", "verl")
 
 

@@ -18,8 +18,11 @@ def training_command(
     method: str,
     steps: int,
     overrides: Sequence[str] = (),
+    platform: Sequence[str] = ("+platform=cpu",),
 ) -> list[str]:
     """Build the command that trains for ``steps`` steps of 8 prompts x 8 responses; ``overrides`` come last.
+
+    ``platform`` are the overrides that the machine asks for, instead of those of the CPU platform.
 
     Validation samples at temperature 1, as training does, so that its images show the policy that is trained.
     """
@@ -57,5 +60,5 @@ def training_command(
         "trainer.save_freq=10",
     ]
     rollout += [override for each in methods_in(method) for override in each.demo_overrides]
-    program = [sys.executable, "-m", "verl.trainer.main_ppo", f"+method={method}", "+platform=cpu"]
-    return [*program, *data, *model, *actor, *rollout, *reward, *trainer, *overrides]
+    program = [sys.executable, "-m", "verl.trainer.main_ppo", f"+method={method}"]
+    return [*program, *platform, *data, *model, *actor, *rollout, *reward, *trainer, *overrides]

@@ -66,8 +66,8 @@ def run_watched(
             env={**os.environ, **(env or {}), MARK: f"{os.environ.get(MARK, '')}:{mark}"},
             start_new_session=True,
         )
+        verdict, log_end = None, None
         try:
-            verdict = None
             while process.poll() is None and verdict is None:
                 time.sleep(0.5)
                 on_poll()
@@ -76,12 +76,13 @@ def run_watched(
                     verdict = f"ran longer than {limit_s:.0f} s"
                 elif silence > silence_s:
                     verdict = f"wrote nothing for {silence:.0f} s"
+            log_end = log.stat().st_size if verdict else None  # a process that is ended may write its stack
         finally:
             end_processes(mark)
     if verdict is None and process.returncode != 0:
         verdict = f"ended with exit code {process.returncode}"
     if verdict is not None:
-        lines = log.read_bytes()[log_start:].decode(errors="replace").splitlines()[-25:]
+        lines = log.read_bytes()[log_start:log_end].decode(errors="replace").splitlines()[-25:]
         raise RunFailed(f"{' '.join(command[:4])} ... {verdict}; full log: {log}\n" + "\n".join(lines))
 
 

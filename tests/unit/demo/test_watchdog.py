@@ -51,6 +51,18 @@ def test_time_limit_ends_every_descendant(tmp_path):
     assert marked_processes((tmp_path / "mark").read_text()) == set()
 
 
+def test_what_it_writes_while_it_is_ended_is_not_its_last_words(tmp_path):
+    """Ray's processes write their stack on SIGTERM, more lines than the message quotes."""
+    code = (
+        "import signal, time;"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('a stack\\n' * 100, flush=True), exit()));"
+        "print('the last words', flush=True); time.sleep(600)"
+    )
+    with pytest.raises(RunFailed, match="the last words$"):
+        run_watched(python(code), tmp_path / "log", limit_s=2)
+    assert "a stack" in (tmp_path / "log").read_text()
+
+
 def test_silence_ends_the_run(tmp_path):
     with pytest.raises(RunFailed, match="wrote nothing for"):
         run_watched(python("import time; time.sleep(600)"), tmp_path / "log", limit_s=60, silence_s=1)
