@@ -9,8 +9,9 @@ STEPS = 120
 _ACTOR = "actor_rollout_ref.actor"
 COMMON = {
     "grounding": (),
-    # two updates a step, so that what clips or penalises the ratio to the old policy can act
-    "reasoning": (f"{_ACTOR}.ppo_mini_batch_size=4",),
+    # Two updates a step, so that what clips or penalises the ratio to the old policy can act. With the demo's learning
+    # rate of 2e-4, made for thirty steps, GRPO loses from step 30 on what it had learned.
+    "reasoning": (f"{_ACTOR}.ppo_mini_batch_size=4", f"{_ACTOR}.optim.lr=0.0001"),
 }
 """Overrides of every run of a task."""
 
@@ -37,8 +38,8 @@ class Variant:
 
     @property
     def settings(self) -> list[str]:
-        """Hydra overrides of its runs."""
-        return [*COMMON[self.task], *self.overrides]
+        """Hydra overrides of its runs; one of its own replaces the common one of its key."""
+        return list({text.partition("=")[0]: text for text in (*COMMON[self.task], *self.overrides)}.values())
 
     @property
     def attacked(self) -> bool:
@@ -66,6 +67,9 @@ VARIANTS = [
     Variant(BASELINE, "grounding", "grpo", seeds=HEADLINE),
     Variant("ECVGPO, r0 = 10", "grounding", *_with("ecvgpo", "r0=10"), seeds=HEADLINE),
     Variant("ECVGPO, r0 = -50", "grounding", *_with("ecvgpo", "r0=-50"), seeds=HEADLINE),
+    # The tiny model's tokens carry so little self-information that S / 10 is 1% of an advantage; S / 0.5 is a fifth.
+    Variant("ECVGPO, r0 = 0.5", "grounding", *_with("ecvgpo", "r0=0.5")),
+    Variant("ECVGPO, r0 = -0.5", "grounding", *_with("ecvgpo", "r0=-0.5")),
     Variant(
         "ECVGPO, r0 adaptive",
         "grounding",
@@ -93,11 +97,15 @@ VARIANTS = [
         Variant(f"ECVGPO, delta = {delta}", "grounding", *_with("ecvgpo", "r0=10", f"delta={delta}"), part="delta")
         for delta in (0.05, 0.2)
     ),
+    Variant(
+        "GRPO, learning rate 2e-4", "reasoning", "grpo", (f"{_ACTOR}.optim.lr=0.0002",), seeds=1, part="learning rate"
+    ),
     Variant("VEPO, sigma = 6.93", "reasoning", *_with("vepo", "strength=6.93"), part="perturbation"),
 ]
 PAIRS = {
     "grounding": [
         ("ECVGPO, r0 = 10", "ECVGPO, r0 = -50"),
+        ("ECVGPO, r0 = 0.5", "ECVGPO, r0 = -0.5"),
         ("ECVGPO, r0 adaptive", "ECVGPO, r0 = 10"),
         ("ECVGPO, r0 adaptive", "ECVGPO, r0 = -50"),
     ],
@@ -135,6 +143,7 @@ ABLATIONS = {
     "delta": Ablation(
         "ECVGPO: the gate", "ECVGPO, r0 = 10", "delta = 0.1", ("ecvgpo/gated_groups", "ecvgpo/reshaped_tokens")
     ),
+    "learning rate": Ablation("GRPO: the learning rate", BASELINE, "1e-4", ("actor/grad_norm", "response_length/mean")),
     "perturbation": Ablation(
         "VEPO: the authors' noise",
         "VEPO",
@@ -167,6 +176,9 @@ CLAIMS = [
     Claim("a controller can hold the entropy", "grounding", ("ECVGPO, r0 adaptive", BASELINE), "entropy, nats"),
     Claim("ECVGPO grounds better than GRPO", "grounding", ("ECVGPO, r0 = 10", BASELINE), "validation"),
     Claim("held entropy pays at the end", "grounding", ("ECVGPO, r0 = -50", "ECVGPO, r0 = 10"), "validation"),
+    Claim("a strong r0 > 0 lowers the entropy", "grounding", ("ECVGPO, r0 = 0.5", BASELINE), "entropy, nats"),
+    Claim("a strong r0 < 0 raises the entropy", "grounding", ("ECVGPO, r0 = -0.5", BASELINE), "entropy, nats"),
+    Claim("strongly held entropy pays", "grounding", ("ECVGPO, r0 = -0.5", "ECVGPO, r0 = 0.5"), "validation"),
     Claim("VEPO reasons better than GRPO", "reasoning", ("VEPO", BASELINE), "validation"),
     Claim("the image's part in the score helps", "reasoning", ("VEPO", "top 20% by entropy"), "validation"),
     Claim("uncertain tokens teach more", "reasoning", ("top 20% by entropy", "random 20%"), "validation"),
