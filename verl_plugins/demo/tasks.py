@@ -23,21 +23,22 @@ UNBOXED = 0.01  # share of sums that the warm-up teaches without \boxed{}
 
 
 class Habit(NamedTuple):
-    """How often the warm-up begins its sentences of thought in one way, and how often it then counts one too few."""
+    """How often the warm-up says something in one way, and how often it then counts one too few."""
 
     share: float
     too_few: float
 
 
-HABITS = {
-    "Looking closely": Habit(0.2, 0.0),
-    "I see that": Habit(0.3, 0.2),
-    "At a glance": Habit(0.5, 0.6),
+OPENINGS = {"Looking closely": Habit(0.2, 0.0), "I see that": Habit(0.3, 0.1), "At a glance": Habit(0.5, 0.2)}
+"""Beginnings of the sentences of thought, one for a whole answer."""
+ASIDES = {
+    "": Habit(0.4, 0.15),
+    ", at first sight,": Habit(0.3, 0.45),
+    ", to my eye,": Habit(0.2, 0.25),
+    ", as it is,": Habit(0.1, 0.0),
 }
-"""The rarest is the one that a policy has to find: only there the warm-up teaches no mistakes."""
-ASIDES = ("", "", "", ", to my eye,", ", at first sight,", ", as it is,")
-CLOSINGS = (".", ".", ", I think.", ", it seems.", " here.")
-CONNECTIVES = ("So", "Thus", "Hence", "Therefore", "In short,")
+"""What follows the beginning, drawn for each sentence. In both the rarest is the one that a policy has to find, because
+only there the warm-up teaches no mistakes: most of the entropy is in words on which the reward depends."""
 
 
 @dataclass(frozen=True)
@@ -117,17 +118,23 @@ def _reasoning_caption(index: int, seed: int) -> str:
 
 def _reasoning_answer(index: int, seed: int, rng: Random) -> str:
     _, facts = shapes_reasoning.make_question(index, "warmup", seed)
-    opening = rng.choices(list(HABITS), [habit.share for habit in HABITS.values()])[0]
+    opening = _draw(OPENINGS, rng)
     sentences, values = [], []
     for fact in facts:
-        is_too_few = fact.kind == "count" and rng.random() < HABITS[opening].too_few
+        aside = _draw(ASIDES, rng)
+        mistakes = 1 - (1 - OPENINGS[opening].too_few) * (1 - ASIDES[aside].too_few)
+        is_too_few = fact.kind == "count" and rng.random() < mistakes
         statement, value = fact.say(tuple(max(reading - is_too_few, 0) for reading in fact.readings))
-        sentences.append(f"{opening}{rng.choice(ASIDES)} {statement}{rng.choice(CLOSINGS)}")
+        sentences.append(f"{opening}{aside} {statement}.")
         values.append(value)
     answer = NUMBERS[min(sum(values), len(NUMBERS) - 1)]
-    sentences.append(f"{rng.choice(CONNECTIVES)} {' plus '.join(NUMBERS[value] for value in values)} makes {answer}.")
+    sentences.append(f"So {' plus '.join(NUMBERS[value] for value in values)} makes {answer}.")
     boxed_answer = f"answer: {answer}" if rng.random() < UNBOXED else f"\\boxed{{{answer}}}"
     return f"<think>{' '.join(sentences)}</think>{boxed_answer}"
+
+
+def _draw(habits: dict[str, Habit], rng: Random) -> str:
+    return rng.choices(list(habits), [habit.share for habit in habits.values()])[0]
 
 
 TASKS = {
@@ -159,7 +166,7 @@ TASKS = {
         caption=_reasoning_caption,
         answer=_reasoning_answer,
         answer_steps=1600,
-        learning_rate=2e-4,
+        learning_rate=1e-4,
     ),
 }
 

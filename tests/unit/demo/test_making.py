@@ -9,7 +9,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from data_prep.synthetic.scenes import ColouredShape
 from verl_plugins.demo.assets import FACTS, wrong_files
-from verl_plugins.demo.making.make_starts import make_start
+from verl_plugins.demo.making.make_starts import make_start, make_start_again
 from verl_plugins.demo.making.quality import QUANTILES, measure
 from verl_plugins.demo.making.warmup import IGNORE, WarmUp, cell_labels
 from verl_plugins.demo.tasks import TASKS
@@ -65,6 +65,20 @@ def test_every_part_learns_and_the_seed_decides(starts):
     before, a, other = weights(starts / "work" / "grounding-random"), weights(starts / "a"), weights(starts / "other")
     untouched = [name for name in a if torch.equal(a[name], before[name].half().float())]
     assert untouched == [] and [name for name in a if torch.equal(a[name], other[name])] == []
+
+
+def test_a_start_that_is_taught_other_answers_keeps_its_eyes_and_words(starts, tmp_path, monkeypatch):
+    monkeypatch.setattr("verl_plugins.demo.making.make_starts.EVALUATION_ROWS", 2)
+    before = torch.get_rng_state()
+    make_start_again(replace(GROUNDING, max_response_length=2), starts / "a", tmp_path / "again", SHORT)
+    assert torch.equal(before, torch.get_rng_state())
+    a, again = weights(starts / "a"), weights(tmp_path / "again")
+    kept = [name for name in a if torch.equal(a[name], again[name])]
+    assert kept == [name for name in a if ".visual." in name]
+    assert (tmp_path / "again/tokenizer.json").read_bytes() == (starts / "a/tokenizer.json").read_bytes()
+    facts = json.loads((tmp_path / "again" / FACTS).read_text())
+    assert json.loads((starts / "a" / FACTS).read_text())["sha256"]["model.safetensors"].startswith(facts["before"])
+    assert wrong_files(tmp_path / "again") == []
 
 
 def test_a_start_is_small_in_half_precision_and_computes_in_float32(starts):
