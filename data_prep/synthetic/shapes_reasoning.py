@@ -7,13 +7,13 @@ shows four to six shapes, each within one cell. Every fact is worth a number of 
 kind or a size; one point if a shape is in the top half or the left half; one if there are more of one kind than of
 another. The answer depends on each of them. In the response
 
-    <think>Looking closely, to my eye, the number of red shapes is two, I think. Looking closely the circles number
+    <think>Looking closely, to my eye, the number of red shapes is two. Looking closely, as it is, the circles number
     one and the squares three, which gives zero. Looking closely the green circle is at the top, which gives one. So two
     plus zero plus one makes three.</think>\boxed{three}
 
-few words depend on the image: "two", "one", "three", "top" and what follows from them. Others are interchangeable with
-many ("to my eye", "I think", "So"). A method that selects tokens by their entropy alone finds those; a method
-that looks for dependence on the image finds "two" and "top".
+few words depend on the image: "two", "one", "three", "top" and what follows from them. Others could be said in many ways
+("Looking closely", "to my eye"). A method that selects tokens by their entropy alone finds those; a method that looks
+for dependence on the image finds "two" and "top".
 
 The split "ood" is out of the domain of the others: one or two more shapes, sizes that they do not have, other shades of
 the colours, other wordings.
