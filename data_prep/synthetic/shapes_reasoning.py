@@ -11,9 +11,9 @@ another. The answer depends on each of them. In the response
     one and the squares three, which gives zero. Looking closely the green circle is at the top, which gives one. So two
     plus zero plus one makes three.</think>\boxed{three}
 
-few words depend on the image: "two", "one", "three", "top" and what follows from them. Others could be said in many ways
-("Looking closely", "to my eye"). A method that selects tokens by their entropy alone finds those; a method that looks
-for dependence on the image finds "two" and "top".
+few words depend on the image: "two", "one", "three", "top" and what follows from them. Others could be said in many
+ways ("Looking closely", "to my eye"). A method that selects tokens by their entropy alone finds those; a method that
+looks for dependence on the image finds "two" and "top".
 
 The split "ood" is out of the domain of the others: one or two more shapes, sizes that they do not have, other shades of
 the colours, other wordings.

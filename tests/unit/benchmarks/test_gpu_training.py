@@ -6,8 +6,8 @@ import json
 import sys
 
 import pytest
-from gpu import training
-from gpu.training import STEPS, lines_of, measure
+from gpu import training, training_run
+from gpu.training_run import STEPS, lines_of, train
 
 STEP = {
     "timing_s/step": 9.9,
@@ -65,8 +65,10 @@ def test_a_run_that_was_not_resumed():
 
 
 def test_without_vllm_it_says_so_and_does_not_fail(monkeypatch):
+    """Also where what the run needs cannot be imported, such as psutil."""
     monkeypatch.setattr(training, "packages_distributions", lambda: {"ray": ["ray"]})
-    (line,) = measure("cuda")
+    monkeypatch.setitem(sys.modules, "gpu.training_run", None)
+    (line,) = training.measure("cuda")
     assert line.is_ok is None and not line.was_run and line.figure.startswith("vllm not installed; ")
 
 
@@ -77,8 +79,10 @@ def test_a_start_that_fails_leaves_its_last_line_and_the_steps_it_trained(tmp_pa
         f"(folder / '000.jsonl').write_text(json.dumps({{'step': 1, 'data': {json.dumps(STEP)}}}) + chr(10));"
         "print('CUDA error: no kernel image'); sys.exit(1)"
     )
-    monkeypatch.setattr(training, "ensure_demo_assets", lambda *_: (tmp_path / "model", tmp_path / "data"))
-    monkeypatch.setattr(training, "training_command", lambda _, __, run, *rest: [sys.executable, "-c", code, str(run)])
-    lines = list(training.train(tmp_path, "cuda", []))
+    monkeypatch.setattr(training_run, "ensure_demo_assets", lambda *_: (tmp_path / "model", tmp_path / "data"))
+    monkeypatch.setattr(
+        training_run, "training_command", lambda _, __, run, *rest: [sys.executable, "-c", code, str(run)]
+    )
+    lines = list(train(tmp_path, "cuda", has_flash_attn=False))
     assert lines[0].is_ok is False and lines[0].figure == "CUDA error: no kernel image"
     assert [line.what for line in lines if line.is_ok is False] == [f"training to step {STEPS}", "steps"]
