@@ -29,6 +29,7 @@ MEASURES: dict[str, Measure] = {
     "out of domain": lambda run: fmean(run.final("ood")),
     "reward": lambda run: run.last(run.reward),
     "entropy, nats": lambda run: run.last("actor/entropy"),
+    "over the run, nats": lambda run: run.mean("actor/entropy"),
 }
 SAMPLED_WITH: dict[str, Measure] = {"sampled with, nats": Run.sampled_with}
 ATTACKED: dict[str, Measure] = {"under attack": Run.under_attack}
@@ -255,9 +256,10 @@ brings to a model of 7B parameters.
   after the last step. **out of domain** is the same on 512 pictures with more shapes, sizes and shades that training
   does not have, and other wordings. **under attack** is the same on the first {ATTACKED_ROWS} pictures, each moved by
   {STRENGTH} levels of 255 along the gradient of the policy's own entropy ([evaluation](evaluation.md#under-attack)).
-  **reward** and **entropy** are means over the last {WINDOW} steps. With SaEI the reward is that of the responses to
-  clean images. **sampled with** is the entropy of the distributions that the responses were drawn from, which SaEI's
-  attack is meant to raise; with clean images alone it is the policy's entropy.
+  **reward** and **entropy** are means over the last {WINDOW} steps, **over the run** is the entropy's mean over all
+  steps. With SaEI the reward is that of the responses to clean images. **sampled with** is the entropy of the
+  distributions that the responses were drawn from, which SaEI's attack is meant to raise; with clean images alone it is
+  the policy's entropy.
 - A **start** is the set of weights that a run begins with, named by the first digits of its SHA-256: those that the
   package brings. Runs with the same start and seed see the same prompts in the same order and draw the same random
   numbers. A test checks that their first steps have the same rewards.
