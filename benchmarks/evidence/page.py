@@ -33,7 +33,7 @@ MEASURES: dict[str, Measure] = {
 }
 SAMPLED_WITH: dict[str, Measure] = {"sampled with, nats": Run.sampled_with}
 ATTACKED: dict[str, Measure] = {"under attack": Run.under_attack}
-HISTOGRAMS = (BASELINE, "ECVGPO, r0 = 10", "ECVGPO, r0 = -50")
+HISTOGRAMS = (BASELINE, "ECVGPO, r0 = 10", "ECVGPO, r0 = -0.5")
 
 
 def write_page(data: Path, page: Path) -> None:
