@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from evidence.__main__ import ROWS
+from evidence.__main__ import ROWS, start_of
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.report.metrics import read_json_lines
@@ -50,7 +50,7 @@ def main() -> None:
 
 def answered(out: Path, model: Path, data: Path, options: Sequence[str]) -> Path:
     """Evaluate the model greedily, unless that is done; return the folder of the evaluation."""
-    folder = out.resolve() / "_".join(option.lstrip("-") for option in options)
+    folder = out.resolve() / start_of(model) / "_".join(option.lstrip("-") for option in options)
     if not (folder / "summary.json").is_file():
         command = [sys.executable, "-m", "verl_plugins.evaluate", f"--model={model}", f"--data={data}"]
         command += [f"--out={folder}", f"--max-response-length={TASK.max_response_length}", *options]

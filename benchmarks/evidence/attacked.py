@@ -8,7 +8,7 @@ from pathlib import Path
 
 from verl_plugins.report.metrics import read_json_lines
 
-STRENGTH = 32  # 8-bit levels of one step along the gradient. SaEI trains with 2; with 8 and 16 the start loses nothing
+STRENGTH = 32  # 8-bit levels of one step along the gradient. SaEI trains with 2; with 8 and 16 little is lost
 ROWS = 256
 CHECKPOINT = ("actor_rollout_ref.actor.checkpoint.save_contents=[hf_model]",)
 """Override of a run that is evaluated so."""

@@ -10,7 +10,7 @@ _ACTOR = "actor_rollout_ref.actor"
 COMMON = {
     "grounding": (),
     # Two updates a step, so that what clips or penalises the ratio to the old policy can act. At a constant rate GRPO
-    # loses after some forty steps what it has learned, sooner the higher the rate; a falling one keeps it.
+    # loses after some forty steps a part of what it has learned, or all of it at higher rates; a falling one keeps it.
     "reasoning": (
         f"{_ACTOR}.ppo_mini_batch_size=4",
         f"{_ACTOR}.optim.lr=0.0002",

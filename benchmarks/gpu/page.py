@@ -20,7 +20,7 @@ HEAD = {
     "cpu": "# Rehearsed on a CPU: no figure here is a GPU's",
 }
 NEVER = "several GPUs, vLLM and training at a real model's size, weights of a trained VLM"
-PACKAGES = ("triton", "transformers", "verl")
+PACKAGES = ("triton", "transformers", "verl", "ray", "vllm", "flash-attn")
 
 
 def facts(device: str, names: Sequence[str]) -> dict[str, str]:

@@ -34,7 +34,7 @@ from verl_plugins.demo.tasks import TASKS, Task
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
 
 EVALUATION_ROWS = 256
-AGAIN = WarmUp(answer_steps=600, learning_rate=1e-3)  # from a start that knows the task, the captions' rate unlearns
+AGAIN = WarmUp(answer_steps=600, learning_rate=1e-3)  # half the rate: the start knows the task
 
 
 def make_start(task: Task, tasks: Mapping[str, Task], out: Path, work: Path, settings: WarmUp) -> Quality:
