@@ -63,7 +63,7 @@ def make_start(task: Task, tasks: Mapping[str, Task], out: Path, work: Path, set
         _once(captions, language, lambda: teach_captions(model, processor, task, tokens, settings))
         torch.manual_seed(settings.seed)
         teach_answers(model, processor, task, rows, tokens, settings)
-    return _write(out, task, model, processor, settings)
+    return _write(out, task, model, random, settings)
 
 
 def make_start_again(task: Task, before: Path, out: Path, settings: WarmUp = AGAIN) -> Quality:
@@ -82,18 +82,24 @@ def make_start_again(task: Task, before: Path, out: Path, settings: WarmUp = AGA
         tokens = embed_images(model, processor, rows)
         torch.manual_seed(settings.seed)
         teach_answers(model, processor, task, rows, tokens, settings)
-    return _write(out, task, model, processor, settings, before=_sha256(before / "model.safetensors")[:8])
+    return _write(out, task, model, before, settings, before=_sha256(before / "model.safetensors")[:8])
 
 
-def _write(out: Path, task: Task, model, processor, settings: WarmUp, before: str | None = None) -> Quality:
-    """Write a start with its facts, measured as it is written: in half precision. `before`: the start it comes from."""
+def _write(out: Path, task: Task, model, words: Path, settings: WarmUp, before: str | None = None) -> Quality:
+    """Write a start with its facts, measured as it is written: in half precision.
+
+    Args:
+        words: folder of the processor; saved before its use, because a tokenizer keeps how it padded last.
+        before: the start that it comes from.
+    """
+    processor = AutoProcessor.from_pretrained(words)
+    processor.save_pretrained(out)
     model.half().float()
     val = [task.make_row(index, "val", settings.seed) for index in range(EVALUATION_ROWS)]
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         quality = measure(model, processor, task, val)
     model.half().save_pretrained(out)
-    processor.save_pretrained(out)
     (out / "model.safetensors").chmod(0o644)
     _keep_dtype(out / "config.json")
     files = {path.name: _sha256(path) for path in sorted(out.iterdir()) if path.name != FACTS}
