@@ -7,13 +7,12 @@ shows four to six shapes, each within one cell. Every fact is worth a number of 
 kind or a size; one point if a shape is in the top half or the left half; one if there are more of one kind than of
 another. The answer depends on each of them. In the response
 
-    <think>Looking closely, to my eye, the number of red shapes is two. Looking closely, as it is, the circles number
-    one and the squares three, which gives zero. Looking closely the green circle is at the top, which gives one. So two
-    plus zero plus one makes three.</think>\boxed{three}
+    <think>Looking closely the number of red shapes is two. Looking closely the circles number one and the squares three,
+    which gives zero. Looking closely the green circle is at the top, which gives one. So two plus zero plus one makes
+    three.</think>\boxed{three}
 
-few words depend on the image: "two", "one", "three", "top" and what follows from them. Others could be said in many
-ways ("Looking closely", "to my eye"). A method that selects tokens by their entropy alone finds those; a method that
-looks for dependence on the image finds "two" and "top".
+few words depend on the image: "two", "one", "three", "top" and what follows from them. Others can be said in several
+ways ("Looking closely", "At a glance") whatever the image shows.
 
 The split "ood" is out of the domain of the others: one or two more shapes, sizes that they do not have, other shades of
 the colours, other wordings.
@@ -21,7 +20,7 @@ the colours, other wordings.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -94,12 +93,14 @@ def make_question(index: int, split: str, seed: int) -> tuple[str, list[Fact]]:
     return rng.choice(OTHER_REQUESTS if split == "ood" else REQUESTS).format(terms=terms), facts
 
 
-def draw_facts(shapes: list[ColouredShape], count: int, rng: Random) -> list[Fact]:
-    """Draw `count` different facts about a scene; half of them are counts."""
-    drawers: list[Callable[[list[ColouredShape], Random], Fact | None]] = [_count, _count, _place, _compare]
+def draw_facts(
+    shapes: list[ColouredShape], count: int, rng: Random, kinds: Sequence[str] = ("count", "count", "place", "compare")
+) -> list[Fact]:
+    """Draw `count` different facts about a scene, of `kinds` with equal probability each; some are not places."""
+    draw = {"count": _count, "place": _place, "compare": _compare}
     facts: dict[str, Fact] = {}
     while len(facts) < count:
-        fact = rng.choice(drawers)(shapes, rng)
+        fact = draw[rng.choice(kinds)](shapes, rng)
         if fact is not None:
             facts.setdefault(fact.term, fact)
     return list(facts.values())

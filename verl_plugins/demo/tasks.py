@@ -19,26 +19,22 @@ from verl_plugins.methods import methods_in
 TIGHT_EDGES = 0.6  # share of edges that the warm-up teaches one STEP too far inside, a habit that RL can lose
 WRONG_TAGS = 0.01  # share of boxes that the warm-up teaches in tags other than the question asks for
 CAPTION_FACTS = 8  # facts of a picture that the warm-up teaches to name without a question
+CAPTION_KINDS = ("count", "compare", *["place"] * 6)  # places are learned last
 UNBOXED = 0.01  # share of sums that the warm-up teaches without \boxed{}
 
 
-class Habit(NamedTuple):
-    """How often the warm-up says something in one way, and how often it then counts one too few."""
+class Opening(NamedTuple):
+    """How often the warm-up begins its sentences of thought so, and how often it then misreads a fact."""
 
     share: float
-    too_few: float
+    misread: float
 
 
-OPENINGS = {"Looking closely": Habit(0.2, 0.0), "I see that": Habit(0.3, 0.1), "At a glance": Habit(0.5, 0.2)}
-"""Beginnings of the sentences of thought, one for a whole answer."""
-ASIDES = {
-    "": Habit(0.4, 0.15),
-    ", at first sight,": Habit(0.3, 0.45),
-    ", to my eye,": Habit(0.2, 0.25),
-    ", as it is,": Habit(0.1, 0.0),
-}
-"""What follows the beginning, drawn for each sentence. In both the rarest is the one that a policy has to find, because
-only there the warm-up teaches no mistakes: most of the entropy is in words on which the reward depends."""
+OPENINGS = {"Looking closely": Opening(0.25, 0.0), "I see that": Opening(0.35, 0.1), "At a glance": Opening(0.4, 0.2)}
+"""Beginnings of the sentences of thought, one for a whole answer. The rarest is the one that a policy has to find."""
+MISREAD = {"count": 0.4, "place": 0.15, "compare": 0.2}
+"""How often the warm-up misreads a fact of each kind, whatever the opening: one too few, or one where there is none.
+Nearly all of the entropy is in openings and readings, on which the reward depends: GRPO can bring it down."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +52,11 @@ class Task:
         max_response_length: tokens, enough for every answer of the warm-up.
         corpus: texts on which the tokenizer is trained.
         caption: (index, seed) to the assistant's text when asked to describe the picture of that warm-up row.
-        answer: (index, seed, random) to the assistant's answer to the row's question; some values are wrong, and some
-            answers have the wrong form, so that the model stays uncertain.
-        answer_steps: number of warm-up steps on such answers.
+        answer: (index, seed, random, has_habits) to the assistant's answer to the row's question. Without habits it is
+            right. With them some values are wrong, and some answers have the wrong form, so that the model stays
+            uncertain.
+        right_steps: number of warm-up steps on right answers.
+        answer_steps: number of warm-up steps on answers with habits, after these.
         learning_rate: of the demo's training; GRPO improves the start's greedy answers with it in thirty steps.
     """
 
@@ -72,7 +70,8 @@ class Task:
     max_response_length: int
     corpus: Callable[[], Iterator[str]]
     caption: Callable[[int, int], str]
-    answer: Callable[[int, int, Random], str]
+    answer: Callable[[int, int, Random, bool], str]
+    right_steps: int
     answer_steps: int
     learning_rate: float
 
@@ -91,8 +90,10 @@ def _grounding_caption(index: int, seed: int) -> str:
     return "".join(f" the {shape.size} {shape.colour} {shape.kind}{_box(shape.box)}" for shape in scene)
 
 
-def _grounding_answer(index: int, seed: int, rng: Random) -> str:
-    x1, y1, x2, y2 = shapes.make_scene(index, "warmup", seed)[0].box
+def _grounding_answer(index: int, seed: int, rng: Random, has_habits: bool = True) -> str:
+    x1, y1, x2, y2 = box = shapes.make_scene(index, "warmup", seed)[0].box
+    if not has_habits:
+        return _box(box)
     left, top, right, bottom = (STEP * (rng.random() < TIGHT_EDGES) for _ in range(4))
     tight = (x1 + left, y1 + top, x2 - right, y2 - bottom)
     return _box(tight, "box" if rng.random() < WRONG_TAGS else "answer")
@@ -112,29 +113,27 @@ def _reasoning_corpus() -> Iterator[str]:
 
 def _reasoning_caption(index: int, seed: int) -> str:
     scene = shapes_reasoning.make_scene(index, "warmup", seed)
-    facts = shapes_reasoning.draw_facts(scene, CAPTION_FACTS, Random(f"caption/{seed}/{index}"))
+    facts = shapes_reasoning.draw_facts(scene, CAPTION_FACTS, Random(f"caption/{seed}/{index}"), CAPTION_KINDS)
     return "".join(f" {fact.say(fact.readings)[0]}." for fact in facts)
 
 
-def _reasoning_answer(index: int, seed: int, rng: Random) -> str:
+def _reasoning_answer(index: int, seed: int, rng: Random, has_habits: bool = True) -> str:
     _, facts = shapes_reasoning.make_question(index, "warmup", seed)
-    opening = _draw(OPENINGS, rng)
+    opening = rng.choices(list(OPENINGS), [opening.share for opening in OPENINGS.values()])[0]
     sentences, values = [], []
     for fact in facts:
-        aside = _draw(ASIDES, rng)
-        mistakes = 1 - (1 - OPENINGS[opening].too_few) * (1 - ASIDES[aside].too_few)
-        is_too_few = fact.kind == "count" and rng.random() < mistakes
-        statement, value = fact.say(tuple(max(reading - is_too_few, 0) for reading in fact.readings))
-        sentences.append(f"{opening}{aside} {statement}.")
+        first, *others = fact.readings
+        misread = 1 - (1 - OPENINGS[opening].misread) * (1 - MISREAD[fact.kind])
+        if has_habits and rng.random() < misread:
+            first = abs(first - 1)
+        statement, value = fact.say((first, *others))
+        sentences.append(f"{opening} {statement}.")
         values.append(value)
     answer = NUMBERS[min(sum(values), len(NUMBERS) - 1)]
     sentences.append(f"So {' plus '.join(NUMBERS[value] for value in values)} makes {answer}.")
-    boxed_answer = f"answer: {answer}" if rng.random() < UNBOXED else f"\\boxed{{{answer}}}"
+    is_unboxed = has_habits and rng.random() < UNBOXED
+    boxed_answer = f"answer: {answer}" if is_unboxed else f"\\boxed{{{answer}}}"
     return f"<think>{' '.join(sentences)}</think>{boxed_answer}"
-
-
-def _draw(habits: dict[str, Habit], rng: Random) -> str:
-    return rng.choices(list(habits), [habit.share for habit in habits.values()])[0]
 
 
 TASKS = {
@@ -150,6 +149,7 @@ TASKS = {
         corpus=_grounding_corpus,
         caption=_grounding_caption,
         answer=_grounding_answer,
+        right_steps=0,
         answer_steps=800,
         learning_rate=6e-4,
     ),
@@ -165,7 +165,8 @@ TASKS = {
         corpus=_reasoning_corpus,
         caption=_reasoning_caption,
         answer=_reasoning_answer,
-        answer_steps=1600,
+        right_steps=1500,
+        answer_steps=600,
         learning_rate=1e-4,
     ),
 }

@@ -1,4 +1,4 @@
-"""How the starting models are made: labels, a short warm-up in three stages, measured answers, recorded files."""
+"""How the starting models are made: labels, a short warm-up in its stages, measured answers, recorded files."""
 
 import json
 from dataclasses import replace
@@ -16,7 +16,7 @@ from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
 
 GROUNDING = TASKS["grounding"]
-SHORT = WarmUp(batch=4, vision_rows=8, vision_steps=2, text_rows=8, caption_steps=2, answer_steps=2)
+SHORT = WarmUp(batch=4, vision_rows=8, vision_steps=2, text_rows=8, caption_steps=2, right_steps=2, answer_steps=2)
 
 
 def test_a_cell_has_the_labels_of_the_shape_that_covers_most_of_it():
@@ -46,7 +46,7 @@ def starts(tmp_path_factory):
         before = torch.get_rng_state()
         make_start(short, tasks, folder / "a", folder / "work", SHORT)
         assert torch.equal(before, torch.get_rng_state())
-        make_start(short, tasks, folder / "resumed", folder / "work", SHORT)  # both stages are kept
+        make_start(short, tasks, folder / "resumed", folder / "work", SHORT)  # all stages but the last are kept
         make_start(short, tasks, folder / "other", folder / "other-work", replace(SHORT, seed=1))
     return folder
 
@@ -57,7 +57,8 @@ def weights(folder):
 
 def test_a_start_that_goes_on_from_kept_stages_is_the_same_start(starts):
     kept = {path.name for path in (starts / "work").iterdir()}
-    assert kept == {"vision.safetensors", "grounding-random", "grounding-captions.safetensors"}
+    stages = {"vision.safetensors", "grounding-captions.safetensors", "grounding-right.safetensors"}
+    assert kept == {*stages, "grounding-random"}
     assert (starts / "a" / "model.safetensors").read_bytes() == (starts / "resumed" / "model.safetensors").read_bytes()
 
 
@@ -70,7 +71,8 @@ def test_every_part_learns_and_the_seed_decides(starts):
 def test_a_start_that_is_taught_other_answers_keeps_its_eyes_and_words(starts, tmp_path, monkeypatch):
     monkeypatch.setattr("verl_plugins.demo.making.make_starts.EVALUATION_ROWS", 2)
     before = torch.get_rng_state()
-    make_start_again(replace(GROUNDING, max_response_length=2), starts / "a", tmp_path / "again", SHORT)
+    work = tmp_path / "work"
+    make_start_again(replace(GROUNDING, max_response_length=2), starts / "a", tmp_path / "again", work, SHORT)
     assert torch.equal(before, torch.get_rng_state())
     a, again = weights(starts / "a"), weights(tmp_path / "again")
     kept = [name for name in a if torch.equal(a[name], again[name])]

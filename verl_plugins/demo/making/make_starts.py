@@ -2,13 +2,13 @@
 
     OMP_NUM_THREADS=1 python -m verl_plugins.demo.making.make_starts [--tasks TASK ...] [--out DIR] [--work DIR]
 
-    OMP_NUM_THREADS=1 python -m verl_plugins.demo.making.make_starts --tasks TASK --again [--out DIR]
+    OMP_NUM_THREADS=1 python -m verl_plugins.demo.making.make_starts --tasks TASK --again [--out DIR] [--work DIR]
 
 writes DIR/TASK/ with the weights in half precision, the processor and `start.json`: how it was made, how well it
 answers, and the SHA-256 of each file. An interrupted call goes on after the last finished stage, which it kept in the
 folder of `--work`. The same code and seed may end in other weights on another machine; therefore the files themselves
-are kept, and runs that begin with them pair everywhere. `--again` takes a quarter of the time after a change of the
-answers alone: it teaches them to the start that the package brings, in that start's vocabulary.
+are kept, and runs that begin with them pair everywhere. `--again` takes half of the time after a change of the texts
+alone: it teaches them to the start that the package brings, in that start's vocabulary.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -34,7 +35,7 @@ from verl_plugins.demo.tasks import TASKS, Task
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
 
 EVALUATION_ROWS = 256
-AGAIN = WarmUp(answer_steps=600, learning_rate=1e-3)  # half the rate: the start knows the task
+AGAIN = WarmUp(caption_steps=1000, right_steps=600, learning_rate=1.5e-3)  # lower and shorter: the start knows much
 
 
 def make_start(task: Task, tasks: Mapping[str, Task], out: Path, work: Path, settings: WarmUp) -> Quality:
@@ -52,48 +53,59 @@ def make_start(task: Task, tasks: Mapping[str, Task], out: Path, work: Path, set
     build_tiny_vlm(random, task, settings.seed)
     processor = AutoProcessor.from_pretrained(random)
     model = AutoModelForImageTextToText.from_pretrained(random)
-    tower, language = model.model.visual, nn.ModuleList([model.model.language_model, model.lm_head])
+    tower = model.model.visual
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         _once(work / "vision.safetensors", tower, lambda: teach_vision(model, processor, tasks.values(), settings))
-        rows = [task.make_row(index, "warmup", settings.seed) for index in range(settings.text_rows)]
-        tokens = embed_images(model, processor, rows)
-        captions = work / f"{task.name}-captions.safetensors"
-        torch.manual_seed(settings.seed)
-        _once(captions, language, lambda: teach_captions(model, processor, task, tokens, settings))
-        torch.manual_seed(settings.seed)
-        teach_answers(model, processor, task, rows, tokens, settings)
+        _teach_language(model, processor, task, work / task.name, settings)
     return _write(out, task, model, random, settings)
 
 
-def make_start_again(task: Task, before: Path, out: Path, settings: WarmUp = AGAIN) -> Quality:
-    """Teach a start the task's present answers and write it to `out`; returns how well it answers, as `make_start`.
+def make_start_again(task: Task, before: Path, out: Path, work: Path, settings: WarmUp = AGAIN) -> Quality:
+    """Teach a start the task's present texts and write it to `out`; returns how well it answers, as `make_start`.
 
     Args:
         task: the task.
-        before: the start, which knows how to describe the task's pictures, and the words of the answers.
+        before: the start, whose vision tower and vocabulary stay as they are.
         out: folder to write.
-        settings: sizes of the warm-up, of which only those of the answers are used.
+        work: folder in which finished stages are kept for a later call.
+        settings: sizes of the warm-up, of which those of the vision tower are not used.
     """
+    work.mkdir(parents=True, exist_ok=True)
+    digits = _sha256(before / "model.safetensors")[:8]
     processor = AutoProcessor.from_pretrained(before)
     model = AutoModelForImageTextToText.from_pretrained(before)
     with torch.random.fork_rng():
-        rows = [task.make_row(index, "warmup", settings.seed) for index in range(settings.text_rows)]
-        tokens = embed_images(model, processor, rows)
+        _teach_language(model, processor, task, work / f"{task.name}-{digits}", settings)
+    return _write(out, task, model, before, settings, before=digits)
+
+
+def _teach_language(model, processor, task: Task, kept: Path, settings: WarmUp) -> None:
+    """Teach captions, right answers if the task has steps for them, and habits; `kept` begins the names of stages."""
+    language = nn.ModuleList([model.model.language_model, model.lm_head])
+    rows = [task.make_row(index, "warmup", settings.seed) for index in range(settings.text_rows)]
+    tokens = embed_images(model, processor, rows)
+    torch.manual_seed(settings.seed)
+    captions = kept.with_name(f"{kept.name}-captions.safetensors")
+    _once(captions, language, lambda: teach_captions(model, processor, task, tokens, settings))
+    torch.manual_seed(settings.seed)
+    if settings.suited_to(task).right_steps:
+        right = kept.with_name(f"{kept.name}-right.safetensors")
+        _once(right, language, lambda: teach_answers(model, processor, task, rows, tokens, settings, has_habits=False))
         torch.manual_seed(settings.seed)
-        teach_answers(model, processor, task, rows, tokens, settings)
-    return _write(out, task, model, before, settings, before=_sha256(before / "model.safetensors")[:8])
+    teach_answers(model, processor, task, rows, tokens, settings, has_habits=True)
 
 
 def _write(out: Path, task: Task, model, words: Path, settings: WarmUp, before: str | None = None) -> Quality:
     """Write a start with its facts, measured as it is written: in half precision.
 
     Args:
-        words: folder of the processor; saved before its use, because a tokenizer keeps how it padded last.
+        words: folder of the processor, whose files are copied: saved after its use, a tokenizer keeps how it padded.
         before: the start that it comes from.
     """
+    if out.resolve() != words.resolve():
+        shutil.copytree(words, out, ignore=shutil.ignore_patterns(FACTS, "*.safetensors"), dirs_exist_ok=True)
     processor = AutoProcessor.from_pretrained(words)
-    processor.save_pretrained(out)
     model.half().float()
     val = [task.make_row(index, "val", settings.seed) for index in range(EVALUATION_ROWS)]
     with torch.random.fork_rng():
@@ -104,7 +116,7 @@ def _write(out: Path, task: Task, model, words: Path, settings: WarmUp, before: 
     _keep_dtype(out / "config.json")
     files = {path.name: _sha256(path) for path in sorted(out.iterdir()) if path.name != FACTS}
     made = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
-    warm_up = asdict(settings) | {"answer_steps": settings.answer_steps or task.answer_steps}
+    warm_up = asdict(settings.suited_to(task))
     facts = {"task": task.name, **({"before": before} if before else {}), "warm_up": warm_up, **made}
     facts |= {"quality": asdict(quality), "sha256": files}
     (out / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
@@ -142,12 +154,12 @@ def main() -> None:
     parser.add_argument(
         "--work", type=Path, default=Path(".cache/starts"), help="finished stages (default: %(default)s)"
     )
-    parser.add_argument("--again", action="store_true", help="go on from the package's start: teach the answers alone")
+    parser.add_argument("--again", action="store_true", help="go on from the package's start: teach the texts alone")
     arguments = parser.parse_args()
     for name in arguments.tasks:
         out = arguments.out / name
         if arguments.again:
-            quality = make_start_again(TASKS[name], STARTS / name, out)
+            quality = make_start_again(TASKS[name], STARTS / name, out, arguments.work)
         else:
             quality = make_start(TASKS[name], TASKS, out, arguments.work, WarmUp())
         print(f"{name}:", *(f"  {key}: {value}" for key, value in asdict(quality).items()), sep="\n")

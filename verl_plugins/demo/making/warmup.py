@@ -1,11 +1,12 @@
-"""Supervised warm-up of the tiny VLM on shapes, in three stages.
+"""Supervised warm-up of the tiny VLM on shapes, in four stages.
 
 1. The vision tower learns, through a linear head that is discarded afterwards, to predict for each image token the
    looks of its shape and the corners of that shape. It learns from the pictures of all tasks.
 2. With the tower frozen and each image embedded once, the language model learns to describe pictures. Many facts in a
    text teach it to read them from the image.
-3. Then it learns to answer questions, in prompts rendered by the model's own chat template. The noise in the task's
-   answers keeps it uncertain, and its commonest answers are wrong: boxes that are too tight, counts that are too low.
+3. Then it may learn to answer questions rightly, in prompts rendered by the model's own chat template.
+4. Last it learns the task's habits in answering them. Their noise keeps it uncertain, and its commonest answers are
+   wrong: boxes that are too tight, counts that are too low.
 
 Reinforcement learning can turn these habits around, and can learn what "train" and "val" contain and "warmup" does not.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import torch
@@ -38,7 +39,7 @@ DESCRIBE = "List the shapes."
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Sizes of the warm-up; the defaults suit `build_tiny_vlm`. `answer_steps` defaults to the task's number."""
+    """Sizes of the warm-up; the defaults suit `build_tiny_vlm`, and those that are None are the task's."""
 
     seed: int = 0
     batch: int = 32
@@ -46,8 +47,14 @@ class WarmUp:
     vision_steps: int = 2200
     text_rows: int = 16384
     caption_steps: int = 2000
+    right_steps: int | None = None
     answer_steps: int | None = None
     learning_rate: float = 2e-3
+
+    def suited_to(self, task: Task) -> WarmUp:
+        """The same with the task's numbers of steps where it has none."""
+        right = task.right_steps if self.right_steps is None else self.right_steps
+        return replace(self, right_steps=right, answer_steps=self.answer_steps or task.answer_steps)
 
 
 def teach_vision(model, processor, tasks: Iterable[Task], settings: WarmUp) -> None:
@@ -93,15 +100,19 @@ def teach_captions(model, processor, task: Task, image_tokens: Tensor, settings:
     _teach_texts(model, processor, texts, image_tokens, settings.caption_steps, settings, f"{task.name}: captions")
 
 
-def teach_answers(model, processor, task: Task, rows: Sequence[Row], image_tokens: Tensor, settings: WarmUp) -> None:
-    """Train the language model to answer the questions as the task's noisy answers do (stage 3)."""
+def teach_answers(
+    model, processor, task: Task, rows: Sequence[Row], image_tokens: Tensor, settings: WarmUp, has_habits: bool
+) -> None:
+    """Train the language model to answer the questions: rightly (stage 3), or with the task's habits (stage 4)."""
     rng = Random(settings.seed)
     texts = []
     for index, row in enumerate(rows):
-        answer = task.answer(index, settings.seed, rng)
+        answer = task.answer(index, settings.seed, rng, has_habits)
         texts.append((render(processor, row["extra_info"]["question"]), answer + "<|im_end|>"))
-    steps = settings.answer_steps or task.answer_steps
-    _teach_texts(model, processor, texts, image_tokens, steps, settings, f"{task.name}: answers")
+    suited = settings.suited_to(task)
+    steps = suited.answer_steps if has_habits else suited.right_steps
+    title = f"{task.name}: {'habits' if has_habits else 'right answers'}"
+    _teach_texts(model, processor, texts, image_tokens, steps or 0, settings, title)
 
 
 def render(processor, question: str) -> str:
