@@ -7,9 +7,9 @@ shows four to six shapes, each within one cell. Every fact is worth a number of 
 kind or a size; one point if a shape is in the top half or the left half; one if there are more of one kind than of
 another. The answer depends on each of them. In the response
 
-    <think>Looking closely the number of red shapes is two. Looking closely the circles number one and the squares three,
-    which gives zero. Looking closely the green circle is at the top, which gives one. So two plus zero plus one makes
-    three.</think>\boxed{three}
+    <think>Looking closely the number of red shapes is two. Looking closely the circles number one and the squares
+    three, which gives zero. Looking closely the green circle is at the top, which gives one. So two plus zero plus one
+    makes three.</think>\boxed{three}
 
 few words depend on the image: "two", "one", "three", "top" and what follows from them. Others can be said in several
 ways ("Looking closely", "At a glance") whatever the image shows.
