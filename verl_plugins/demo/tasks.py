@@ -30,9 +30,9 @@ class Opening(NamedTuple):
     misread: float
 
 
-OPENINGS = {"Looking closely": Opening(0.25, 0.0), "I see that": Opening(0.35, 0.1), "At a glance": Opening(0.4, 0.2)}
+OPENINGS = {"Looking closely": Opening(0.25, 0.0), "I see that": Opening(0.35, 0.2), "At a glance": Opening(0.4, 0.5)}
 """Beginnings of the sentences of thought, one for a whole answer. The rarest is the one that a policy has to find."""
-MISREAD = {"count": 0.4, "place": 0.15, "compare": 0.2}
+MISREAD = {"count": 0.25, "place": 0.1, "compare": 0.1}
 """How often the warm-up misreads a fact of each kind, whatever the opening: one too few, or one where there is none.
 Nearly all of the entropy is in openings and readings, on which the reward depends: GRPO can bring it down."""
 
