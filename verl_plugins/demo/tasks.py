@@ -165,7 +165,7 @@ TASKS = {
         corpus=_reasoning_corpus,
         caption=_reasoning_caption,
         answer=_reasoning_answer,
-        right_steps=1500,
+        right_steps=600,
         answer_steps=600,
         learning_rate=1e-4,
     ),

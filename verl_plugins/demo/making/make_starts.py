@@ -7,8 +7,8 @@
 writes DIR/TASK/ with the weights in half precision, the processor and `start.json`: how it was made, how well it
 answers, and the SHA-256 of each file. An interrupted call goes on after the last finished stage, which it kept in the
 folder of `--work`. The same code and seed may end in other weights on another machine; therefore the files themselves
-are kept, and runs that begin with them pair everywhere. `--again` takes half of the time after a change of the texts
-alone: it teaches them to the start that the package brings, in that start's vocabulary.
+are kept, and runs that begin with them pair everywhere. `--again` takes half an hour after a change of the texts alone:
+it teaches them to the start that the package brings, in that start's vocabulary.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from verl_plugins.demo.tasks import TASKS, Task
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
 
 EVALUATION_ROWS = 256
-AGAIN = WarmUp(caption_steps=1000, right_steps=600, learning_rate=1.5e-3)  # lower and shorter: the start knows much
+AGAIN = WarmUp(caption_steps=1000, learning_rate=1.5e-3)  # lower and shorter: the start knows much
 
 
 def make_start(task: Task, tasks: Mapping[str, Task], out: Path, work: Path, settings: WarmUp) -> Quality:
