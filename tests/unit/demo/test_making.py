@@ -15,8 +15,8 @@ from verl_plugins.demo.making.warmup import IGNORE, WarmUp, cell_labels
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.demo.tiny_vlm import build_tiny_vlm
 
-GROUNDING = TASKS["grounding"]
-SHORT = WarmUp(batch=4, vision_rows=8, vision_steps=2, text_rows=8, caption_steps=2, right_steps=2, answer_steps=2)
+GROUNDING = replace(TASKS["grounding"], right_steps=2, answer_steps=2)
+SHORT = WarmUp(batch=4, vision_rows=8, vision_steps=2, text_rows=8, caption_steps=2)
 
 
 def test_a_cell_has_the_labels_of_the_shape_that_covers_most_of_it():

@@ -89,7 +89,7 @@ def _teach_language(model, processor, task: Task, kept: Path, settings: WarmUp) 
     captions = kept.with_name(f"{kept.name}-captions.safetensors")
     _once(captions, language, lambda: teach_captions(model, processor, task, tokens, settings))
     torch.manual_seed(settings.seed)
-    if settings.suited_to(task).right_steps:
+    if task.right_steps:
         right = kept.with_name(f"{kept.name}-right.safetensors")
         _once(right, language, lambda: teach_answers(model, processor, task, rows, tokens, settings, has_habits=False))
         torch.manual_seed(settings.seed)
@@ -116,7 +116,7 @@ def _write(out: Path, task: Task, model, words: Path, settings: WarmUp, before: 
     _keep_dtype(out / "config.json")
     files = {path.name: _sha256(path) for path in sorted(out.iterdir()) if path.name != FACTS}
     made = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "threads": torch.get_num_threads()}
-    warm_up = asdict(settings.suited_to(task))
+    warm_up = asdict(settings) | {"right_steps": task.right_steps, "answer_steps": task.answer_steps}
     facts = {"task": task.name, **({"before": before} if before else {}), "warm_up": warm_up, **made}
     facts |= {"quality": asdict(quality), "sha256": files}
     (out / FACTS).write_text(json.dumps(facts, indent=1) + "\n")

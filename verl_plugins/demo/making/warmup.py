@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 import torch
@@ -39,7 +39,7 @@ DESCRIBE = "List the shapes."
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Sizes of the warm-up; the defaults suit `build_tiny_vlm`, and those that are None are the task's."""
+    """Sizes of the warm-up that suit `build_tiny_vlm`; those of the answers are the task's."""
 
     seed: int = 0
     batch: int = 32
@@ -47,14 +47,7 @@ class WarmUp:
     vision_steps: int = 2200
     text_rows: int = 16384
     caption_steps: int = 2000
-    right_steps: int | None = None
-    answer_steps: int | None = None
     learning_rate: float = 2e-3
-
-    def suited_to(self, task: Task) -> WarmUp:
-        """The same with the task's numbers of steps where it has none."""
-        right = task.right_steps if self.right_steps is None else self.right_steps
-        return replace(self, right_steps=right, answer_steps=self.answer_steps or task.answer_steps)
 
 
 def teach_vision(model, processor, tasks: Iterable[Task], settings: WarmUp) -> None:
@@ -109,10 +102,9 @@ def teach_answers(
     for index, row in enumerate(rows):
         answer = task.answer(index, settings.seed, rng, has_habits)
         texts.append((render(processor, row["extra_info"]["question"]), answer + "<|im_end|>"))
-    suited = settings.suited_to(task)
-    steps = suited.answer_steps if has_habits else suited.right_steps
+    steps = task.answer_steps if has_habits else task.right_steps
     title = f"{task.name}: {'habits' if has_habits else 'right answers'}"
-    _teach_texts(model, processor, texts, image_tokens, steps or 0, settings, title)
+    _teach_texts(model, processor, texts, image_tokens, steps, settings, title)
 
 
 def render(processor, question: str) -> str:
