@@ -1,6 +1,6 @@
 """Every method against GRPO at equal budget: train what is missing, keep the metrics, write docs/evidence.md.
 
-    PYTHONPATH=benchmarks python -m evidence [--only TEXT ...] [--seeds 1 2] [--steps N] [--out DIR]    train and write
+    PYTHONPATH=benchmarks python -m evidence [--only NAME ...] [--seeds 1 2] [--steps N] [--out DIR]    train and write
     PYTHONPATH=benchmarks python -m evidence --tables                                                   write
 
 Trains the demo (real verl, FSDP2, vLLM on the CPU) with 8 prompts x 8 responses per step, one run after the other, ten
@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from demo_runs import train
@@ -43,7 +44,11 @@ GREEDY = ("actor_rollout_ref.rollout.val_kwargs.do_sample=false", "actor_rollout
 def main() -> None:
     parser = argparse.ArgumentParser(prog="evidence", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--only", nargs="*", default=[""], metavar="TEXT", help="a part of `part/key`, such as methods/reasoning"
+        "--only",
+        nargs="*",
+        default=["*"],
+        metavar="NAME",
+        help="`part/key`, with * for any text: methods/reasoning_vepo, 'methods/reasoning_*'",
     )
     parser.add_argument("--seeds", type=int, nargs="+", help="default: those of each variant")
     parser.add_argument("--steps", type=int, default=STEPS)
@@ -52,10 +57,10 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     cache = arguments.cache.resolve()
-    variants = [v for v in VARIANTS if any(text in f"{v.part}/{v.key}" for text in arguments.only)]
+    variants = [v for v in VARIANTS if any(fnmatchcase(f"{v.part}/{v.key}", name) for name in arguments.only)]
     if not variants:
         known = ", ".join(f"{v.part}/{v.key}" for v in VARIANTS)
-        parser.error(f"--only: got {' '.join(arguments.only)}, expected a part of one of {known}")
+        parser.error(f"--only: got {' '.join(arguments.only)}, expected, with * for any text, one of {known}")
     runs = sorted(
         (seed, number) for number, v in enumerate(variants) for seed in arguments.seeds or range(1, v.seeds + 1)
     )

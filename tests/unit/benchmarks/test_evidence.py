@@ -203,4 +203,5 @@ def test_a_part_that_is_not_there_is_answered_with_those_that_are(monkeypatch, c
     monkeypatch.setattr("sys.argv", ["evidence", "--only", "nothing"])
     with pytest.raises(SystemExit):
         command.main()
-    assert "--only: got nothing, expected a part of one of methods/grounding_grpo, " in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "--only: got nothing, expected, with * for any text, one of methods/grounding_grpo, " in err
