@@ -28,6 +28,8 @@ from demo_runs import train
 from evidence.attacked import CHECKPOINT, answers_under_attack
 from evidence.page import write_page
 from evidence.variants import STEPS, VARIANTS, Variant
+from evidence.vepo_selection import SUFFIX as TOKENS
+from evidence.vepo_selection import keep_tokens
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS
 from verl_plugins.report.metrics import read_json_lines
@@ -82,12 +84,12 @@ def main() -> None:
 
 
 def keep(run_dir: Path, data: Path, kept: Path, variant: Variant, start: str, seed: int, steps: int) -> None:
-    """Keep a run's compressed metrics, and a JSON file that describes the run and holds its validation scores.
+    """Keep a run's compressed metrics and tokens, and a JSON file that describes it and holds its validation scores.
 
     Args:
         run_dir: folder of the run.
         data: folder of its data.
-        kept: the JSON file to write; the metrics get its name with another suffix.
+        kept: the JSON file to write; the others get its name with another suffix.
         start: the weights that the run began with (``start_of``).
     """
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -108,6 +110,8 @@ def keep(run_dir: Path, data: Path, kept: Path, variant: Variant, start: str, se
         facts["attacked"] = answers_under_attack(
             run_dir, steps, data / "val.parquet", TASKS[variant.task].max_response_length
         )
+    if variant.keeps_tokens:
+        keep_tokens(run_dir / "tokens", (1, steps), kept.with_suffix(TOKENS))
     kept.with_suffix(".metrics.jsonl.xz").write_bytes(lzma.compress((run_dir / "attempts" / "000.jsonl").read_bytes()))
     kept.write_text(json.dumps(facts) + "\n")  # written last: a run with this file counts as kept
 

@@ -17,6 +17,8 @@ from evidence.curves import curves, histograms
 from evidence.kept_runs import WINDOW, Pairing, Run, read_runs
 from evidence.statistics import detectable, holm, interval, paired
 from evidence.variants import ABLATIONS, BASELINE, CLAIMS, PAIRS, STEPS, VARIANTS, Ablation
+from evidence.vepo_selection import kept_tokens, selection_table
+from verl_plugins.components.token_records import ROWS as TOKEN_ROWS
 from verl_plugins.demo.assets import FACTS, STARTS
 from verl_plugins.demo.making.quality import GATE, QUANTILES
 from verl_plugins.demo.tasks import TASKS
@@ -55,6 +57,8 @@ def write_page(data: Path, page: Path) -> None:
             if part == "methods":
                 parts.append(f"## The {task} task")
                 parts += methods(task, done, folder)
+                if tokens := kept_tokens(data, task):
+                    parts.append(selection(tokens))
             else:
                 parts.append(f"### {ABLATIONS[part].heading}")
                 parts += ablation(ABLATIONS[part], runs[task, ABLATIONS[part].default], done)
@@ -121,6 +125,16 @@ def methods(task: str, done: Variants, folder: Path) -> list[str]:
         cost_table([(name, list(by_pairing.values())) for name, by_pairing in done.items()]),
         *(f"![{text} of the {task} runs]({folder.name}/{path.name})" for _, text, path in pictures),
     ]
+
+
+def selection(steps: dict[int, list[dict]]) -> str:
+    """Part on the words that VEPO selects."""
+    text = (
+        "Does it select the words that only the image tells? A **vision word** is a counted number, or the half that a "
+        f"shape is in. Of {TOKEN_ROWS} responses of each run's first and last step; every score is evaluated on the "
+        "signals that the runs with score D recorded, and selects a fifth of each response."
+    )
+    return "\n\n".join(["### VEPO: which words it selects", fill(text, 120), selection_table(steps)])
 
 
 def ablation(part: Ablation, default: dict[Pairing, Run], done: Variants) -> list[str]:

@@ -51,6 +51,11 @@ class Variant:
         return self.task == "reasoning"
 
     @property
+    def keeps_tokens(self) -> bool:
+        """Whether the tokens of its first and last step are kept: those of VEPO, to see what it selects."""
+        return self.name == "VEPO"
+
+    @property
     def options(self) -> list[str]:
         """Options with which `verl-plugins demo` trains the same."""
         return [f"--task={self.task}", f"--method={self.method}", *self.settings]

@@ -1,16 +1,21 @@
-"""Tokens that VEPO selects on the synthetic reasoning task: are the words among them that only the image tells?
+"""Tokens that VEPO selects on the reasoning task: are the words among them that only the image tells?
 
-    PYTHONPATH=benchmarks python -m evidence.vepo_selection [--out DIR] [--seeds 1 2] [--steps 30]
+    PYTHONPATH=benchmarks python -m evidence.vepo_selection [--out DIR] [--seed 1]
 
-Trains VEPO (real verl + FSDP2 + vLLM on the CPU, about ten minutes per run on two cores), and one step with each kind
-of perturbation. Finished runs are kept, so the command can be stopped and started again. Prints two Markdown tables of
-the tokens that the runs recorded. A "vision word" is the first word of a statement that only the image tells: the
-number that is counted, or the half that a shape is in.
+The runs of VEPO keep the tokens of their first and last step, of which the evidence's page has a table. This command
+trains one step from the start with each kind of perturbation (real verl, FSDP2 and vLLM on the CPU, two minutes each on
+two cores), and prints a Markdown table of their tokens. Finished runs are kept, so it can be stopped and started again.
+
+A "vision word" is the first word of a statement that only the image tells: a number that is counted, or the half that a
+shape is in.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import lzma
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
@@ -28,69 +33,90 @@ from verl_plugins.report.metrics import read_json_lines
 PERTURBATIONS = ("gaussian", "diffusion", "patch", "zero")  # one step each
 HALVES = ("top", "bottom", "left", "right")
 FRACTION = 0.2
+KEPT = ("tokens", "kept", "entropy", "jsd", "perturbed_entropy")
+"""Fields of a record that are kept: one value for each token."""
+SUFFIX = ".tokens.jsonl.xz"
+Word = tuple[dict, int]
+"""A record, and the index of one of its tokens."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="evidence.vepo_selection", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("outputs/vepo_selection"))
     parser.add_argument("--cache", type=Path, default=Path(".cache/demo"), help="model and data of the demo")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-
-    def recorded(name: str, seed: int, steps: int, overrides: tuple[str, ...] = ()) -> Path:
-        """Train a run of the demo's task unless it is finished; return the folder of its recorded tokens."""
-        tokens = arguments.out.resolve() / name / "tokens"
-        if not (tokens / f"{steps}.jsonl").is_file():
-            train(tokens.parent, arguments.cache.resolve(), "reasoning", "vepo", seed, steps, overrides)
-        return tokens
-
-    folders = [recorded(f"seed{seed}", seed, arguments.steps) for seed in arguments.seeds]
-    noises = {
-        kind: recorded(kind, arguments.seeds[0], 1, (f"algorithm.vepo.perturbation={kind}",)) for kind in PERTURBATIONS
-    }
-    print(selection_table(folders, [1, arguments.steps]), perturbation_table(noises), sep="\n")
+    folders = {}
+    for kind in PERTURBATIONS:
+        tokens = arguments.out.resolve() / kind / "tokens"
+        if not (tokens / "1.jsonl").is_file():
+            overrides = (f"algorithm.vepo.perturbation={kind}",)
+            train(tokens.parent, arguments.cache.resolve(), "reasoning", "vepo", arguments.seed, 1, overrides)
+        folders[kind] = tokens
+    print(perturbation_table(folders))
 
 
-def selection_table(folders: list[Path], steps: list[int]) -> str:
-    """Share of the vision words that each score would select, on the recorded signals."""
-    lines = []
-    for step in steps:
-        records = [record for folder in folders for record in read_json_lines(folder / f"{step}.jsonl")[0]]
-        vision_words, others = told_apart(records)
-        lines += [
-            f"Step {step}: {len(vision_words)} vision words in {len(records)} responses: entropy "
-            f"{mean('entropy', vision_words):.2f}, JSD {mean('jsd', vision_words):.3f}; other tokens: entropy "
-            f"{mean('entropy', others):.2f}, JSD {mean('jsd', others):.3f}.",
-            "",
-            "| score | vision words among the selected 20% |",
-            "|---|---|",
-        ]
-        for name in sorted(set(SCORES) - {"H"}):
-            kept = fmean(float(is_kept(record, place, name)) for record, place in vision_words)
-            lines.append(f"| {name} | {kept:.2f} |")
-        lines.append("")
+def keep_tokens(tokens: Path, steps: Sequence[int], kept: Path) -> None:
+    """Compress what a run recorded of the tokens of some steps.
+
+    Args:
+        tokens: folder of the records, a file for each step.
+        steps: the steps.
+        kept: file to write, a line for each response.
+    """
+    lines = [
+        json.dumps({"step": step} | {name: record[name] for name in KEPT}) + "\n"
+        for step in steps
+        for record in read_json_lines(tokens / f"{step}.jsonl")[0]
+    ]
+    kept.write_bytes(lzma.compress("".join(lines).encode()))
+
+
+def kept_tokens(folder: Path, task: str) -> dict[int, list[dict]]:
+    """Read the kept tokens of all runs of a task in a folder: step -> the responses of that step."""
+    steps: dict[int, list[dict]] = {}
+    for path in sorted(folder.glob(f"{task}_*{SUFFIX}")):
+        for record in map(json.loads, lzma.decompress(path.read_bytes()).decode().splitlines()):
+            steps.setdefault(record["step"], []).append(record)
+    return dict(sorted(steps.items()))
+
+
+def selection_table(steps: Mapping[int, Sequence[dict]]) -> str:
+    """Share of the vision words that each score would select, on the recorded signals, by step."""
+    told = {step: told_apart(records) for step, records in steps.items()}
+    lines = [f"| | {' | '.join(f'step {step}' for step in steps)} |", "|---" * (1 + len(steps)) + "|"]
+
+    def line(name: str, values: Sequence[str]) -> None:
+        lines.append(f"| {name} | {' | '.join(values)} |")
+
+    line("vision words", [str(len(words)) for words, _ in told.values()])
+    line("other tokens", [str(len(others)) for _, others in told.values()])
+    for signal, name in (("entropy", "entropy"), ("jsd", "JSD")):
+        line(f"{name} of vision words, nats", [f"{mean(signal, words):.4f}" for words, _ in told.values()])
+        line(f"{name} of other tokens, nats", [f"{mean(signal, others):.4f}" for _, others in told.values()])
+    for score in sorted(set(SCORES) - {"H"}):
+        name = "entropy alone" if score == "entropy" else score
+        line(f"selected by {name}", [f"{share_kept(words, score):.2f}" for words, _ in told.values()])
     return "\n".join(lines)
 
 
-def perturbation_table(folders: dict[str, Path]) -> str:
+def perturbation_table(folders: Mapping[str, Path]) -> str:
     """JSD of vision words and of other tokens, and how often a vision word is selected, by kind of perturbation."""
     lines = ["| perturbation | JSD of vision words | of other tokens | vision word selected by D | by entropy alone |"]
     lines.append("|---|---|---|---|---|")
     for kind, folder in folders.items():
         records = read_json_lines(folder / "1.jsonl")[0]
         vision_words, others = told_apart(records)
-        kept = [
-            fmean(float(is_kept(record, place, score)) for record, place in vision_words) for score in ("D", "entropy")
-        ]
+        kept = [share_kept(vision_words, score) for score in ("D", "entropy")]
         jsd = f"{mean('jsd', vision_words):.4f} | {mean('jsd', others):.4f}"
         lines.append(f"| {kind} | {jsd} | {kept[0]:.2f} | {kept[1]:.2f} |")
     return "\n".join(lines)
 
 
-def told_apart(records: list[dict]) -> tuple[list[tuple[dict, int]], list[tuple[dict, int]]]:
-    """Return the vision words of the responses, and their other tokens, as (record, index of the token)."""
-    vision_words, others = [], []
+def told_apart(records: Sequence[dict]) -> tuple[list[Word], list[Word]]:
+    """Return the vision words of the responses, and their other tokens."""
+    vision_words: list[Word] = []
+    others: list[Word] = []
     for record in records:
         places = places_of_vision_words([token.strip() for token in record["tokens"]])
         for place in range(len(record["tokens"])):
@@ -110,6 +136,11 @@ def places_of_vision_words(words: list[str]) -> set[int]:
     return places
 
 
+def share_kept(words: Sequence[Word], score: str) -> float:
+    """Share of the words that a score selects."""
+    return fmean(float(is_kept(record, place, score)) for record, place in words)
+
+
 def is_kept(record: dict, place: int, score: str) -> bool:
     jsd, entropy, perturbed = (torch.tensor([record[name]]) for name in ("jsd", "entropy", "perturbed_entropy"))
     mask = torch.ones_like(jsd, dtype=torch.bool)
@@ -117,7 +148,7 @@ def is_kept(record: dict, place: int, score: str) -> bool:
     return bool(top_tokens(scores, mask, FRACTION)[0, place])
 
 
-def mean(signal: str, tokens: list[tuple[dict, int]]) -> float:
+def mean(signal: str, tokens: Sequence[Word]) -> float:
     return fmean(record[signal][place] for record, place in tokens)
 
 
