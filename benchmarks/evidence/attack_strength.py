@@ -18,6 +18,7 @@ from pathlib import Path
 from evidence.__main__ import ROWS, start_of
 from verl_plugins.demo.assets import ensure_demo_assets
 from verl_plugins.demo.tasks import TASKS
+from verl_plugins.evaluate.attack_settings import attack_label
 from verl_plugins.report.metrics import read_json_lines
 
 TASK = TASKS["reasoning"]
@@ -66,7 +67,7 @@ def table(folders: Sequence[Path]) -> str:
         answers, attack = right(folder), json.loads((folder / "summary.json").read_text()).get("attack")
         lost = sum(clean[row] and not answers[row] for row in clean)
         gained = sum(answers[row] and not clean[row] for row in clean)
-        cells = [_name(attack), f"{sum(answers.values()) / len(answers):.3f}", f"{unboxed(folder):.1%}"]
+        cells = [attack_label(attack), f"{sum(answers.values()) / len(answers):.3f}", f"{unboxed(folder):.1%}"]
         cells += [str(lost), str(gained)] if attack else ["–", "–"]
         cells.append(f"{attack['pixel_change']:.2f}" if attack else "–")
         entropies = [(attack or {}).get(key) for key in ("entropy_before", "entropy_after")]
@@ -84,13 +85,6 @@ def unboxed(folder: Path) -> float:
     """Share of the responses without a boxed answer, right or wrong."""
     lines = read_json_lines(folder / "results.jsonl")[0]
     return sum("\\boxed{" not in line["response"] for line in lines) / len(lines)
-
-
-def _name(attack: dict | None) -> str:
-    if attack is None:
-        return "none"
-    steps = f", {attack['steps']} steps" if attack["steps"] > 1 else ""
-    return f"{attack['name']}, {attack['strength']:g} levels{steps}"
 
 
 if __name__ == "__main__":

@@ -19,16 +19,16 @@ def evaluation(folder, accuracies, attack=None, boxed=True):
 
 
 def test_lost_and_gained_answers_are_counted_by_row(tmp_path):
-    attack = {"name": "saei", "strength": 8, "steps": 4, "pixel_change": 7.5}
+    attack = AttackSettings("saei", 8.0, 4).facts() | {"pixel_change": 7.5}
     attack |= {"entropy_before": 0.001, "entropy_after": 0.25}
     clean = evaluation(tmp_path / "clean", [1.0, 1.0, 0.0, 0.0])
     attacked = evaluation(tmp_path / "attacked", [1.0, 0.0, 1.0, 1.0], attack, boxed=False)
-    noise = {"name": "random", "strength": 8.0, "steps": 1, "pixel_change": 8.0}
+    noise = AttackSettings("random", 8.0).facts() | {"pixel_change": 8.0}
     random = evaluation(tmp_path / "random", [0.0] * 4, noise)
     lines = table([clean, attacked, random]).splitlines()[2:]
     assert lines[0] == "| none | 0.500 | 0.0% | – | – | – | – | – |"
-    assert lines[1] == "| saei, 8 levels, 4 steps | 0.750 | 100.0% | 1 | 2 | 7.50 | 0.00100 | 0.25000 |"
-    assert lines[2] == "| random, 8 levels | 0.000 | 0.0% | 2 | 0 | 8.00 | – | – |"
+    assert lines[1] == "| saei, strength 8 of 255 levels, 4 steps | 0.750 | 100.0% | 1 | 2 | 7.50 | 0.00100 | 0.25000 |"
+    assert lines[2] == "| random, strength 8 of 255 levels | 0.000 | 0.0% | 2 | 0 | 8.00 | – | – |"
 
 
 def test_every_attack_is_one_that_an_evaluation_knows():
