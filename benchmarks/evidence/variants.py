@@ -107,6 +107,8 @@ VARIANTS = [
         for delta in (0.05, 0.2)
     ),
     Variant("VEPO, sigma = 6.93", "reasoning", *_with("vepo", "strength=6.93"), part="perturbation"),
+    Variant("SaEI, alpha = 16", "reasoning", *_with("saei", "alpha=16"), part="strength"),
+    Variant("SaEI, 4 steps", "reasoning", *_with("saei", "steps=4"), part="strength"),
 ]
 PAIRS = {
     "grounding": [
@@ -154,6 +156,18 @@ ABLATIONS = {
         "VEPO",
         "sigma = 2",
         ("vepo/jsd", "vepo/entropy_gap", "vepo/kept_missed_by_entropy"),
+    ),
+    "strength": Ablation(
+        "SaEI: strength of the attack",
+        "SaEI",
+        "alpha = 2, 1 step",
+        (
+            "saei/pixel_change",
+            "saei/self_information_clean",
+            "saei/self_information_adversarial",
+            "saei/reward_clean",
+            "saei/reward_adversarial",
+        ),
     ),
 }
 
