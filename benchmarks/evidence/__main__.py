@@ -71,19 +71,36 @@ def main() -> None:
         model, data = ensure_demo_assets(cache, TASKS[variant.task], ROWS)
         start = start_of(model)
         kept = DATA / f"{variant.key}_seed{seed}_{start}.json"
-        if not kept.is_file():
+        if kept.is_file():
+            check_kept(kept, variant, arguments.steps)
+        else:
             run_dir = arguments.out.resolve() / kept.stem
             print(f"{variant.task}: {variant.name}, seed {seed}", file=sys.stderr, flush=True)
             overrides = [*variant.settings, *GREEDY, f"trainer.test_freq={arguments.steps // VALIDATIONS}"]
             overrides += [*CHECKPOINT, f"trainer.save_freq={arguments.steps}"] if variant.attacked else []
+            code = commit()  # before training, which takes so long that another may be checked out
             train(run_dir, cache, variant.task, variant.method, seed, arguments.steps, overrides, ROWS)
-            keep(run_dir, data, kept, variant, start, seed, arguments.steps)
+            keep(run_dir, data, kept, variant, start, seed, arguments.steps, code)
             shutil.rmtree(run_dir)
             write_page(DATA, PAGE)
     write_page(DATA, PAGE)
 
 
-def keep(run_dir: Path, data: Path, kept: Path, variant: Variant, start: str, seed: int, steps: int) -> None:
+def check_kept(kept: Path, variant: Variant, steps: int) -> None:
+    """Refuse to take a kept run for one with other options or another number of steps.
+
+    Raises:
+        SystemExit: it was trained with others.
+    """
+    facts = json.loads(kept.read_text())
+    for name, expected in (("options", variant.options), ("steps", steps)):
+        if facts[name] != expected:
+            raise SystemExit(
+                f"{kept}: {name}: got {facts[name]}, expected {expected}; remove the file to train it again"
+            )
+
+
+def keep(run_dir: Path, data: Path, kept: Path, variant: Variant, start: str, seed: int, steps: int, code: str) -> None:
     """Keep a run's compressed metrics and tokens, and a JSON file that describes it and holds its validation scores.
 
     Args:
@@ -91,6 +108,7 @@ def keep(run_dir: Path, data: Path, kept: Path, variant: Variant, start: str, se
         data: folder of its data.
         kept: the JSON file to write; the others get its name with another suffix.
         start: the weights that the run began with (``start_of``).
+        code: commit of the code that ran.
     """
     kept.parent.mkdir(parents=True, exist_ok=True)
     facts = {
@@ -101,7 +119,7 @@ def keep(run_dir: Path, data: Path, kept: Path, variant: Variant, start: str, se
         "seed": seed,
         "steps": steps,
         "options": variant.options,
-        "commit": commit(),
+        "commit": code,
         "date": time.strftime("%Y-%m-%d"),
         "hardware": hardware(),
         "validation": {path.stem: scores(path, data) for path in sorted((run_dir / "validation").glob("*.jsonl"))},
@@ -135,7 +153,8 @@ def scores(dump: Path, data: Path) -> dict[str, list[float]]:
 def commit() -> str:
     """Commit of the code that runs, with "+" if it has changes."""
     head = _git("rev-parse", "--short", "HEAD")
-    return head + ("+" if _git("status", "--porcelain", "--", "verl_plugins", "data_prep", "reward_fns") else "")
+    code = ("verl_plugins", "data_prep", "reward_fns", "benchmarks/*.py")
+    return head + ("+" if _git("status", "--porcelain", "--", *code) else "")
 
 
 def _git(*arguments: str) -> str:

@@ -15,7 +15,7 @@ from evidence.attacked import ROWS as ATTACKED_ROWS
 from evidence.attacked import STRENGTH
 from evidence.curves import curves, histograms
 from evidence.kept_runs import WINDOW, Pairing, Run, read_runs
-from evidence.statistics import detectable, holm, interval, paired
+from evidence.statistics import LEVEL, detectable, holm, interval, paired
 from evidence.variants import ABLATIONS, BASELINE, CLAIMS, PAIRS, STEPS, VARIANTS, Ablation
 from evidence.vepo_selection import kept_tokens, selection_table
 from verl_plugins.components.token_records import ROWS as TOKEN_ROWS
@@ -43,13 +43,18 @@ def write_page(data: Path, page: Path) -> None:
 
     Args:
         data: folder of the kept runs.
-        page: Markdown file to write; ``findings.md`` in its folder, written by hand, becomes a part of it.
+        page: Markdown file to write; ``questions.md`` and ``findings.md`` in its folder, written by hand, become parts
+            of it.
     """
     runs = read_runs(data)
     folder = page.with_suffix("")
     folder.mkdir(exist_ok=True)
-    findings = folder / "findings.md"
-    parts = [_HEAD, *([findings.read_text().strip()] if findings.is_file() else []), claims(runs), starts()]
+
+    def by_hand(name: str) -> list[str]:
+        path = folder / name
+        return [path.read_text().strip()] if path.is_file() else []
+
+    parts = [_HEAD, *by_hand("questions.md"), claims(runs), *by_hand("findings.md"), _METHOD, starts()]
     for task in dict.fromkeys(variant.task for variant in VARIANTS):
         for part in dict.fromkeys(variant.part for variant in VARIANTS if variant.task == task):
             names = [v.name for v in VARIANTS if v.task == task and v.part == part]
@@ -69,21 +74,22 @@ def write_page(data: Path, page: Path) -> None:
 
 
 def claims(runs: dict[tuple[str, str], dict[Pairing, Run]]) -> str:
-    """The comparisons that were named before the runs, with p-values held against their number (Holm)."""
+    """The comparisons that were named beforehand, with p-values held against their number (Holm)."""
     rows, ps = [], []
     for claim in CLAIMS:
         first, second = (runs[claim.task, name] for name in claim.names)
         differences = differences_of(first, second, (MEASURES | ATTACKED)[claim.measure])
         result = paired(differences)
         told = detectable(differences)
-        rows.append((claim, len(differences), result, told))
+        planned = min(v.seeds for v in VARIANTS if v.task == claim.task and v.name in claim.names)
+        rows.append((claim, f"{len(differences)} of {planned}", result, told))
         ps.append(result.p)
     lines = [
-        "## The comparisons named before the runs",
+        "## The named comparisons",
         "| claim | difference | measure | pairs | result | p | p, Holm | could be told |\n" + "|---" * 8 + "|",
     ]
     for (claim, pairs, result, told), adjusted in zip(rows, holm(ps), strict=True):
-        cells = [claim.text, " minus ".join(claim.names), claim.measure, str(pairs), result.text]
+        cells = [claim.text, " minus ".join(claim.names), claim.measure, pairs, result.text]
         cells += [_p(result.p), _p(adjusted), f"{told:.3f}" if told is not None else "–"]
         lines[-1] += f"\n| {' | '.join(cells)} |"
     return "\n\n".join(lines)
@@ -131,8 +137,8 @@ def selection(steps: dict[int, list[dict]]) -> str:
     """Part on the words that VEPO selects."""
     text = (
         "Does it select the words that only the image tells? A **vision word** is a counted number, or the half that a "
-        f"shape is in. Of {TOKEN_ROWS} responses of each run's first and last step; every score is evaluated on the "
-        "signals that the runs with score D recorded, and selects a fifth of each response."
+        f"shape is in. Of {TOKEN_ROWS} responses of the first and of the last step of each run that kept them. Every "
+        "score is evaluated on the signals that the runs with score D recorded, and selects a fifth of each response."
     )
     return "\n\n".join(["### VEPO: which words it selects", fill(text, 120), selection_table(steps)])
 
@@ -256,16 +262,19 @@ def provenance(runs: dict[tuple[str, str], dict[Pairing, Run]]) -> str:
 
 _HEAD = f"""# Evidence
 
-<!-- Written by `PYTHONPATH=benchmarks python -m evidence --tables` from benchmarks/evidence/data and findings.md. -->
+<!-- Written by `PYTHONPATH=benchmarks python -m evidence --tables` from benchmarks/evidence/data, and from questions.md
+and findings.md in docs/evidence. -->
 
 Every method, its controls and GRPO under equal conditions: the same start, data, number of responses and stack (verl,
 FSDP2, vLLM, on the CPU), for {STEPS} steps of 8 prompts x 8 responses, on the two synthetic tasks of the demo. A model
 of two million parameters on synthetic pictures shows in which direction a method pushes and what it costs, not what it
-brings to a model of 7B parameters.
+brings to a model of 7B parameters."""
+
+_METHOD = f"""## How it was measured
 
 - `make evidence` trains what is missing and writes this page; `PYTHONPATH=benchmarks python -m evidence --tables`
-  recomputes each number from the metrics kept in `benchmarks/evidence/data`, one compressed file of verl's metrics per
-  run.
+  recomputes its tables and curves from the metrics kept in `benchmarks/evidence/data`, one compressed file of verl's
+  metrics per run.
 - **validation** is the mean IoU, or the share of right sums, of greedy answers to 512 pictures that are not trained on,
   after the last step. **out of domain** is the same on 512 pictures with more shapes, sizes and shades that training
   does not have, and other wordings. **under attack** is the same on the first {ATTACKED_ROWS} pictures, each moved by
@@ -276,16 +285,19 @@ brings to a model of 7B parameters.
   the policy's entropy.
 - A **start** is the set of weights that a run begins with, named by the first digits of its SHA-256: those that the
   package brings. Runs with the same start and seed see the same prompts in the same order and draw the same random
-  numbers. A test checks that their first steps have the same rewards.
+  numbers. A test checks that all their steps have the same prompts, and that the first responses of those that sample
+  alike have the same rewards.
 - ± is half of the 95% interval over runs (Student's t). **minus GRPO** is the mean difference over pairs of runs with
   the same start and seed; p is from the paired t-test. A curve is GRPO's mean plus the mean difference to it over
   pairs.
-- The comparisons of the first table were named before the runs. Their p-values are also given as adjusted for their
-  number by Holm's method; **could be told** is the difference that so many pairs, with the spread that they showed,
-  would tell from zero in four of five repetitions. All other tables are for orientation: of so many differences, one in
-  twenty has p < 0.05 by chance.
+- The p-values of the named comparisons are also given as adjusted by Holm's method for the number of all of them, run
+  or not. **pairs** are those that were run, of those that are planned. **could be told** is the difference that so many
+  pairs, with the spread that they showed, would tell from zero in four of five repetitions if it were the only
+  comparison (p < {LEVEL}); a spread of three pairs is itself hardly known. All other tables are for orientation: of so
+  many differences, one in twenty has p < {LEVEL} by chance.
 - The second table of a task compares each method with its control in the same way. The third shows the cost of a step:
   medians, the last two columns as shares of the same step. The ratios to {BASELINE} are of times divided by the time of
-  the same step's weight update, which is the same work in every run, because the machine is not equally fast every day.
+  the same step's weight update, which is the same work in every run, because the machine is not equally fast every day;
+  differences of a few hundredths are noise.
 - Ablations change one setting of a method; their differences are to its default. The table below each shows the direct
   effect of the setting, in metrics that the method's page explains, as means over all steps."""

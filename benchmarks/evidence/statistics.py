@@ -55,11 +55,11 @@ def detectable(differences: Sequence[float]) -> float | None:
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:
-    """Adjust p-values for their number by Holm's method; None stays None and does not count."""
+    """Adjust p-values for their number by Holm's method; None stays None and counts as one that is yet to come."""
     order = sorted((p, place) for place, p in enumerate(ps) if p is not None)
     adjusted: list[float | None] = [None] * len(ps)
     highest = 0.0
     for rank, (p, place) in enumerate(order):
-        highest = max(highest, min(1.0, p * (len(order) - rank)))
+        highest = max(highest, min(1.0, p * (len(ps) - rank)))
         adjusted[place] = highest
     return adjusted

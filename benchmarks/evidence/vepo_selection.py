@@ -89,6 +89,7 @@ def selection_table(steps: Mapping[int, Sequence[dict]]) -> str:
     def line(name: str, values: Sequence[str]) -> None:
         lines.append(f"| {name} | {' | '.join(values)} |")
 
+    line("responses", [str(len(records)) for records in steps.values()])
     line("vision words", [str(len(words)) for words, _ in told.values()])
     line("other tokens", [str(len(others)) for _, others in told.values()])
     for signal, name in (("entropy", "entropy"), ("jsd", "JSD")):

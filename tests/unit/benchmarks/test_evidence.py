@@ -15,7 +15,7 @@ from evidence.curves import level_with
 from evidence.kept_runs import Run, read_runs
 from evidence.page import ATTACKED, MEASURES, write_page
 from evidence.statistics import detectable, holm, interval, paired
-from evidence.variants import ABLATIONS, CLAIMS, PAIRS, VARIANTS
+from evidence.variants import ABLATIONS, CLAIMS, PAIRS, STEPS, VARIANTS
 from omegaconf import OmegaConf
 from scipy import stats
 
@@ -100,16 +100,16 @@ def test_the_named_comparisons_are_those_of_the_kept_runs(tmp_path):
             data = {"critic/score/mean": 1.0, "actor/entropy": entropy, **TIMES}
             _keep(tmp_path, "grounding", name, [data], seed=seed, val=[0.5 + seed * entropy / 10])
     write_page(tmp_path, tmp_path / "page.md")
-    lines = (tmp_path / "page.md").read_text().partition("named before the runs\n")[2].splitlines()
+    lines = (tmp_path / "page.md").read_text().partition("## The named comparisons\n")[2].splitlines()
     (entropy,) = (line for line in lines if line.startswith("| r0 > 0 lowers the entropy |"))
-    assert "| ECVGPO, r0 = 10 minus GRPO | entropy, nats | 3 | -0.200 ± 0.248 | 0.07 | 0.15 |" in entropy
+    assert "| ECVGPO, r0 = 10 minus GRPO | entropy, nats | 3 of 5 | -0.200 ± 0.248 | 0.07 | 1.00 |" in entropy
     (missing,) = (line for line in lines if line.startswith("| VEPO reasons better than GRPO |"))
-    assert missing.endswith("| validation | 0 | – | – | – | – |")
+    assert missing.endswith("| validation | 0 of 5 | – | – | – | – |")
 
 
 def test_p_values_are_adjusted_for_their_number():
-    """Holm: 3 x 0.01, then the larger of that and 2 x 0.02, then the larger of that and 0.03."""
-    assert holm([0.02, None, 0.01, 0.03]) == pytest.approx([0.04, None, 0.03, 0.04])
+    """Holm, of four: 4 x 0.01, then the larger of that and 3 x 0.02, then the larger of that and 2 x 0.03."""
+    assert holm([0.02, None, 0.01, 0.03]) == pytest.approx([0.06, None, 0.04, 0.06])
     assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([]) == []
 
 
@@ -132,13 +132,36 @@ def test_a_curve_is_the_baselines_and_the_difference_over_pairs():
     assert level_with(grpo, {("cafe", 2): run[7.0]}, lambda run: run.series("reward"))[0] == []
 
 
-def test_kept_runs_that_are_paired_began_alike():
-    """Given equal weights, prompts and random numbers, the responses of the first step have the same reward."""
-    first = defaultdict(set)
+def test_kept_runs_that_are_paired_share_prompts_and_random_numbers():
+    """The prompts of all steps are equally long, and the first responses of runs that sample alike have one reward."""
+    prompts, first = defaultdict(set), defaultdict(set)
     for (task, _), runs in read_runs(command.DATA).items():
         for pairing, run in runs.items():
+            lengths = ("prompt_length/mean", "prompt_length/max", "prompt_length/min")
+            prompts[task, pairing].add(tuple(tuple(run.series(length)) for length in lengths))
             first[task, pairing, run.reward].add(dict(run.series(run.reward))[1])
+    assert all(len(lengths) == 1 for lengths in prompts.values())
+    assert len(prompts) == len(set.union(*prompts.values())), "seeds that see the same prompts"
     assert all(len(rewards) == 1 for rewards in first.values()), first
+
+
+def test_kept_runs_have_the_options_that_the_page_names():
+    runs = read_runs(command.DATA)
+    for variant in VARIANTS:
+        for run in runs[variant.task, variant.name].values():
+            assert (run.facts["options"], run.facts["steps"]) == (variant.options, STEPS), variant.name
+
+
+def test_a_kept_run_with_other_options_or_steps_is_not_taken_for_another(tmp_path):
+    variant, *_ = VARIANTS
+    kept = tmp_path / "run.json"
+    kept.write_text(json.dumps({"options": variant.options, "steps": 120}))
+    command.check_kept(kept, variant, 120)
+    with pytest.raises(SystemExit, match=r"run.json: steps: got 120, expected 20; remove the file"):
+        command.check_kept(kept, variant, 20)
+    kept.write_text(json.dumps({"options": ["--task=grounding"], "steps": 120}))
+    with pytest.raises(SystemExit, match=r"run.json: options: got \['--task=grounding'\], expected \["):
+        command.check_kept(kept, variant, 120)
 
 
 def test_one_seed_has_no_interval():
