@@ -138,7 +138,8 @@ def selection(steps: dict[int, list[dict]]) -> str:
     text = (
         "Does it select the words that only the image tells? A **vision word** is a counted number, or the half that a "
         f"shape is in. Of {TOKEN_ROWS} responses of the first and of the last step of each run that kept them. Every "
-        "score is evaluated on the signals that the runs with score D recorded, and selects a fifth of each response."
+        "score is evaluated on the signals that the runs with score D recorded, and selects the paper's fifth of each "
+        "response, or as many tokens as it has vision words."
     )
     return "\n\n".join(["### VEPO: which words it selects", fill(text, 120), selection_table(steps)])
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import lzma
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
@@ -32,7 +32,8 @@ from verl_plugins.report.metrics import read_json_lines
 
 PERTURBATIONS = ("gaussian", "diffusion", "patch", "zero")  # one step each
 HALVES = ("top", "bottom", "left", "right")
-FRACTION = 0.2
+FRACTIONS = (0.2, 0.07)  # the paper's; one that selects about as many tokens as there are vision words
+UNCERTAIN = 0.01  # nats
 KEPT = ("tokens", "kept", "entropy", "jsd", "perturbed_entropy")
 """Fields of a record that are kept: one value for each token."""
 SUFFIX = ".tokens.jsonl.xz"
@@ -82,35 +83,47 @@ def kept_tokens(folder: Path, task: str) -> dict[int, list[dict]]:
 
 
 def selection_table(steps: Mapping[int, Sequence[dict]]) -> str:
-    """Share of the vision words that each score would select, on the recorded signals, by step."""
+    """Two tables by step: what vision words and other tokens carry, and the share of the vision words that each score
+    would select, on the recorded signals."""
     told = {step: told_apart(records) for step, records in steps.items()}
+    uncertain = [
+        fmean(sum(entropy > UNCERTAIN for entropy in record["entropy"]) for record in records)
+        for records in steps.values()
+    ]
     lines = [f"| | {' | '.join(f'step {step}' for step in steps)} |", "|---" * (1 + len(steps)) + "|"]
 
-    def line(name: str, values: Sequence[str]) -> None:
+    def line(name: str, values: Iterable[str]) -> None:
         lines.append(f"| {name} | {' | '.join(values)} |")
 
-    line("responses", [str(len(records)) for records in steps.values()])
-    line("vision words", [str(len(words)) for words, _ in told.values()])
-    line("other tokens", [str(len(others)) for _, others in told.values()])
+    line("responses", (str(len(records)) for records in steps.values()))
+    line("tokens of a response", (f"{fmean(len(r['tokens']) for r in records):.1f}" for records in steps.values()))
+    line(f"of them with more than {UNCERTAIN} nats", (f"{number:.1f}" for number in uncertain))
+    line("vision words", (f"{len(words) / len(steps[step]):.1f}" for step, (words, _) in told.items()))
     for signal, name in (("entropy", "entropy"), ("jsd", "JSD")):
-        line(f"{name} of vision words, nats", [f"{mean(signal, words):.4f}" for words, _ in told.values()])
-        line(f"{name} of other tokens, nats", [f"{mean(signal, others):.4f}" for _, others in told.values()])
+        line(f"{name} of a vision word, nats", (f"{mean(signal, words):.3f}" for words, _ in told.values()))
+        line(f"{name} of another token, nats", (f"{mean(signal, others):.3f}" for _, others in told.values()))
+    columns = [(step, fraction) for step in steps for fraction in FRACTIONS]
+    heads = " | ".join(f"step {step}, {fraction:.0%}" for step, fraction in columns)
+    lines += ["", f"| vision words selected by | {heads} |", "|---" * (1 + len(columns)) + "|"]
     for score in sorted(set(SCORES) - {"H"}):
-        name = "entropy alone" if score == "entropy" else score
-        line(f"selected by {name}", [f"{share_kept(words, score):.2f}" for words, _ in told.values()])
+        name = {"entropy": "entropy alone", "jsd": "JSD alone", "gap": "entropy gap alone"}.get(score, score)
+        line(name, (f"{share_kept(told[step][0], score, fraction):.2f}" for step, fraction in columns))
     return "\n".join(lines)
 
 
 def perturbation_table(folders: Mapping[str, Path]) -> str:
     """JSD of vision words and of other tokens, and how often a vision word is selected, by kind of perturbation."""
-    lines = ["| perturbation | JSD of vision words | of other tokens | vision word selected by D | by entropy alone |"]
-    lines.append("|---|---|---|---|---|")
+    fraction = FRACTIONS[-1]
+    scores = ("D", "entropy")
+    lines = [
+        "| perturbation | JSD of a vision word, nats | of another token | vision words selected by D, "
+        f"{fraction:.0%} | by entropy alone |",
+        "|---|---|---|---|---|",
+    ]
     for kind, folder in folders.items():
-        records = read_json_lines(folder / "1.jsonl")[0]
-        vision_words, others = told_apart(records)
-        kept = [share_kept(vision_words, score) for score in ("D", "entropy")]
-        jsd = f"{mean('jsd', vision_words):.4f} | {mean('jsd', others):.4f}"
-        lines.append(f"| {kind} | {jsd} | {kept[0]:.2f} | {kept[1]:.2f} |")
+        vision_words, others = told_apart(read_json_lines(folder / "1.jsonl")[0])
+        kept = " | ".join(f"{share_kept(vision_words, score, fraction):.2f}" for score in scores)
+        lines.append(f"| {kind} | {mean('jsd', vision_words):.4f} | {mean('jsd', others):.4f} | {kept} |")
     return "\n".join(lines)
 
 
@@ -137,16 +150,16 @@ def places_of_vision_words(words: list[str]) -> set[int]:
     return places
 
 
-def share_kept(words: Sequence[Word], score: str) -> float:
-    """Share of the words that a score selects."""
-    return fmean(float(is_kept(record, place, score)) for record, place in words)
+def share_kept(words: Sequence[Word], score: str, fraction: float) -> float:
+    """Share of the words that a score selects, if it selects a fraction of each response."""
+    return fmean(float(is_kept(record, place, score, fraction)) for record, place in words)
 
 
-def is_kept(record: dict, place: int, score: str) -> bool:
+def is_kept(record: dict, place: int, score: str, fraction: float) -> bool:
     jsd, entropy, perturbed = (torch.tensor([record[name]]) for name in ("jsd", "entropy", "perturbed_entropy"))
     mask = torch.ones_like(jsd, dtype=torch.bool)
     scores = token_scores(jsd, entropy, perturbed, mask, VEPOConfig(score=score))
-    return bool(top_tokens(scores, mask, FRACTION)[0, place])
+    return bool(top_tokens(scores, mask, fraction)[0, place])
 
 
 def mean(signal: str, tokens: Sequence[Word]) -> float:

@@ -60,7 +60,7 @@ def test_means_differences_and_their_intervals(tmp_path):
     )
     assert saei in page
     assert "| SaEI minus SaEI, random signs | 0 | – | – | – | – | – |" in page
-    assert "Not run yet: VEPO; top 20%" in page and "| 4 | reasoning | beef | 2 | abc | 2026-01-01 | 1 x C |" in page
+    assert "Not run yet: VEPO; random 20%" in page and "| 4 | reasoning | beef | 2 | abc | 2026-01-01 | 1 x C |" in page
     assert (tmp_path / "page" / "reasoning.svg").is_file()
 
 

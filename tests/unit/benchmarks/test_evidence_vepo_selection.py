@@ -3,7 +3,13 @@
 import json
 from random import Random
 
-from evidence.vepo_selection import keep_tokens, kept_tokens, places_of_vision_words, selection_table
+from evidence.vepo_selection import (
+    keep_tokens,
+    kept_tokens,
+    perturbation_table,
+    places_of_vision_words,
+    selection_table,
+)
 
 from data_prep.synthetic.shapes_reasoning import make_question
 from verl_plugins.demo.tasks import OPENINGS
@@ -36,21 +42,38 @@ def record(words, **signals):
 
 
 def test_the_table_tells_the_words_of_the_first_and_of_the_last_step_apart(tmp_path):
-    """Of ten words two are selected; in step 1 "two" has some entropy and all of the JSD, "I think" more entropy."""
+    """Of ten words two or one are selected; in step 1 "two" has some entropy and the JSD, "I think" more entropy."""
     words = ["the", "number", "of", "red", "shapes", "is", "two", ",", "I", "think"]
     flat = {"entropy": [0.0] * 10, "jsd": [0.0] * 10, "perturbed_entropy": [0.0] * 10}
     seen = {name: list(values) for name, values in flat.items()}
     seen["entropy"][6], seen["jsd"][6] = 0.25, 0.5
     seen["entropy"][8:10] = [0.5, 0.5]
     seen["perturbed_entropy"] = seen["entropy"]
+    (tmp_path / "tokens").mkdir()
     for step, signals in ((1, seen), (3, flat)):
-        (tmp_path / "tokens").mkdir(exist_ok=True)
         (tmp_path / "tokens" / f"{step}.jsonl").write_text(json.dumps(record(words, **signals)) + "\n")
     keep_tokens(tmp_path / "tokens", (1, 3), tmp_path / "reasoning_vepo.tokens.jsonl.xz")
-    table = selection_table(kept_tokens(tmp_path, "reasoning"))
     assert kept_tokens(tmp_path, "grounding") == {}
-    assert table.startswith("| | step 1 | step 3 |\n|---|---|---|\n| responses | 1 | 1 |\n| vision words | 1 | 1 |\n")
-    assert "| other tokens | 9 | 9 |" in table
-    assert "| entropy of vision words, nats | 0.2500 | 0.0000 |" in table
-    assert "| JSD of other tokens, nats | 0.0000 | 0.0000 |" in table
-    assert "| selected by D | 1.00 | 0.00 |" in table and "| selected by entropy alone | 0.00 | 0.00 |" in table
+    lines = selection_table(kept_tokens(tmp_path, "reasoning")).splitlines()
+    assert {
+        "| | step 1 | step 3 |",
+        "| responses | 1 | 1 |",
+        "| tokens of a response | 10.0 | 10.0 |",
+        "| of them with more than 0.01 nats | 3.0 | 0.0 |",
+        "| vision words | 1.0 | 1.0 |",
+        "| entropy of a vision word, nats | 0.250 | 0.000 |",
+        "| entropy of another token, nats | 0.111 | 0.000 |",
+        "| JSD of a vision word, nats | 0.500 | 0.000 |",
+        "| vision words selected by | step 1, 20% | step 1, 7% | step 3, 20% | step 3, 7% |",
+        "| D | 1.00 | 1.00 | 0.00 | 0.00 |",
+        "| entropy alone | 0.00 | 0.00 | 0.00 | 0.00 |",
+    } <= set(lines)
+
+
+def test_the_table_of_perturbations_has_a_line_for_each(tmp_path):
+    """With the words above, the image's noise moves "two" by 0.5 nats and no other; one word of ten is selected."""
+    words = ["the", "number", "of", "red", "shapes", "is", "two", ",", "I", "think"]
+    signals = {"entropy": [0.0] * 6 + [0.25] + [0.0] * 3, "jsd": [0.0] * 6 + [0.5] + [0.0] * 3}
+    signals["perturbed_entropy"] = signals["entropy"]
+    (tmp_path / "1.jsonl").write_text(json.dumps(record(words, **signals)) + "\n")
+    assert perturbation_table({"patch": tmp_path}).splitlines()[2:] == ["| patch | 0.5000 | 0.0000 | 1.00 | 1.00 |"]
