@@ -66,23 +66,26 @@ def main() -> None:
     runs = sorted(
         (seed, number) for number, v in enumerate(variants) for seed in arguments.seeds or range(1, v.seeds + 1)
     )
+    missing = []
     for seed, number in [] if arguments.tables else runs:
         variant = variants[number]
-        model, data = ensure_demo_assets(cache, TASKS[variant.task], ROWS)
-        start = start_of(model)
+        start = start_of(ensure_demo_assets(cache, TASKS[variant.task], ROWS)[0])
         kept = DATA / f"{variant.key}_seed{seed}_{start}.json"
         if kept.is_file():
             check_kept(kept, variant, arguments.steps)
         else:
-            run_dir = arguments.out.resolve() / kept.stem
-            print(f"{variant.task}: {variant.name}, seed {seed}", file=sys.stderr, flush=True)
-            overrides = [*variant.settings, *GREEDY, f"trainer.test_freq={arguments.steps // VALIDATIONS}"]
-            overrides += [*CHECKPOINT, f"trainer.save_freq={arguments.steps}"] if variant.attacked else []
-            code = commit()  # before training, which takes so long that another may be checked out
-            train(run_dir, cache, variant.task, variant.method, seed, arguments.steps, overrides, ROWS)
-            keep(run_dir, data, kept, variant, start, seed, arguments.steps, code)
-            shutil.rmtree(run_dir)
-            write_page(DATA, PAGE)
+            missing.append((variant, seed, start, kept))
+    for variant, seed, start, kept in missing:
+        run_dir = arguments.out.resolve() / kept.stem
+        print(f"{variant.task}: {variant.name}, seed {seed}", file=sys.stderr, flush=True)
+        overrides = [*variant.settings, *GREEDY, f"trainer.test_freq={arguments.steps // VALIDATIONS}"]
+        overrides += [*CHECKPOINT, f"trainer.save_freq={arguments.steps}"] if variant.attacked else []
+        code = commit()  # before training, which takes so long that another may be checked out
+        train(run_dir, cache, variant.task, variant.method, seed, arguments.steps, overrides, ROWS)
+        data = ensure_demo_assets(cache, TASKS[variant.task], ROWS)[1]
+        keep(run_dir, data, kept, variant, start, seed, arguments.steps, code)
+        shutil.rmtree(run_dir)
+        write_page(DATA, PAGE)
     write_page(DATA, PAGE)
 
 

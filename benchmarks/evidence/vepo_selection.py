@@ -107,7 +107,7 @@ def selection_table(steps: Mapping[int, Sequence[dict]]) -> str:
     lines += ["", f"| vision words selected by | {heads} |", "|---" * (1 + len(columns)) + "|"]
     for score in sorted(set(SCORES) - {"H"}):
         name = {"entropy": "entropy alone", "jsd": "JSD alone", "gap": "entropy gap alone"}.get(score, score)
-        line(name, (f"{share_kept(told[step][0], score, fraction):.2f}" for step, fraction in columns))
+        line(name, (f"{share_kept(steps[step], score, fraction):.2f}" for step, fraction in columns))
     return "\n".join(lines)
 
 
@@ -121,8 +121,9 @@ def perturbation_table(folders: Mapping[str, Path]) -> str:
         "|---|---|---|---|---|",
     ]
     for kind, folder in folders.items():
-        vision_words, others = told_apart(read_json_lines(folder / "1.jsonl")[0])
-        kept = " | ".join(f"{share_kept(vision_words, score, fraction):.2f}" for score in scores)
+        records = read_json_lines(folder / "1.jsonl")[0]
+        vision_words, others = told_apart(records)
+        kept = " | ".join(f"{share_kept(records, score, fraction):.2f}" for score in scores)
         lines.append(f"| {kind} | {mean('jsd', vision_words):.4f} | {mean('jsd', others):.4f} | {kept} |")
     return "\n".join(lines)
 
@@ -150,16 +151,21 @@ def places_of_vision_words(words: list[str]) -> set[int]:
     return places
 
 
-def share_kept(words: Sequence[Word], score: str, fraction: float) -> float:
-    """Share of the words that a score selects, if it selects a fraction of each response."""
-    return fmean(float(is_kept(record, place, score, fraction)) for record, place in words)
+def share_kept(records: Sequence[dict], score: str, fraction: float) -> float:
+    """Share of the vision words that a score selects, if it selects a fraction of each response."""
+    kept = []
+    for record in records:
+        selected = selection(record, score, fraction)
+        kept += [selected[place] for place in places_of_vision_words([token.strip() for token in record["tokens"]])]
+    return fmean(kept)
 
 
-def is_kept(record: dict, place: int, score: str, fraction: float) -> bool:
+def selection(record: dict, score: str, fraction: float) -> list[bool]:
+    """Tell of each token of a response whether a score selects it, on the recorded signals."""
     jsd, entropy, perturbed = (torch.tensor([record[name]]) for name in ("jsd", "entropy", "perturbed_entropy"))
     mask = torch.ones_like(jsd, dtype=torch.bool)
     scores = token_scores(jsd, entropy, perturbed, mask, VEPOConfig(score=score))
-    return bool(top_tokens(scores, mask, fraction)[0, place])
+    return top_tokens(scores, mask, fraction)[0].tolist()
 
 
 def mean(signal: str, tokens: Sequence[Word]) -> float:

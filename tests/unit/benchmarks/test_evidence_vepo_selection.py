@@ -3,11 +3,14 @@
 import json
 from random import Random
 
+import evidence.__main__ as command
+from evidence.variants import STEPS
 from evidence.vepo_selection import (
     keep_tokens,
     kept_tokens,
     perturbation_table,
     places_of_vision_words,
+    selection,
     selection_table,
 )
 
@@ -37,21 +40,21 @@ def test_every_statement_of_the_task_has_as_many_as_are_read():
             assert len(vision_words(f"{opening} {fact.say(fact.readings)[0]}.")) == len(fact.readings)
 
 
-def record(words, **signals):
-    return {"prompt": "?", "tokens": words, "kept": [0.0] * len(words), **signals}
+WORDS = ["the", "number", "of", "red", "shapes", "is", "two", ",", "I", "think"]
+
+
+def record(entropy, jsd):
+    """Return a record of WORDS whose perturbed entropy is its entropy, so that the score D has no entropy gap."""
+    signals = {"entropy": entropy, "jsd": jsd, "perturbed_entropy": entropy}
+    return {"prompt": "?", "tokens": WORDS, "kept": [0.0] * len(WORDS), **signals}
 
 
 def test_the_table_tells_the_words_of_the_first_and_of_the_last_step_apart(tmp_path):
-    """Of ten words two or one are selected; in step 1 "two" has some entropy and the JSD, "I think" more entropy."""
-    words = ["the", "number", "of", "red", "shapes", "is", "two", ",", "I", "think"]
-    flat = {"entropy": [0.0] * 10, "jsd": [0.0] * 10, "perturbed_entropy": [0.0] * 10}
-    seen = {name: list(values) for name, values in flat.items()}
-    seen["entropy"][6], seen["jsd"][6] = 0.25, 0.5
-    seen["entropy"][8:10] = [0.5, 0.5]
-    seen["perturbed_entropy"] = seen["entropy"]
+    """In step 1 "two" has some entropy and all of the JSD, "I think" more entropy; in step 3 all words are alike."""
+    seen = record([0.0] * 6 + [0.25, 0.0, 0.5, 0.5], [0.0] * 6 + [0.5] + [0.0] * 3)
     (tmp_path / "tokens").mkdir()
-    for step, signals in ((1, seen), (3, flat)):
-        (tmp_path / "tokens" / f"{step}.jsonl").write_text(json.dumps(record(words, **signals)) + "\n")
+    for step, line in ((1, seen), (3, record([0.0] * 10, [0.0] * 10))):
+        (tmp_path / "tokens" / f"{step}.jsonl").write_text(json.dumps(line) + "\n")
     keep_tokens(tmp_path / "tokens", (1, 3), tmp_path / "reasoning_vepo.tokens.jsonl.xz")
     assert kept_tokens(tmp_path, "grounding") == {}
     lines = selection_table(kept_tokens(tmp_path, "reasoning")).splitlines()
@@ -71,9 +74,21 @@ def test_the_table_tells_the_words_of_the_first_and_of_the_last_step_apart(tmp_p
 
 
 def test_the_table_of_perturbations_has_a_line_for_each(tmp_path):
-    """With the words above, the image's noise moves "two" by 0.5 nats and no other; one word of ten is selected."""
-    words = ["the", "number", "of", "red", "shapes", "is", "two", ",", "I", "think"]
-    signals = {"entropy": [0.0] * 6 + [0.25] + [0.0] * 3, "jsd": [0.0] * 6 + [0.5] + [0.0] * 3}
-    signals["perturbed_entropy"] = signals["entropy"]
-    (tmp_path / "1.jsonl").write_text(json.dumps(record(words, **signals)) + "\n")
+    """Noise that moves "two" by 0.5 nats and no other word has one line, in which both scores select "two"."""
+    line = record([0.0] * 6 + [0.25] + [0.0] * 3, [0.0] * 6 + [0.5] + [0.0] * 3)
+    (tmp_path / "1.jsonl").write_text(json.dumps(line) + "\n")
     assert perturbation_table({"patch": tmp_path}).splitlines()[2:] == ["| patch | 0.5000 | 0.0000 | 1.00 | 1.00 |"]
+
+
+def test_the_score_of_the_kept_runs_selects_what_they_trained_on():
+    """Rounded signals order some tokens without entropy differently: one in a hundred, and no vision word."""
+    steps = kept_tokens(command.DATA, "reasoning")
+    assert sorted(steps) == [1, STEPS]
+    for records in steps.values():
+        differ, words = 0, 0
+        for line in records:
+            vision = places_of_vision_words([token.strip() for token in line["tokens"]])
+            for place, (selected, kept) in enumerate(zip(selection(line, "D", 0.2), line["kept"], strict=True)):
+                assert selected == (kept > 0) or place not in vision
+                differ, words = differ + (selected != (kept > 0)), words + 1
+        assert differ < 0.02 * words
