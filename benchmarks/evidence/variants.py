@@ -85,6 +85,8 @@ VARIANTS = [
         # The defaults of gain and r0_min suit a slower fall of the entropy: here 1 / r0 soon reached its limit.
         *_with("ecvgpo", "r0=adaptive", "target_slope=0", "gain=200", "r0_min=0.1"),
     ),
+    # Where the controller stands in most steps: what it brings beside a constant is the difference to this.
+    Variant("ECVGPO, r0 = -0.1", "grounding", *_with("ecvgpo", "r0=-0.1")),
     Variant(BASELINE, "reasoning", "grpo", seeds=HEADLINE),
     Variant("VEPO", "reasoning", "vepo", seeds=HEADLINE),
     Variant("random 20%", "reasoning", *_with("vepo", "select=random")),
@@ -121,6 +123,7 @@ PAIRS = {
         ("ECVGPO, r0 = 0.5", "ECVGPO, r0 = -0.5"),
         ("ECVGPO, r0 adaptive", "ECVGPO, r0 = 10"),
         ("ECVGPO, r0 adaptive", "ECVGPO, r0 = -50"),
+        ("ECVGPO, r0 adaptive", "ECVGPO, r0 = -0.1"),
     ],
     "reasoning": [
         ("VEPO", "random 20%"),
