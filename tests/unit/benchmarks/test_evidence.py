@@ -98,7 +98,7 @@ def test_the_named_comparisons_are_those_of_the_kept_runs(tmp_path):
     for seed in (1, 2, 3):
         for name, entropy in (("GRPO", 0.5), ("ECVGPO, r0 = 10", 0.5 - seed / 10)):
             data = {"critic/score/mean": 1.0, "actor/entropy": entropy, **TIMES}
-            _keep(tmp_path, "grounding", name, [data], seed=seed, val=[0.5 + seed * entropy / 10])
+            _keep(tmp_path, "grounding", name, [data, data], seed=seed, val=[0.5 + seed * entropy / 10])
     write_page(tmp_path, tmp_path / "page.md")
     lines = (tmp_path / "page.md").read_text().partition("## The named comparisons\n")[2].splitlines()
     (entropy,) = (line for line in lines if line.startswith("| r0 > 0 lowers the entropy |"))
