@@ -54,7 +54,10 @@ def main(argv: list[str] | None = None) -> None:
         convert_command(CONVERTERS[argv[0]], argv[1:])
     else:
         module, _ = OTHER_COMMANDS[argv[0]]
-        import_module(module).main(argv[1:])
+        try:
+            import_module(module).main(argv[1:])
+        except OSError as error:
+            raise SystemExit(f"{error.filename or argv[0]}: {error.strerror or error}") from None
 
 
 if __name__ == "__main__":

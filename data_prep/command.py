@@ -22,6 +22,19 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
         SystemExit: the source, an option or the output is wrong; the message says what to change.
     """
     args = build_parser(data_set).parse_args(argv)
+    try:
+        _convert(data_set, args)
+    except OSError as error:
+        path = Path(error.filename or args.out).absolute()
+        if not path.is_relative_to(args.out.absolute()):
+            raise SystemExit(f"{path}: cannot be read: {error.strerror or error}; mend it, or move it") from None
+        raise SystemExit(
+            f"cannot go on: {path}: {error.strerror or error}; make room or choose another --out, and start again: "
+            "finished parts are kept"
+        ) from None
+
+
+def _convert(data_set: DataSet, args: argparse.Namespace) -> None:
     started = time.monotonic()
 
     from data_prep.convert.parts import ConversionJob
@@ -34,6 +47,8 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
     for path in (args.source, *args.image_root):
         if not path.exists():
             raise SystemExit(f"{path}: no such file or folder; set --source and --image-root")
+    if args.source.absolute() == args.out.absolute():
+        raise SystemExit(f"--out: got {args.out}, the folder of --source, expected another one")
     splits_by = getattr(args, "splits_by", None)
     source = Source(args.source, Files([args.source, *args.image_root]), splits_by)
     print("".join(f"{message}\n" for message in source.files.unreadable), end="")
@@ -49,14 +64,7 @@ def convert_command(data_set: DataSet, argv: list[str] | None) -> None:
     limits = (args.image_budget, args.min_side, excluded, args.keep_unearnable)
     job = ConversionJob(form.read, kind, args.images, *limits, args.out.absolute())
     options = Options(args.seed, tuple(args.splits), args.max_rows, args.shards, args.processes, args.ray)
-    try:
-        report = run(form, source, job, options)
-    except OSError as error:
-        path = error.filename or args.out
-        raise SystemExit(
-            f"cannot go on: {path}: {error.strerror or error}; make room or choose another --out, and start again: "
-            "finished parts are kept"
-        ) from None
+    report = run(form, source, job, options)
     published = {} if args.max_rows else data_set.published_rows(form, splits_by)
     published = {split: rows for split, rows in published.items() if not args.splits or split in args.splits}
     print(report.table(time.monotonic() - started, published))

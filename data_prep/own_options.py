@@ -68,8 +68,8 @@ def _is_own(path: Path, root: Path, out: Path) -> bool:
 
     if path == root.absolute():
         return True
-    is_in_source = path.is_relative_to(root.absolute()) and not path.is_relative_to(out.absolute())
-    return is_in_source and may_be_table(path)
+    is_output = path.is_relative_to(out.absolute()) and not root.absolute().is_relative_to(out.absolute())
+    return path.is_relative_to(root.absolute()) and not is_output and may_be_table(path)
 
 
 def _named_fields(args: argparse.Namespace) -> NamedFields | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class ConversionJob:
         folder = self.out.absolute() if self.images == "path" else ""
         read = f"{self.read.__module__}.{self.read.__qualname__}"
         limits = f"{self.budget} {self.min_side} {self.keep_unearnable} {sorted(self.excluded)}"
-        return f"{read} {self.kind} {self.images} {limits} {folder}"
+        return f"{_version()} {read} {self.kind} {self.images} {limits} {folder}"
 
     @property
     def folder(self) -> Path:
@@ -64,6 +65,14 @@ class ConversionJob:
     def file_of(self, part: Part) -> Path:
         """Return the file of a part; its name changes with anything that would change the part's rows."""
         return self.folder / f"{part.key}.parquet"
+
+
+def _version() -> str:
+    """Return the version of this package: another one may convert otherwise."""
+    try:
+        return version("verl-plugins")
+    except PackageNotFoundError:  # a checkout that is not installed
+        return ""
 
 
 def write_part(job: ConversionJob, part: Part) -> int:

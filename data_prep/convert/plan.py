@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -49,7 +49,9 @@ def in_order(rows: Sequence[RawRow], seed: int, max_rows: int | None) -> list[In
     return [row for groups in rng.sample(shuffled, len(shuffled)) for group in groups for row in group]
 
 
-def divide(split: str, rows: Sequence[IndexedRow], shards: int, settings: str) -> list[Part]:
+def divide(
+    split: str, rows: Sequence[IndexedRow], shards: int, settings: str, stamp: Callable[[RawRow], str]
+) -> list[Part]:
     """Divide the rows of a split into shards of equal size, and each shard into parts of PART_ROWS rows.
 
     Args:
@@ -57,18 +59,19 @@ def divide(split: str, rows: Sequence[IndexedRow], shards: int, settings: str) -
         rows: in the order in which they will be written.
         shards: number of shards.
         settings: text of everything that decides how rows are converted; it enters the key of each part.
+        stamp: a text for each row that changes with the files of its images; it enters the key, too.
     """
     parts = []
     for shard in range(shards):
         start, end = (len(rows) * edge // shards for edge in (shard, shard + 1))
         for first in range(start, end, PART_ROWS):
             part_rows = tuple(rows[first : min(first + PART_ROWS, end)])
-            parts.append(Part(split, shard, part_rows, _key(settings, split, part_rows)))
+            parts.append(Part(split, shard, part_rows, _key(settings, split, part_rows, stamp)))
     return parts
 
 
-def _key(settings: str, split: str, rows: tuple[IndexedRow, ...]) -> str:
+def _key(settings: str, split: str, rows: tuple[IndexedRow, ...], stamp: Callable[[RawRow], str]) -> str:
     digest = hashlib.sha256(f"{settings}\n{split}\n".encode())
     for index, row in rows:
-        digest.update(f"{index}\n{row.source}\n".encode() + row.data + b"\n")
+        digest.update(f"{index}\n{row.source}\n{stamp(row)}\n".encode() + row.data + b"\n")
     return digest.hexdigest()[:32]

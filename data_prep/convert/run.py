@@ -6,12 +6,15 @@ plan, reuses the parts that are finished, and ends with the same bytes as a run 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,7 +24,8 @@ from data_prep.convert.duplicates import SeenRows
 from data_prep.convert.joining import join
 from data_prep.convert.parts import ConversionJob, write_part
 from data_prep.convert.plan import Part, divide, in_order
-from data_prep.convert.summary import REPORT, Report, SplitReport
+from data_prep.convert.stamps import ImageStamps
+from data_prep.convert.summary import REJECTS, REPORT, Report, SplitReport, other_splits
 from data_prep.raw_forms.raw_form import RawForm, Source
 from data_prep.types import RawRow, RejectedRow, Rejection
 
@@ -90,18 +94,53 @@ def run(form: RawForm, source: Source, job: ConversionJob, options: Options) -> 
         splits = {split: rows for split, rows in splits.items() if split in options.splits}
         rejected = [row for row in rejected if row.split in options.splits]
     parts: list[Part] = []
+    stamps = ImageStamps(form.read)
     for split, rows in splits.items():
         settings = f"{job.settings_text()} {options.shards}"
-        parts += divide(split, in_order(rows, options.seed, options.max_rows), options.shards, settings)
+        parts += divide(split, in_order(rows, options.seed, options.max_rows), options.shards, settings, stamps.of)
     plan = _plan_hash(parts, rejected)
     report = Report.of_finished_run(job.out, plan)
-    if report is None:
+    if report is not None and _has_images(job, report):
+        print(f"{job.out} was finished by an earlier run of the same source and options; nothing to do")
+    else:
         _refuse_leftovers(job.out, splits, options)
-        job.folder.mkdir(parents=True, exist_ok=True)
-        _convert(job, parts, options)
-        report = _join(job, splits, parts, rejected, options.shards, plan)
+        with _alone(job):
+            _convert(job, parts, options)
+            report = _join(job, splits, parts, rejected, options, plan)
     shutil.rmtree(job.folder, ignore_errors=True)
     return report
+
+
+@contextmanager
+def _alone(job: ConversionJob) -> Iterator[None]:
+    """Keep other runs out of the output folder.
+
+    Raises:
+        SystemExit: another run is writing there.
+    """
+    job.folder.mkdir(parents=True, exist_ok=True)
+    folder = os.open(job.folder, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise SystemExit(
+            f"--out {job.out}: got a folder into which another run is writing, expected one of its own; wait for its "
+            "end, or name another --out"
+        ) from None
+    finally:
+        os.close(folder)
+
+
+def _has_images(job: ConversionJob, report: Report) -> bool:
+    """Return whether all image files exist that the rows of a finished run name."""
+    import pyarrow.parquet as pq
+
+    if job.images != "path":
+        return True
+    columns = (pq.read_table(job.out / name, columns=["images"]) for split in report.splits for name in split["files"])
+    images = (column.column("images").combine_chunks().flatten().field("path") for column in columns)
+    return all(Path(path).exists() for paths in images for path in paths.unique().to_pylist())
 
 
 def _plan_hash(parts: list[Part], rejected: list[RejectedRow]) -> str:
@@ -176,16 +215,24 @@ def _in_processes(job: ConversionJob, parts: list[Part], processes: int) -> Iter
 
 
 def _join(
-    job: ConversionJob, splits: Iterable[str], parts: list[Part], rejected: list[RejectedRow], shards: int, plan: str
+    job: ConversionJob,
+    splits: Iterable[str],
+    parts: list[Part],
+    rejected: list[RejectedRow],
+    options: Options,
+    plan: str,
 ) -> Report:
-    """Write the shards of every split, rejects.jsonl and, last, report.json."""
+    """Write the shards of every split, rejects.jsonl and, last, report.json.
+
+    What both files say of splits that `options.splits` leaves out, and that were converted before, stays.
+    """
     lines = [row.line() for row in rejected]
     reports = []
     for split in splits:
         split_parts = [part for part in parts if part.split == split]
         read = sum(len(part.rows) for part in split_parts) + sum(row.split == split for row in rejected)
         counts = SplitReport(split, read)
-        for shard, name in enumerate(_file_names(split, shards)):
+        for shard, name in enumerate(_file_names(split, options.shards)):
             files = [job.file_of(part) for part in split_parts if part.shard == shard]
             lines += join(files, job.out / name, job.folder, counts)
         if not counts.written:  # an empty file would look like a finished one
@@ -193,7 +240,10 @@ def _join(
                 (job.out / name).unlink()
             counts.files.clear()
         reports.append(counts)
-    write_atomically(job.out / "rejects.jsonl", "".join(lines), job.folder)
     report = Report.of_lines(plan, reports, lines)
+    if options.splits:
+        earlier, earlier_lines = other_splits(job.out, options.splits)
+        report, lines = report.after(earlier), earlier_lines + lines
+    write_atomically(job.out / REJECTS, "".join(lines), job.folder)
     write_atomically(job.out / REPORT, report.to_json(), job.folder)
     return report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from data_prep.types import REASONS
 
 REPORT = "report.json"
+REJECTS = "rejects.jsonl"
 
 
 @dataclass
@@ -67,11 +68,14 @@ class Report:
         """Return the report of an earlier run of this plan, or None unless all its files exist in full size."""
         try:
             report = cls(**json.loads((out / REPORT).read_text()))
-            files = {name: size for split in report.splits for name, size in split["files"].items()}
-            is_complete = all((out / name).stat().st_size == size for name, size in files.items())
-        except (OSError, ValueError, TypeError):
+            is_complete = all(_has_files(out, split) for split in report.splits)
+        except (OSError, ValueError, TypeError, KeyError):
             return None
-        return report if is_complete and report.plan == plan and (out / "rejects.jsonl").exists() else None
+        return report if is_complete and report.plan == plan and (out / REJECTS).exists() else None
+
+    def after(self, other: Report) -> Report:
+        """Return this report with the splits of another one before its own."""
+        return Report(self.plan, other.splits + self.splits, other.rejected | self.rejected)
 
     def to_json(self) -> str:
         """Return the text of report.json."""
@@ -100,6 +104,31 @@ class Report:
             reasons.update(counts)
         lines += [f"rejected {count:>7}  {reason}: {REASONS[reason]}" for reason, count in sorted(reasons.items())]
         return "\n".join([*lines, f"{seconds:.1f} seconds"])
+
+
+def other_splits(out: Path, splits: Iterable[str]) -> tuple[Report, list[str]]:
+    """Return what an earlier run told of other splits, whose files are still there: its report and its rejections.
+
+    Args:
+        out: the output folder.
+        splits: the splits that are converted now.
+
+    Returns:
+        A report, and lines of rejects.jsonl; both are empty if there was no such run.
+    """
+    try:
+        report = json.loads((out / REPORT).read_text())
+        kept = [split for split in report["splits"] if split["split"] not in splits and _has_files(out, split)]
+        lines = (out / REJECTS).read_text(encoding="utf-8").splitlines(keepends=True)
+    except (OSError, ValueError, TypeError, KeyError):
+        return Report("", [], {}), []
+    names = {split["split"] for split in kept}
+    rejected = {name: counts for name, counts in report["rejected"].items() if name in names}
+    return Report("", kept, rejected), [line for line in lines if json.loads(line)["split"] in names]
+
+
+def _has_files(out: Path, split: dict[str, Any]) -> bool:
+    return all((out / name).is_file() and (out / name).stat().st_size == size for name, size in split["files"].items())
 
 
 def _comparison(published: int | None, read: int) -> str:

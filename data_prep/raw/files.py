@@ -5,6 +5,7 @@ Data sets name their files by paths below a root that differs from user to user,
 
 from __future__ import annotations
 
+import filecmp
 import os
 import zipfile
 import zlib
@@ -56,10 +57,15 @@ class Files:
         return sorted(self._by_name.get(name, []), key=lambda file: file[0])
 
     def plain(self, *suffixes: str) -> list[Path]:
-        """Return the files outside archives whose names end in one of the suffixes, in order."""
+        """Return the files outside archives whose names end in one of the suffixes, in order.
+
+        A file that links reach by several paths is returned once, by its own path if that is among them.
+        """
         names = (name for name in self._by_name if name.lower().endswith(suffixes))
-        locations = (location for name in names for _, location in self._by_name[name])
-        return sorted(Path(location) for location in locations if isinstance(location, str))
+        paths = sorted(location for name in names for _, location in self._by_name[name] if isinstance(location, str))
+        paths.sort(key=lambda path: os.path.realpath(path) != path)
+        distinct = {os.path.realpath(path): Path(path) for path in reversed(paths)}
+        return sorted(distinct.values())
 
     def find(self, name: str) -> Location | Rejection:
         """Find the file that a row of a data set names.
@@ -67,7 +73,7 @@ class Files:
         The last parts of its virtual path must equal those of the name: all parts that the name has, or at least two.
         If there is only a file of the same name in another folder, the rejection says where.
         Plain files take precedence over archives. Several files that match equally well count as one if they have the
-        same size, and are rejected otherwise.
+        same content, and are rejected otherwise.
 
         Args:
             name: a relative or absolute path, or a `file://` address, below any root.
@@ -83,9 +89,11 @@ class Files:
         if best < min(2, len(parts)):
             near = f"; {scored[0][1]} has its name, but stands in another folder" if scored else ""
             return Rejection("image_missing", name[:200] + near)
-        matches = [location for score, _, location in scored if score == best]
+        matches = [location for score, _, location in scored if score == best and _exists(location)]
         matches = [location for location in matches if isinstance(location, str)] or matches
-        if len(matches) > 1 and len({_size(location) for location in matches}) > 1:
+        if not matches:
+            return Rejection("image_missing", f"{name[:200]}: a link to a file that is not there")
+        if not all(have_same_content(matches[0], other) for other in matches[1:]):
             return Rejection("image_ambiguous", f"{name[:200]}: {len(matches)} files")
         return matches[0]
 
@@ -111,8 +119,14 @@ def _walk(root: Path) -> Iterator[Path]:
         yield root
         return
     for folder, folders, names in os.walk(root, onerror=stop, followlinks=True):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not _leads_back(folder, name))
         yield from (Path(folder, name) for name in sorted(names))
+
+
+def _leads_back(folder: str, name: str) -> bool:
+    """Return whether a folder in another is a link to that one, or to one that it is in."""
+    path = os.path.join(folder, name)
+    return os.path.islink(path) and Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(path))
 
 
 def _members(archive: Path) -> list[str]:
@@ -125,17 +139,45 @@ def _members(archive: Path) -> list[str]:
         return [name for name in file.namelist() if not name.endswith("/") and "__MACOSX" not in name]
 
 
-def _size(location: Location) -> int:
-    return (
-        os.path.getsize(location)
-        if isinstance(location, str)
-        else _open_zip(location[0]).getinfo(location[1]).file_size
-    )
+def _exists(location: Location) -> bool:
+    return not isinstance(location, str) or os.path.exists(location)
+
+
+def size_of(location: Location) -> int:
+    """Return the size in bytes of a plain file or of a member of an archive, unpacked.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    if isinstance(location, str):
+        return os.path.getsize(location)
+    return _open_zip(location[0]).getinfo(location[1]).file_size
+
+
+def have_same_content(first: Location, second: Location) -> bool:
+    """Return whether two plain files, or two members of archives by their checksums, have the same bytes."""
+    if size_of(first) != size_of(second):
+        return False
+    if isinstance(first, str):
+        return os.path.samefile(first, second) or _have_same_bytes(first, second)
+    return _open_zip(first[0]).getinfo(first[1]).CRC == _open_zip(second[0]).getinfo(second[1]).CRC
+
+
+@lru_cache(maxsize=1024)  # a name is looked up for each row that shows its image
+def _have_same_bytes(first: str, second: str) -> bool:
+    return filecmp.cmp(first, second, shallow=False)
 
 
 @lru_cache(maxsize=16)
 def _open_zip(path: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
+
+
+def beside(location: Location, name: str) -> Location:
+    """Return the location of another file in the folder of a plain file or of a member of an archive."""
+    if isinstance(location, str):
+        return str(Path(location).with_name(name))
+    return [location[0], str(PurePosixPath(location[1]).with_name(name))]
 
 
 def read_bytes(location: Location) -> bytes:

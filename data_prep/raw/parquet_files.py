@@ -89,10 +89,18 @@ def image_bytes(path: str, column: str, block: int, row: int, item: int) -> byte
     return value.get("bytes") if isinstance(value, dict) else value
 
 
-@lru_cache(maxsize=1)  # rows of one block are converted one after another
 def parquet_column(path: str, name: str, group: int) -> pa.ChunkedArray:
     """Return a column of one row group."""
-    return open_parquet(path).read_row_group(group, columns=[name]).column(name)
+    columns = parquet_group(path, group)
+    if name not in columns:
+        columns[name] = open_parquet(path).read_row_group(group, columns=[name]).column(name)
+    return columns[name]
+
+
+@lru_cache(maxsize=1)  # rows of one block are converted one after another
+def parquet_group(path: str, group: int) -> dict[str, pa.ChunkedArray]:
+    """Return the columns of a row group that were read so far: a row may have images in several."""
+    return {}
 
 
 @lru_cache(maxsize=4)

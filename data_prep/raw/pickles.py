@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import pickle
-from pathlib import Path
 from typing import Any
 
 from data_prep.raw.json_files import decoded
@@ -14,19 +14,20 @@ class _PlainDataOnly(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}; only lists, dicts, texts and numbers")
 
 
-def load_plain(path: Path) -> Any:
+def parse_plain(data: bytes, where: str) -> Any:
     """Load lists, dicts, texts and numbers from a pickle of any protocol; byte strings, Python 2's texts, become text.
+
+    Args:
+        data: content of the file.
+        where: name of the file, for the message.
 
     Raises:
         SystemExit: the file is not a pickle, or it asks for a class or function.
     """
     try:
-        with path.open("rb") as file:
-            return _with_texts(_PlainDataOnly(file, encoding="bytes").load())
-    except OSError:
-        raise
+        return _with_texts(_PlainDataOnly(io.BytesIO(data), encoding="bytes").load())
     except Exception as error:  # on a broken pickle, the unpickler raises errors of any type
-        raise SystemExit(f"{path}: expected a pickle of plain data: {type(error).__name__}: {error}") from None
+        raise SystemExit(f"{where}: expected a pickle of plain data: {type(error).__name__}: {error}") from None
 
 
 def _with_texts(value: Any) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
-from data_prep.raw.files import UNREADABLE, read_bytes
+from data_prep.raw.files import UNREADABLE, beside, read_bytes
 from data_prep.raw.json_files import decoded
 from data_prep.raw_forms.raw_form import RawForm, Source
 from data_prep.row.question_sample import question_sample
@@ -37,7 +37,7 @@ def _rows(source: Source) -> Iterator[RawRow | RejectedRow]:
     for path, location in _problems(source):
         split, id = _split_and_id(path) or ("", "")
         missing = {"reject": "image_missing", "detail": f"no img_diagram.png beside {path}"}
-        diagram = diagrams.get(str(_beside(location, "img_diagram.png")), missing)
+        diagram = diagrams.get(str(beside(location, "img_diagram.png")), missing)
         try:
             problem = json.loads(decoded(read_bytes(location)))
         except UNREADABLE as error:
@@ -52,13 +52,6 @@ def _rows(source: Source) -> Iterator[RawRow | RejectedRow]:
         fields = {key: problem.get(key) for key in ("annotat_text", "problem_text", "choices", "answer")}
         fields |= {"id": id, "location": diagram}
         yield raw_row(split, path, fields, f"{split}/{id}", same=(f"{split}/{id}",))
-
-
-def _beside(location: Location, name: str) -> Location:
-    """Return the location of another file in the folder of a plain file or of a member of an archive."""
-    if isinstance(location, str):
-        return str(Path(location).with_name(name))
-    return [location[0], str(PurePosixPath(location[1]).with_name(name))]
 
 
 def read_intergps(raw: dict[str, Any]) -> Sample | Rejection:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.raw.field_paths import field_at, fields_text, has_field
-from data_prep.raw.tables import table_rows
+from data_prep.raw.tables import may_have_field, table_rows
 from data_prep.row.boxes import gold_boxes
 from data_prep.row.texts import text_of
+from data_prep.types import Rejection
 
-_LOOKED_AT = 100  # first rows of each file, in which every named field must occur
+_LOOKED_AT = 100  # first rows of each file, by which its fields are told
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ class NamedFields:
         """Return the paths of all fields."""
         return tuple(self.by_option().values())
 
+    def texts(self) -> tuple[str, ...]:
+        """Return the paths of the fields that hold no images."""
+        return tuple(path for path in self.paths() if path not in self.images)
+
 
 LAYOUTS = {  # whose they are: the fields
     "EasyR1's": NamedFields(text="problem", answer="answer", images=("images",)),
@@ -89,21 +94,25 @@ def tables_with(files: Iterable[Path], fields: NamedFields | None) -> tuple[list
     """
     first = {path: _first_rows(path) for path in files}
     if not first:
-        raise SystemExit("--source: got no table, expected a file or a folder with .jsonl, .json, .csv or .parquet")
+        raise SystemExit(
+            "--source: got no table, expected a file or a folder with .jsonl, .json (a list, or an object a line), "
+            ".csv or .parquet"
+        )
     known = {"named": fields} if fields else LAYOUTS
     for whose, layout in known.items():
-        having = [path for path, rows in first.items() if not _missing(rows, layout)]
+        having = [path for path, rows in first.items() if not _missing(path, rows, layout, in_all=bool(fields))]
         if having:
             if fields is None:
                 _refuse_boxes(having[0], first[having[0]], layout)
                 options = ", ".join(f"{option.split()[0]} {path}" for option, path in layout.by_option().items())
                 print(f"{having[0].name} has {whose} columns: {options}")
             for path in (path for path in first if path not in having):
-                print(f"{path} is not read: it has no field {', '.join(_missing(first[path], layout).values())}")
+                missing = ", ".join(_missing(path, first[path], layout, in_all=bool(fields)).values())
+                print(f"{path} is not read: it has no field {missing}")
             return having, layout
     path, rows = next(iter(first.items()))
     if fields:
-        missing = _missing(rows, fields)
+        missing = _missing(path, rows, fields, in_all=True)
         wrong = ", ".join(f"{option.split()[0]} {name}" for option, name in missing.items())
         raise SystemExit(f"{path}: got {wrong}, expected fields of the file; {fields_text(rows, missing.values())}")
     layouts = "; ".join(f"{whose} {', '.join(layout.paths())}" for whose, layout in LAYOUTS.items())
@@ -125,10 +134,34 @@ def _refuse_boxes(path: Path, rows: list[dict[str, Any]], layout: NamedFields) -
 
 
 def _first_rows(path: Path) -> list[dict[str, Any]]:
-    rows = (row.fields for row in islice(table_rows(path), _LOOKED_AT))
-    return [row for row in rows if isinstance(row, dict)]
+    """Return the first rows of a table that can be read.
+
+    Raises:
+        SystemExit: none of them can, so that the file is not what its name says.
+    """
+    rows = list(islice(table_rows(path), _LOOKED_AT))
+    readable = [row.fields for row in rows if isinstance(row.fields, dict)]
+    if rows and not readable:
+        where, why = rows[0].where, rows[0].fields
+        assert isinstance(why, Rejection)
+        raise SystemExit(f"{path}: got no row that can be read ({where}: {why.detail}); mend the file, or move it away")
+    return readable
 
 
-def _missing(rows: list[dict[str, Any]], fields: NamedFields) -> dict[str, str]:
-    """Return the fields that none of the rows has, by option."""
-    return {option: path for option, path in fields.by_option().items() if not has_field(rows, path)}
+def _missing(path: Path, rows: list[dict[str, Any]], fields: NamedFields, in_all: bool) -> dict[str, str]:
+    """Return the fields that no row of a table has, by option.
+
+    Args:
+        path: the table.
+        rows: its first rows.
+        fields: the fields.
+        in_all: whether to look into all rows for those that the first ones lack.
+    """
+    missing = {option: name for option, name in fields.by_option().items() if not has_field(rows, name)}
+    sought = [name for name in missing.values() if in_all and may_have_field(path, name)]
+    for row in table_rows(path, tuple(sought)) if sought else ():
+        if isinstance(row.fields, dict):
+            missing = {option: name for option, name in missing.items() if not has_field([row.fields], name)}
+        if not any(name in sought for name in missing.values()):
+            break
+    return missing

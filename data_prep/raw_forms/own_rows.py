@@ -13,8 +13,8 @@ from typing import Any
 from data_prep.raw.field_paths import field_at
 from data_prep.raw.image_values import image_content, image_items
 from data_prep.raw.split_names import split_of_file
-from data_prep.raw.tables import TableRow, table_rows
-from data_prep.raw_forms.named_fields import NamedFields
+from data_prep.raw.tables import TableRow, block_of, table_rows, texts_of_bytes
+from data_prep.raw_forms.picture_keys import PictureKeys
 from data_prep.raw_forms.raw_form import RawForm, Source
 from data_prep.raw_forms.val_split import drawn_rows
 from data_prep.row.boxes import parse_boxes
@@ -28,9 +28,14 @@ from data_prep.types import Location, RawRow, RejectedRow, Rejection, Sample, ra
 def _rows(source: Source) -> Iterator[RawRow | RejectedRow]:
     assert source.own is not None
     fraction, seed = source.own.val_fraction, source.own.seed
-    listed = [row for path in source.own.files for row in _rows_of(path, source)]
+    keys = PictureKeys()
+    unnamed = [path.name for path in source.own.files if not _split_of(path, source, "")]
+    if unnamed and len(source.own.files) > 1:
+        print(f"no split in the name, so taken for train: {', '.join(unnamed)}")
+    listed = [row for path in source.own.files for row in _rows_of(path, source, keys)]
     yield from (row for row in listed if isinstance(row, RejectedRow))
-    rows = [row for row in listed if isinstance(row, RawRow)]
+    by_content = keys.by_content()
+    rows = [_with_pictures(row, by_content) for row in listed if isinstance(row, RawRow)]
     if fraction is not None:
         splits = {row.split for row in rows} - {"train"}
         if splits:
@@ -43,37 +48,54 @@ def _rows(source: Source) -> Iterator[RawRow | RejectedRow]:
     yield from rows
 
 
-def _rows_of(path: Path, source: Source) -> Iterator[RawRow | RejectedRow]:
-    """Yield the rows of one table; their split is that in the file's name, or train."""
+def _with_pictures(row: RawRow, by_content: dict[str, str]) -> RawRow:
+    """Return a row whose group, and with it the identity, tells pictures by their content."""
+    group = "|".join(by_content.get(key, key) for key in row.group.split("|"))
+    identity = row.identity and hashlib.blake2b(row.identity + group.encode(), digest_size=16).digest()
+    return replace(row, group=group, identity=identity)
+
+
+def _rows_of(path: Path, source: Source, keys: PictureKeys) -> Iterator[RawRow | RejectedRow]:
+    """Yield the rows of one table; their split is that in the name of its file or folder, or train."""
     assert source.own is not None
-    fields, split = source.own.fields, split_of_file(Path(path.name), "train")
+    fields, split = source.own.fields, _split_of(path, source, "train")
     for row in table_rows(path, fields.paths()):
-        if isinstance(row.fields, Rejection):
-            yield RejectedRow(split, row.where, row.fields)
+        values = row.fields if isinstance(row.fields, Rejection) else texts_of_bytes(row.fields, fields.texts())
+        if isinstance(values, Rejection):
+            yield RejectedRow(split, row.where, values)
         else:
-            yield _raw_row(row, row.fields, path, split, fields, source)
+            yield _raw_row(row, values, path, split, source, keys)
+
+
+def _split_of(path: Path, source: Source, default: str) -> str:
+    """Return the split in the name of a table, or of its folder if that is below the source."""
+    root = source.path.absolute()
+    return split_of_file(Path(path.name) if path == root else path.relative_to(root), default)
 
 
 def _raw_row(
-    row: TableRow, values: dict[str, Any], path: Path, split: str, fields: NamedFields, source: Source
+    row: TableRow, values: dict[str, Any], path: Path, split: str, source: Source, picture_keys: PictureKeys
 ) -> RawRow:
-    """Build a raw row of the values of the named fields, with the locations of its images."""
-    images, keys = [], []
+    """Build a raw row of the values of the named fields, with the locations of its images; its group has their keys."""
+    assert source.own is not None
+    fields = source.own.fields
+    images: list[Location] = []
+    keys = []
     for name in fields.images:
         for item, value in enumerate(image_items(field_at(values, name))):
             place = {"table": str(path), "block": row.block, "row": row.place, "field": name, "item": item}
-            location, key = _located(value, place, path.parent, source)
+            location, key = _located(value, place, path.parent, source, picture_keys)
             images.append(location)
             keys.append(key)
     id, text = text_of(_value(values, fields.id)), _value(values, fields.text)
-    gold = _value(values, fields.answer or fields.box)
+    gold, choices = _value(values, fields.answer or fields.box), _value(values, fields.choices)
     raw = {"id": id or row.where, "text": text, "is_expression": fields.is_expression, "images": images}
     if fields.box is None:
-        raw |= {"answer": gold, "choices": _value(values, fields.choices)}
+        raw |= {"answer": gold, "choices": choices}
     else:
         raw |= {"boxes": gold, "format": fields.box_format, "scale": fields.box_scale}
-    block = f"{path}#{row.block}" if path.suffix.lower() == ".parquet" else ""
-    same = (id or str(text), str(text), json.dumps(gold, default=str), *keys)
+    same = (id or str(text), str(text), json.dumps([gold, choices], default=str))
+    block = block_of(path, row.block, has_images=any(isinstance(image, dict) and "table" in image for image in images))
     return raw_row(split, row.where, raw, "|".join(keys) or row.where, block, same)
 
 
@@ -81,19 +103,21 @@ def _value(values: dict[str, Any], path: str | None) -> Any:
     return None if path is None else field_at(values, path)
 
 
-def _located(value: Any, place: dict[str, Any], folder: Path, source: Source) -> tuple[Location, str]:
-    """Return where an image is, and a key that rows with the same image share.
+def _located(
+    value: Any, place: dict[str, Any], folder: Path, source: Source, keys: PictureKeys
+) -> tuple[Location, str]:
+    """Return where an image is, and its key.
 
     A name is looked up from the folder of the table, and then as `Files.find` does.
     """
     content = image_content(value)
     if isinstance(content, bytes):
-        return place, hashlib.blake2b(content, digest_size=16).hexdigest()
+        return place, keys.of_bytes(content)
     if content is None:
         return {"reject": "image_missing", "detail": f"got {str(value)[:80]!r}, expected a path or bytes"}, str(place)
     beside = os.path.join(folder, content)
     location = os.path.abspath(beside) if os.path.isfile(beside) else source.files.locate(content)
-    return location, str(location).replace("|", "/")
+    return location, keys.of_file(location)
 
 
 def read_own_row(raw: dict[str, Any]) -> Sample | Rejection:

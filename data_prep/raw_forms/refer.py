@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from os.path import dirname
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data_prep.raw.coco import coco_file, locate_coco
-from data_prep.raw.json_files import load_json
-from data_prep.raw.pickles import load_plain
+from data_prep.raw.files import UNREADABLE, beside, read_bytes
+from data_prep.raw.json_files import parse_json
+from data_prep.raw.pickles import parse_plain
 from data_prep.raw_forms.raw_form import RawForm, Source
 from data_prep.row.boxes import parse_box, xyxy_from_xywh
 from data_prep.row.expression_sample import expression_sample
 from data_prep.row.texts import text_of
-from data_prep.types import RawRow, RejectedRow, Rejection, Sample, raw_row
+from data_prep.types import Location, RawRow, RejectedRow, Rejection, Sample, raw_row
 
 
 def refer_form(folder: str) -> RawForm:
@@ -23,21 +25,25 @@ def refer_form(folder: str) -> RawForm:
         return _refs_file(source, folder) is not None
 
     def list_rows(source: Source) -> Iterator[RawRow | RejectedRow]:
-        path = _refs_file(source, folder)
-        assert path is not None
-        yield from _sentence_rows(path, source)
+        yield from _sentence_rows(_refs_file(source, folder), source)
 
-    about = f"{folder}/refs(SPLITS_BY).p and {folder}/instances.json, images anywhere below, or in --image-root"
+    about = f"{folder}/refs(SPLITS_BY).p and {folder}/instances.json, or their zip; images below, or in --image-root"
     return RawForm("refer", about, recognise, list_rows, read_refer)
 
 
-def _refs_file(source: Source, folder: str) -> Path | None:
-    paths = [Path(location) for _, location in source.files.named(f"refs({source.splits_by}).p") if location]
-    matches = [path for path in paths if path.parent.name == folder or path.parent == source.path.absolute()]
-    return matches[0] if matches else None
+def _refs_file(source: Source, folder: str) -> Location:
+    """Return the location of the refs, packed ones last; None if there are none."""
+    root = source.path.absolute().as_posix()
+    found = source.files.named(f"refs({source.splits_by}).p")
+    matches = [
+        location
+        for virtual, location in found
+        if PurePosixPath(virtual).parent.name == folder or (isinstance(location, str) and dirname(location) == root)
+    ]
+    return min(matches, key=lambda location: not isinstance(location, str), default=None)
 
 
-def _sentence_rows(path: Path, source: Source) -> Iterator[RawRow | RejectedRow]:
+def _sentence_rows(refs_file: Location, source: Source) -> Iterator[RawRow | RejectedRow]:
     """Yield a raw row for each sentence, with the fields ref, sentence, annotation, image and location.
 
     The image of a ref is found by its `image_id` among the instances, since its own `file_name` is not a file.
@@ -45,18 +51,20 @@ def _sentence_rows(path: Path, source: Source) -> Iterator[RawRow | RejectedRow]
     Raises:
         SystemExit: refs(SPLITS_BY).p or instances.json does not have the layout of the distribution.
     """
-    refs = load_plain(path)
-    instances = load_json(path.with_name("instances.json"), without="segmentation")
+    instances_file = beside(refs_file, "instances.json")
+    name = PurePosixPath(_text(refs_file)).name
+    refs = parse_plain(_content(refs_file), _text(refs_file))
+    instances = parse_json(_content(instances_file), Path(_text(instances_file)), without="segmentation")
     try:
         annotations = {entry["id"]: {"bbox": entry["bbox"]} for entry in instances["annotations"]}
         keys = ("file_name", "width", "height")
         images = {entry["id"]: {key: entry.get(key) for key in keys} for entry in instances["images"]}
         assert isinstance(refs, list)
     except (KeyError, TypeError, AssertionError) as error:
-        raise SystemExit(f"{path.parent}: not of the refer distribution's form: {error!r} in instances.json") from None
+        raise SystemExit(f"{_text(instances_file)}: not of the refer distribution's form: {error!r}") from None
     for number, ref in enumerate(refs):
         if not isinstance(ref, dict) or not isinstance(ref.get("sentences"), list):
-            yield RejectedRow("", f"{path.name}#{number}", Rejection("row_malformed", f"got {str(ref)[:80]!r}"))
+            yield RejectedRow("", f"{name}#{number}", Rejection("row_malformed", f"got {str(ref)[:80]!r}"))
             continue
         image = _entry(images, ref.get("image_id"))
         location = locate_coco(source.files, coco_file(image["file_name"])) if image else None
@@ -65,10 +73,22 @@ def _sentence_rows(path: Path, source: Source) -> Iterator[RawRow | RejectedRow]
         for position, sentence in enumerate(ref["sentences"]):
             sentence = sentence if isinstance(sentence, dict) else {}
             sentence = {key: sentence.get(key) for key in ("sent_id", "sent", "raw")}
-            where = f"{path.name}#{number}/{position} (ref {ids['ref_id']})"
+            where = f"{name}#{number}/{position} (ref {ids['ref_id']})"
             same = (text_of(sentence["sent_id"]), str(ids), text_of(sentence["sent"]))
             row = {**fields, "sentence": sentence}
             yield raw_row(text_of(ref.get("split")), where, row, str(ids["image_id"]), same=same)
+
+
+def _content(location: Location) -> bytes:
+    try:
+        return read_bytes(location)
+    except UNREADABLE as error:
+        raise SystemExit(f"{_text(location)}: cannot be read: {error}; fetch it again") from None
+
+
+def _text(location: Location) -> str:
+    """Return the path of a file, or the archive and the member, as text."""
+    return location if isinstance(location, str) else "/".join(location)
 
 
 def _entry(entries: dict[Any, dict[str, Any]], id: Any) -> dict[str, Any] | None:

@@ -54,8 +54,18 @@ def _plain(text: str) -> str:
 
 
 def with_choices(question: str, choices: Sequence[str]) -> str:
-    """Return the question with its choices below it, unless its text has all of them already."""
-    if all(choice in question for choice in choices):
+    """Return the question with its choices below it, unless its text lists them already."""
+    if _listing(choices).search(question):
         return question
     lines = (f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, choices, strict=False))
     return "\n".join([question, *lines])
+
+
+def _listing(choices: Sequence[str]) -> re.Pattern[str]:
+    """Return the pattern of a list of the choices: one after the other, with only letters, marks or "or" between."""
+    items = []
+    for number, choice in enumerate(choices):
+        letter = ascii_uppercase[number] if number < len(ascii_uppercase) else ""
+        words = r"(?:(?:and|or)\W+)?" if number else ""
+        items.append(rf"{words}(?:{letter}\W+)?(?<!\w){re.escape(choice)}(?!\w)")
+    return re.compile(r"\W*".join(items), re.IGNORECASE)

@@ -20,10 +20,10 @@ def synthetic_command(
     """
     parser = argparse.ArgumentParser(prog=f"python -m data_prep {name}", description=description)
     parser.add_argument("--out", type=Path, required=True, help="folder for train.parquet, val.parquet and ood.parquet")
-    parser.add_argument("--train", type=int, default=1024, help="rows of train.parquet (default %(default)s)")
-    parser.add_argument("--val", type=int, default=64, help="rows of val.parquet (default %(default)s)")
+    parser.add_argument("--train", type=_count, default=1024, help="rows of train.parquet (default %(default)s)")
+    parser.add_argument("--val", type=_count, default=64, help="rows of val.parquet (default %(default)s)")
     parser.add_argument(
-        "--ood", type=int, default=0, help="rows of ood.parquet, out of the domain of train (default: not written)"
+        "--ood", type=_count, default=0, help="rows of ood.parquet, out of the domain of train (default: not written)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of all splits (default %(default)s)")
     args = parser.parse_args(argv)
@@ -32,3 +32,10 @@ def synthetic_command(
     for split, count in written.items():
         write_split(args.out, split, count, args.seed)
     print(f"wrote {', '.join(f'{count} {split}' for split, count in written.items())} rows to {args.out}")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"got {text}, expected 0 or more")
+    return value

@@ -24,7 +24,7 @@ from data_prep.__main__ import main
 from data_prep.convert import plan
 from data_prep.datasets import DATA_SETS
 from data_prep.raw.files import Files
-from data_prep.raw.pickles import load_plain
+from data_prep.raw.pickles import parse_plain
 from data_prep.row.schema import ROWS_PER_GROUP, file_schema, row_schema
 from data_prep.types import RawRow, Rejection
 
@@ -236,9 +236,9 @@ def test_a_parquet_source_is_read_block_by_block(tmp_path, monkeypatch):
     image = {"bytes": encoded(), "path": None}
     rows = [mmk12_row(f"k{n}", f"{n}?", "1", image) for n in range(12)]
     write_table(tmp_path / "raw" / "train.parquet", rows, MMK12_SCHEMA, row_group_size=4)
-    parquet_files.parquet_column.cache_clear()
+    parquet_files.parquet_group.cache_clear()
     main(["mmk12", "--source", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "--processes", "1"])
-    assert parquet_files.parquet_column.cache_info().misses == 3
+    assert parquet_files.parquet_group.cache_info().misses == 3
     assert len(rows_of(tmp_path / "out")) == 12
 
 
@@ -272,9 +272,9 @@ def test_a_pickle_cannot_run_anything(tmp_path):
 
     path = write(tmp_path / "refs.p", pickle.dumps([Evil()], protocol=2))
     with pytest.raises(SystemExit, match="it asks for posix.system"):
-        load_plain(path)
+        parse_plain(path.read_bytes(), str(path))
     path.write_bytes(python2_pickle([{"a": "caf\u00e9", "b": [1, None, 2.5]}], 0))
-    assert load_plain(path) == [{"a": "caf\u00e9", "b": [1, None, 2.5]}]
+    assert parse_plain(path.read_bytes(), str(path)) == [{"a": "caf\u00e9", "b": [1, None, 2.5]}]
 
 
 def test_a_row_of_two_splits_is_kept_in_both(tmp_path):
