@@ -9,6 +9,8 @@ import pytest
 import torch
 from vepo_batches import of_the_selected, permuted, random_batch
 
+from verl_plugins.health.health_config import health_from_node
+from verl_plugins.health.watch import Watch
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.knobs import config_from_node
 from verl_plugins.methods.token_selection import top_tokens
@@ -218,6 +220,15 @@ def test_metrics_by_hand():
     assert metrics == pytest.approx({f"vepo/{name}": value for name, value in expected.items()}, abs=1e-6)
 
 
+def test_a_perturbation_that_changes_nothing_raises_its_alarm():
+    batch = random_batch()
+    blind = {"jsd": torch.zeros_like(batch.entropy), "perturbed_entropy": batch.entropy}
+    _, metrics = apply(replace(batch, columns=blind), VEPOConfig())
+    assert metrics["vepo/jsd"] == 0.0 and metrics["vepo/rows_without_image"] == 1.0
+    watch = Watch(health_from_node({"window": 1}))
+    assert watch.look(1, metrics, 2)["health/selection_degenerate"] == 1.0
+
+
 def test_entropy_only_needs_no_counterfactual_and_a_missing_one_is_named():
     batch = random_batch()
     blind = replace(batch, columns={})
@@ -249,6 +260,7 @@ def test_entropy_only_needs_no_counterfactual_and_a_missing_one_is_named():
             "algorithm.vepo.perturbation: got 'fog', expected one of gaussian.*set algorithm.vepo.perturbation",
         ),
         ({"perturbation": "patch", "strength": 2.0}, "algorithm.vepo.strength: got 2.0, expected a probability in"),
+        ({"strength": 0}, r"algorithm.vepo.strength: got 0, expected .* in \(0, inf\] .* \(0 changes no image\)"),
         ({"strength": "strong"}, "algorithm.vepo.strength: got 'strong'"),
         ({"schedule": "linear"}, "algorithm.vepo.schedule: got 'linear', expected constant or sigmoid"),
         (
