@@ -66,6 +66,14 @@ class Perturbation:
         if not _is_number_in(self.steepness, 0, 500):
             raise ValueError(f"schedule_steepness: got {self.steepness!r}, expected a number in [0, 500]")
 
+    def knobs(self) -> dict[str, str | float]:
+        """Return what determines the perturbation, by the name of the knob, with the default for a strength of None."""
+        strength = PERTURBATIONS[self.kind].default if self.strength is None else self.strength
+        knobs = {"perturbation": self.kind, "strength": strength, "schedule": self.schedule}
+        if self.schedule == "constant":
+            return knobs
+        return knobs | {"schedule_midpoint": self.midpoint, "schedule_steepness": self.steepness}
+
     def strength_at(self, progress: float) -> float:
         """Strength at ``progress`` in [0, 1] of training."""
         strength = PERTURBATIONS[self.kind].default if self.strength is None else self.strength
