@@ -33,7 +33,9 @@ def require(key: str, config: Any, name: str, expected: str, accepts: Callable[[
     """
     value = getattr(config, name)
     default = next(field.default for field in fields(config) if field.name == name)
+    is_bool = isinstance(value, bool)  # which Python counts as an int
     typed = is_number(value) if isinstance(default, float) else isinstance(value, type(default))
+    typed = typed and is_bool == isinstance(default, bool)
     if not (typed and accepts(value)):
         raise ValueError(f"{key}.{name}: got {value!r}, expected {expected}; set {key}.{name}")
 

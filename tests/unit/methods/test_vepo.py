@@ -253,6 +253,8 @@ def test_entropy_only_needs_no_counterfactual_and_a_missing_one_is_named():
             "algorithm.vepo.scope: got 'group', expected 'response' or 'batch'; set algorithm.vepo.scope",
         ),
         ({"soft": -1}, "algorithm.vepo.soft: got -1"),
+        ({"soft": True}, "algorithm.vepo.soft: got True"),
+        ({"soft": 0.5, "select": "bottom"}, "algorithm.vepo.soft: got 0.5, expected .* 0 with select=bottom .*; set"),
         ({"boost": -0.5}, "algorithm.vepo.boost: got -0.5, expected a number >= 0"),
         ({"boost": 0.5, "soft": 0.1}, "algorithm.vepo.boost: got 0.5, .* 0 with soft; set algorithm.vepo.boost"),
         (
