@@ -16,8 +16,12 @@ def config_from_node(config_class: type[T], node: Mapping[str, Any], key: str) -
     """Build ``config_class`` from the mapping found under ``key``, e.g. ``algorithm.ecvgpo``.
 
     Raises:
-        ValueError: an unknown knob, or a value that the config refuses.
+        ValueError: no mapping, an unknown knob, or a value that the config refuses.
     """
+    if not isinstance(node, Mapping):
+        raise ValueError(
+            f"{key}: got {node!r}, expected its settings, e.g. {key}.{fields(config_class)[0].name}; set these"
+        )  # pyright: ignore[reportArgumentType]
     known = [field.name for field in fields(config_class)]  # pyright: ignore[reportArgumentType]
     for name in node:
         if name not in known:
