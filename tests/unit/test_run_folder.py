@@ -84,7 +84,7 @@ def test_a_config_that_was_cut_off_is_no_config(tmp_path, text):
     (tmp_path / "metrics.jsonl").write_text("{}\n")
     (tmp_path / "hydra" / ".hydra" / "config.yaml").write_text(text)
     (line,) = check_run_folder(config)
-    assert "another run (hydra/.hydra/config.yaml, its config: missing or cut off there" in line
+    assert "another run (hydra/.hydra/config.yaml, its config: cut off there" in line
 
 
 def test_without_it_verls_own_defaults_stay(monkeypatch):

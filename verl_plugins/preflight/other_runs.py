@@ -31,7 +31,8 @@ def check_run_folder(config: DictConfig) -> list[str]:
     if held is None:
         return []
     if saved is None:
-        differing = {} if resumes else {f"{CONFIG}, its config": ("missing or cut off", "this run's")}
+        state = "cut off" if (folder / CONFIG).is_file() else "missing"
+        differing = {} if resumes else {f"{CONFIG}, its config": (state, "there")}
     else:
         differing = _differences(saved, config)
         if resumes:
