@@ -108,8 +108,8 @@ def _samples(run: LoadedRun, gallery: Gallery | str) -> dict[str, Any]:
     """Return what the page shows of one run apart from the others."""
     section = None
     if isinstance(gallery, Gallery):
-        images, prefix = run.folder / "validation", f"run{run.style}"
-        section = read_side_file(images, lambda: gallery_section(gallery, prefix), None, run.notes)
+        read = partial(gallery_section, gallery, f"run{run.style}")
+        section = read_side_file(run.folder / "validation", read, None, run.notes)
         gallery = UNREADABLE
     return {
         "name": run.name,
