@@ -64,9 +64,10 @@ class RunFolder(Callback):
     def on_job_end(self, config: DictConfig, **kwargs) -> None:
         """Write the metrics of all starts as one file."""
         from verl_plugins.report.run_files import merge_attempts
+        from verl_plugins.run_folder import folder_named
 
-        if config.get("run_dir"):
-            merge_attempts(Path(config.run_dir))
+        if run_dir := folder_named(config):
+            merge_attempts(Path(run_dir))
 
 
 class Preflight(Callback):

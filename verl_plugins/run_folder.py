@@ -51,14 +51,20 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
 
 
+def folder_named(config: DictConfig) -> str:
+    """Return ``run_dir`` as text, "" without one: Hydra reads ``run_dir=2026`` as a number."""
+    run_dir = config.get("run_dir")
+    return "" if run_dir is None else str(run_dir)
+
+
 def _with_run_dir(value: Any, otherwise: Any, *, _root_: DictConfig) -> Any:
     """``${with_run_dir:A,B}`` is A if the run has a folder, else B."""
-    return value if _root_.get("run_dir") else otherwise
+    return value if folder_named(_root_) else otherwise
 
 
 def _run_name(otherwise: str, *, _root_: DictConfig) -> str:
     """``${run_name:B}`` is the last part of ``run_dir``, or B without one."""
-    run_dir = _root_.get("run_dir")
+    run_dir = folder_named(_root_)
     return Path(run_dir).expanduser().resolve().name if run_dir else otherwise
 
 
@@ -70,8 +76,8 @@ def settle(config: DictConfig) -> None:
     a running Ray has another environment; a variable that is set already wins.
     """
     with open_dict(config):
-        if config.get("run_dir"):
-            config.run_dir = str(Path(config.run_dir).expanduser().resolve())
+        if run_dir := folder_named(config):
+            config.run_dir = str(Path(run_dir).expanduser().resolve())
             folder = Path(config.run_dir)
             variables = OmegaConf.select(config, "ray_kwargs.ray_init.runtime_env.env_vars")
             paths = {_FILE_LOGGER: next_attempt(folder), _TENSORBOARD_LOGGER: folder / TENSORBOARD}
@@ -90,7 +96,7 @@ def next_attempt(folder: Path) -> Path:
 
 def create_folders(config: DictConfig) -> None:
     """Create the folder of the file logger, which verl does not create, if it is the run folder's."""
-    run_dir = config.get("run_dir")
+    run_dir = folder_named(config)
     path = Path(str(OmegaConf.select(config, f"ray_kwargs.ray_init.runtime_env.env_vars.{_FILE_LOGGER}")))
     if run_dir and path.is_relative_to(run_dir):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -70,6 +70,23 @@ def test_one_key_gives_everything_a_place_and_the_run_a_name(tmp_path, monkeypat
     assert not any("${" in str(OmegaConf.select(OmegaConf.create(raw), key)) for key in DERIVED)
 
 
+def test_a_number_is_a_name_like_any_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = start(2026)
+    assert config.run_dir == str(tmp_path / "2026") and config.trainer.experiment_name == "2026"
+    assert config.trainer.default_local_dir == str(tmp_path / "2026" / "checkpoints")
+    assert start(0).run_dir == str(tmp_path / "0")
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1", "", "a: b: c"])
+def test_a_config_that_was_cut_off_is_no_config(tmp_path, text):
+    config = start(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text("{}\n")
+    (tmp_path / "hydra" / ".hydra" / "config.yaml").write_text(text)
+    (line,) = check_run_folder(config)
+    assert "another run (hydra/.hydra/config.yaml, its config: cut off there" in line
+
+
 def test_without_it_verls_own_defaults_stay(monkeypatch):
     ours, verls = compose_run(["+method=grpo"]), compose_run([])
     for key in set(DERIVED) - {"trainer.record_dir", "trainer.logger"}:

@@ -31,7 +31,7 @@ def problems_of(config: DictConfig) -> list[str]:
     from verl.utils.config import validate_config
 
     from verl_plugins.preflight import check_run
-    from verl_plugins.preflight.sizes import MINI_BATCH, check_counts
+    from verl_plugins.preflight.counts import MINI_BATCH, check_counts
 
     problems = check_run(config)
     if check_counts(config) or any(line.startswith(f"{MINI_BATCH}:") for line in problems):

@@ -8,7 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from verl_plugins.compose.dry_run import NAME_THE_COMMAND, check_dry_run
 
 ENTRY = ["-m", "verl.trainer.main_ppo"]
 
@@ -24,7 +28,7 @@ def named_run(words: Sequence[str], last: Sequence[str] = ()) -> tuple[str, Dict
         What was named, in a word or two, and its config.
 
     Raises:
-        ValueError: the words are none of the three, or make no config.
+        ValueError: the words are none of the three, name a script that might train, or make no config.
     """
     words = words[3:] if list(words[1:3]) == ENTRY else words
     if not words:
@@ -55,22 +59,34 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
 
 
 def _composed_by(recipe: Path, arguments: Sequence[str]) -> DictConfig:
-    """Run a recipe with DRY_RUN=1; a script that does not know DRY_RUN trains nothing, as verl refuses ``--all``."""
+    """Run a recipe with DRY_RUN=1; of a script without it, verl refuses the ``--all`` that it forwards."""
     if not recipe.is_file():
         raise ValueError(
             f"recipe: got {recipe}, expected a file that exists; `verl-plugins recipes copy recipes` makes such files"
         )
+    check_dry_run(recipe)
     # The recipe calls `verl-plugins` and `python`: those of this environment, whether or not a shell has activated it.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     env = {**os.environ, "PATH": path, "DRY_RUN": "1"}
     command = ["bash", recipe, *arguments, "--all"]
-    process = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    config = OmegaConf.create(process.stdout)
-    if not isinstance(config, DictConfig) or "actor_rollout_ref" not in config:
+    process = subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", check=False)
+    config = _config_in(process.stdout)
+    if config is None:
         _, told, problem = process.stderr.rpartition("verl-plugins: ")
         if told:
             raise ValueError(f"{recipe}: {problem.strip()}")
+        last = next((line for line in reversed((process.stderr or process.stdout).splitlines()) if line.strip()), "")
         raise ValueError(
-            f"{recipe}: got no config from DRY_RUN=1, expected YAML; its last words:\n{process.stderr[-2000:]}"
+            f"{recipe}: got no config from DRY_RUN=1 (its last line: {last.strip()[:300] or 'none'}), expected YAML "
+            f"alone on stdout; {NAME_THE_COMMAND}"
         )
     return config
+
+
+def _config_in(output: str) -> DictConfig | None:
+    """Return the config of a run that a script printed as YAML; None if it printed anything else."""
+    try:
+        config = OmegaConf.create(output)
+    except (yaml.YAMLError, OmegaConfBaseException):
+        return None
+    return config if isinstance(config, DictConfig) and "actor_rollout_ref" in config else None

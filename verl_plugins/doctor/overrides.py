@@ -17,8 +17,8 @@ def check_overrides(words: Sequence[str]) -> list[DoctorCheck]:
     from verl_plugins.compose.named_run import named_run
     from verl_plugins.doctor.machine import check_gpus_of_run
     from verl_plugins.doctor.versions import check_flash_attn
+    from verl_plugins.preflight.counts import check_counts
     from verl_plugins.preflight.installation import check_installation, uses_flash_attn
-    from verl_plugins.preflight.sizes import check_counts
 
     try:
         _, config = named_run(words)

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from warnings import catch_warnings, simplefilter
 
+from verl_plugins.commands.argument_types import count
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("--no-ray", action="store_true", help="do not start a Ray worker")
     parser.add_argument(
-        "--gpus", type=int, metavar="N", help="GPUs that this machine should have, for a run without overrides"
+        "--gpus", type=count, metavar="N", help="GPUs that this machine should have, for a run without overrides"
     )
     parser.add_argument(
         "overrides",

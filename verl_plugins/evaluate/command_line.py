@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,7 @@ def parse_values(option: str, assignments: list[str]) -> dict[str, Any]:
     """Parse `max_pixels=1000000` to {"max_pixels": 1000000}; values are YAML, as on a verl command line.
 
     Raises:
-        SystemExit: an assignment is not of the form NAME=VALUE.
+        SystemExit: an assignment is not of the form NAME=VALUE, or its value is no YAML.
     """
     import yaml
 
@@ -175,7 +176,14 @@ def parse_values(option: str, assignments: list[str]) -> dict[str, Any]:
         name, equals, text = assignment.partition("=")
         if not (equals and name):
             raise SystemExit(f"{option}: got {assignment!r}, expected NAME=VALUE")
-        values[name] = yaml.safe_load(text)
+        try:
+            values[name] = yaml.safe_load(text)
+            json.dumps(values[name])
+        except (yaml.YAMLError, TypeError):  # TypeError: a date, or a set, which no setting takes
+            raise SystemExit(
+                f"{option}: got {assignment!r}, whose value is no number, word or list to YAML, expected NAME=VALUE; "
+                "put the value in quotes if it is a text"
+            ) from None
     return values
 
 

@@ -11,8 +11,8 @@ from data_prep.atomic import write_atomically
 from verl_plugins.evaluate import intervals
 from verl_plugins.evaluate.attack_settings import attack_label
 from verl_plugins.evaluate.comparison_page import comparison_page
+from verl_plugins.evaluate.results_folder import output_folder, read_facts, read_results
 from verl_plugins.evaluate.scoring import REJECTED, Line
-from verl_plugins.evaluate.store import read_facts, read_lines
 from verl_plugins.evaluate.summary import Table, line_distributions, plain
 from verl_plugins.report.distributions import Distribution
 
@@ -31,6 +31,8 @@ def compare_runs(first: Path, second: Path, out: Path | None) -> int:
         raise SystemExit(
             f"{first}, {second}: got no row that both evaluated, expected evaluations of the same data files"
         )
+    if out is not None:
+        output_folder(out)
     groups = comparison(pairs)
     tables = comparison_tables(groups)
     models = _models(facts)
@@ -42,7 +44,6 @@ def compare_runs(first: Path, second: Path, out: Path | None) -> int:
     for title, rows in tables.items():
         print(f"\n{title}\n{plain(rows)}")
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         result = {"a": facts[0], "b": facts[1], "rows": len(pairs), "rows_in_one_alone": alone, "groups": groups}
         write_atomically(out / "comparison.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         compared = {"A": models[0], "B": models[1], "Rows in both": f"{len(pairs):,}"}
@@ -67,8 +68,8 @@ def pair_lines(first: Path, second: Path) -> tuple[list[Pair], int]:
     """Pair the lines of two results folders that are about the same row, and count the rows that only one has."""
     line_of_row = []
     for folder in (first, second):
-        data = read_facts(folder)["data"]
-        lines = (line for line in read_lines(folder / "results.jsonl") if line["status"] != REJECTED)
+        facts = read_facts(folder)
+        data, lines = facts["data"], (line for line in read_results(folder, facts) if line["status"] != REJECTED)
         line_of_row.append({(data[line["file"]]["sha256"], line["row"]): line for line in lines})
     a, b = line_of_row
     shared = [row for row in a if row in b]

@@ -107,14 +107,30 @@ def read_rows(file: DataFile, numbers: Sequence[int]) -> Iterator[Row | Unusable
 
 
 def raw_rows(file: DataFile, numbers: Sequence[int]) -> Iterator[Raw | UnusableRow]:
-    """Yield the rows with these ascending numbers as the Hub's parquet has them."""
+    """Yield the rows with these ascending numbers as the Hub's parquet has them.
+
+    Raises:
+        SystemExit: the file has fewer rows, so that the numbers are of damaged results.
+    """
     if file.path.suffix not in SUFFIXES:
         import pyarrow.parquet as pq
 
-        yield from (row for _, row in rows_at(pq.ParquetFile(file.path), numbers))
+        opened = pq.ParquetFile(file.path)
+        _check_numbers(file.path, numbers, opened.metadata.num_rows)
+        yield from (row for _, row in rows_at(opened, numbers))
         return
-    for raw in _annotations(file.path, file.form).rows_at(numbers):
+    annotations = _annotations(file.path, file.form)
+    _check_numbers(file.path, numbers, len(annotations.records))
+    for raw in annotations.rows_at(numbers):
         yield UnusableRow(raw.reason, raw.detail) if isinstance(raw, Rejection) else raw
+
+
+def _check_numbers(path: Path, numbers: Sequence[int], total: int) -> None:
+    if numbers and numbers[-1] >= total:
+        raise SystemExit(
+            f"{path}: got row {numbers[-1]} in results.jsonl, expected less than {total}, the file's number of rows; "
+            "restore the results, or evaluate again into another --out"
+        )
 
 
 def data_sha256(path: Path, form: DataFormat) -> str:

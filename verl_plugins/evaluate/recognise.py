@@ -86,6 +86,9 @@ def _fitting(
     Of two such formats where one requires all names of the other and more, the larger one is meant.
     """
     asked = {form: needs for form, needs in required.items() if named in (None, form.name)}
+    if not asked:
+        known = ", ".join(form.name for form in required)
+        raise SystemExit(f"--format: got {named}, expected one of {known}, or none to recognise it; set --format")
     fits = [form for form, needs in asked.items() if needs <= names]
     fits = [form for form in fits if not any(asked[form] < asked[other] for other in fits)]
     if len(fits) == 1:

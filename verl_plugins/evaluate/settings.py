@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+PROCESSOR_COUNTS = ("min_pixels", "max_pixels", "min_patches", "max_patches")
+"""Settings of an image processor that are whole numbers."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -25,7 +28,7 @@ class Settings:
         chat_template: variables of the chat template, verl's `data.apply_chat_template_kwargs`.
 
     Raises:
-        SystemExit: a value is out of range, or only one of min_pixels and max_pixels is given.
+        SystemExit: a value is out of range or of another type, or only one of min_pixels and max_pixels is given.
     """
 
     sample: int | None = None
@@ -51,5 +54,19 @@ class Settings:
                 f"--processor: got {limits.pop()} alone, expected min_pixels and max_pixels (vLLM counts with one of "
                 "them, Transformers resizes with both or neither)"
             )
+        self._check_processor()
         if not 0 <= self.temperature < float("inf"):
             raise SystemExit(f"--temperature: got {self.temperature}, expected 0 or more")
+
+    def _check_processor(self) -> None:
+        """Check the settings of the processor that are known, before the model is loaded with them."""
+        for name in set(PROCESSOR_COUNTS) & set(self.processor):
+            value = self.processor[name]
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise SystemExit(f"--processor {name}: got {value!r}, expected a whole number, at least 1")
+        if self.processor.get("min_pixels", 0) > self.processor.get("max_pixels", 0):
+            got, most = self.processor["min_pixels"], self.processor["max_pixels"]
+            raise SystemExit(f"--processor min_pixels: got {got}, expected at most max_pixels, which is {most}")
+        crop = self.processor.get("crop_to_patches", False)
+        if not isinstance(crop, bool):
+            raise SystemExit(f"--processor crop_to_patches: got {crop!r}, expected true or false")

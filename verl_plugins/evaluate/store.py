@@ -1,9 +1,9 @@
 """The results folder, in which a stop at any moment loses one batch at most.
 
-`evaluation.json` names the model, the data, the settings and the versions; another evaluation is refused. The lines of
-`results.jsonl` are in the order of the rows and are appended batch by batch; a batch is on disk before the next one
-begins. After a stop, the unfinished batch is cut off and asked again as a whole, so that a run that was stopped ends
-with the same file as one that was not.
+`evaluation.json` names the model, the data, the settings and the versions; another evaluation is refused once there are
+results, while a start that failed before leaves the folder free. The lines of `results.jsonl` are in the order of the
+rows and are appended batch by batch; a batch is on disk before the next one begins. After a stop, the unfinished batch
+is cut off and asked again as a whole, so that a run that was stopped ends with the same file as one that was not.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.atomic import write_atomically
+from verl_plugins.evaluate.results_folder import output_folder, read_facts
 
 Line = dict[str, Any]
 Key = tuple[int, int]  # number of the file among the data, number of the row in it
@@ -83,7 +84,7 @@ class Store:
         self.results = self.log("results.jsonl")
 
     def __enter__(self) -> Store:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        output_folder(self.folder)
         with ExitStack() as opened:
             lock = opened.enter_context((self.folder / ".lock").open("w"))
             try:
@@ -103,10 +104,10 @@ class Store:
 
     def _claim(self) -> None:
         header = self.folder / "evaluation.json"
-        if header.is_file():
+        if any(_holds_a_line(path) for path in self.folder.glob("*.jsonl")):
+            if not header.is_file():
+                raise SystemExit(f"--out {self.folder}: got results without evaluation.json; give another --out")
             self._refuse_another(read_facts(self.folder))
-        elif self.results.path.exists():
-            raise SystemExit(f"--out {self.folder}: got results.jsonl without evaluation.json; give another --out")
         write_atomically(header, json.dumps(self.facts, indent=1, ensure_ascii=False) + "\n")
 
     def _refuse_another(self, before: dict[str, Any]) -> None:
@@ -122,24 +123,9 @@ class Store:
             )
 
 
-def read_facts(folder: Path) -> dict[str, Any]:
-    """Read `evaluation.json` of a results folder.
-
-    Raises:
-        SystemExit: the folder has none.
-    """
-    header = folder / "evaluation.json"
-    if not header.is_file():
-        raise SystemExit(f"{folder}: got no evaluation.json, expected a folder that an evaluation wrote (--out)")
-    return json.loads(header.read_text(encoding="utf-8"))
-
-
-def read_lines(path: Path) -> list[Line]:
-    """Read the complete lines of a JSON-lines file; a truncated last line is left out."""
-    if not path.is_file():
-        return []
+def _holds_a_line(path: Path) -> bool:
     with path.open("rb") as file:
-        return [json.loads(text) for text in file if text.endswith(b"\n")]
+        return file.readline().endswith(b"\n")
 
 
 def key_of(line: Line) -> Key:

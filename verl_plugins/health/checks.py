@@ -98,7 +98,7 @@ def measures(metrics: Mapping[str, Any], responses: int) -> dict[str, float]:
 
     Args:
         metrics: metrics of the step by name.
-        responses: number of responses in the step's batch, without padding rows.
+        responses: number of responses in the step, each counted once however many outputs it has, without padding rows.
     """
     values = {}
     for measure, names in SOURCES.items():

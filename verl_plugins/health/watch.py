@@ -30,7 +30,7 @@ class Watch:
         Args:
             step: number of the step, from 1.
             metrics: metrics of the step.
-            responses: number of responses in the step's batch, without padding rows.
+            responses: number of responses in the step, see ``measures``.
         """
         alarms_before = self.history.on
         self.history = look(self.history, measures(metrics, responses), self.config.window, self.config.limits)

@@ -16,8 +16,12 @@ def config_from_node(config_class: type[T], node: Mapping[str, Any], key: str) -
     """Build ``config_class`` from the mapping found under ``key``, e.g. ``algorithm.ecvgpo``.
 
     Raises:
-        ValueError: an unknown knob, or a value that the config refuses.
+        ValueError: no mapping, an unknown knob, or a value that the config refuses.
     """
+    if not isinstance(node, Mapping):
+        raise ValueError(
+            f"{key}: got {node!r}, expected its settings, e.g. {key}.{fields(config_class)[0].name}; set these"
+        )  # pyright: ignore[reportArgumentType]
     known = [field.name for field in fields(config_class)]  # pyright: ignore[reportArgumentType]
     for name in node:
         if name not in known:
@@ -33,7 +37,9 @@ def require(key: str, config: Any, name: str, expected: str, accepts: Callable[[
     """
     value = getattr(config, name)
     default = next(field.default for field in fields(config) if field.name == name)
+    is_bool = isinstance(value, bool)  # which Python counts as an int
     typed = is_number(value) if isinstance(default, float) else isinstance(value, type(default))
+    typed = typed and is_bool == isinstance(default, bool)
     if not (typed and accepts(value)):
         raise ValueError(f"{key}.{name}: got {value!r}, expected {expected}; set {key}.{name}")
 

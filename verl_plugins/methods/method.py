@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from verl_plugins.methods.batch import AdvantageBatch
+from verl_plugins.vision.perturb import Perturbation
 
 Apply = Callable[[AdvantageBatch, Any], tuple[Tensor, dict[str, float]]]
 """(global batch, the method's config) to (advantages (B, T), metrics ``<method>/<quantity>``)."""
@@ -39,6 +40,8 @@ class Method:
         weighs_tokens: ``apply`` gives the tokens of one response different advantages; the preflight refuses the policy
             losses that select tokens by their advantages.
         has_second_forward: the driver requests a second forward beside the old log-probabilities (memory plan).
+        perturbation_of: the perturbation of the images in the second forward that a config requests, None for none;
+            the engine computes one a step, so the preflight refuses methods whose perturbations differ.
         has_pixel_gradient: the method takes gradients with respect to the images' pixels (memory plan).
         attack: ``"module:Class"`` of an attack on images along the model's gradient, for ``python -m
             verl_plugins.evaluate --attack NAME``. An instance, made of (model folder, processor, its settings, dtype,
@@ -60,6 +63,7 @@ class Method:
     samples_again: bool = False
     weighs_tokens: bool = False
     has_second_forward: bool = False
+    perturbation_of: Callable[[Any], Perturbation | None] = lambda config: None
     has_pixel_gradient: bool = False
     attack: str | None = None
     demo_task: str = "grounding"

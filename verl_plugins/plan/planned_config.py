@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from verl_plugins.compose.named_run import named_run
+from verl_plugins.methods import METHODS, load_installed_methods
+from verl_plugins.preflight.counts import check_counts
+from verl_plugins.preflight.model import check_model_folder
+from verl_plugins.preflight.own_settings import check_knobs
 
 
 def planned_config(words: Sequence[str], gpus: int | None, nodes: int | None) -> tuple[str, DictConfig]:
@@ -18,3 +22,10 @@ def planned_config(words: Sequence[str], gpus: int | None, nodes: int | None) ->
     """
     sizes = {"trainer.n_gpus_per_node": gpus, "trainer.nnodes": nodes}
     return named_run(words, [f"{key}={size}" for key, size in sizes.items() if size is not None])
+
+
+def problems_of_plan(config: DictConfig) -> list[str]:
+    """Find what a plan cannot be computed from, in the words of the preflight: numbers, knobs, the model's folder."""
+    load_installed_methods()
+    methods = [name for name in METHODS if config.algorithm.get(name) is not None]
+    return [*check_counts(config), *check_knobs(config, methods), *check_model_folder(config)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from verl_plugins.plan.advice import USABLE, Machines, advice, fits
 from verl_plugins.plan.host import Phase, pixel_bytes
 from verl_plugins.plan.memory import Plan, plan
-from verl_plugins.plan.planned_config import planned_config
+from verl_plugins.plan.planned_config import planned_config, problems_of_plan
 from verl_plugins.plan.precision import lost_updates
 from verl_plugins.plan.shape import ModelShape, shape_of
 from verl_plugins.plan.tensor_parallelism import check_tensor_parallelism
@@ -20,6 +20,9 @@ def run_plan(
     """Print the plan of a run on ``nodes`` machines of ``gpus`` GPUs; returns 0 if it fits as it is, else 1."""
     try:
         name, config = planned_config(words, gpus, nodes)
+        if problems := problems_of_plan(config):
+            print(*(f"verl-plugins: {problem}" for problem in problems), sep="\n")
+            return 1
         model = str(config.actor_rollout_ref.model.path)
         load = workload_of(config)
         shape = shape_of(model)

@@ -8,8 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.methods import METHODS
 from verl_plugins.own_packages import packages_of_a_run
+from verl_plugins.preflight.counts import check_counts
 from verl_plugins.preflight.fused_kernels import check_fused_kernels
-from verl_plugins.preflight.model import check_model
+from verl_plugins.preflight.model import check_model, check_model_folder
 from verl_plugins.preflight.other_runs import check_run_folder
 from verl_plugins.preflight.own_settings import check_health, check_knobs
 from verl_plugins.preflight.parquet import check_batches, check_files
@@ -17,7 +18,7 @@ from verl_plugins.preflight.policy_loss import check_policy_loss
 from verl_plugins.preflight.requirements_of_methods import check_requirements
 from verl_plugins.preflight.reward import check_reward
 from verl_plugins.preflight.reward_function import check_reward_function
-from verl_plugins.preflight.sizes import check_counts, check_sizes
+from verl_plugins.preflight.sizes import check_sizes
 from verl_plugins.preflight.trainer_mode import check_trainer_mode
 from verl_plugins.preflight.verl_run import check_micro_batches, check_sequence_parallelism, check_trainer
 
@@ -34,7 +35,7 @@ def check_run(config: DictConfig) -> list[str]:
     """
     if shadowed := packages_of_a_run():
         return shadowed  # the checks import these packages
-    if wrong := check_counts(config):
+    if wrong := [*check_counts(config), *check_model_folder(config)]:
         return wrong  # the checks compute with them
     methods = [name for name in METHODS if OmegaConf.select(config, f"algorithm.{name}") is not None]
     refuse_videos = [name for name in methods if not METHODS[name].takes_videos]

@@ -65,6 +65,24 @@ def check_model(config: DictConfig) -> list[str]:
     return problems
 
 
+def check_model_folder(config: DictConfig) -> list[str]:
+    """Check that the ``config.json`` of a model folder is whole, from which the checks and verl learn the family."""
+    file = _config_file(str(config.actor_rollout_ref.model.path))
+    if not file.is_file():
+        return []
+    try:
+        values = json.loads(file.read_text())
+        problem = "" if isinstance(values, dict) else f"which holds a JSON {type(values).__name__}"
+    except (ValueError, OSError) as error:
+        problem = f"which cannot be read ({' '.join(str(error).split())})"
+    if not problem:
+        return []
+    return [
+        f"actor_rollout_ref.model.path: got {file}, {problem}, expected a model's whole config.json; copy the model "
+        "again, or set actor_rollout_ref.model.path"
+    ]
+
+
 def attention_heads(path: str) -> int | None:
     """Return the attention heads of a model's language model: of a folder, or of the recipes' models; else None."""
     values = _folder_config(path) or CONFIGS.get(path, ("", {}))[1]
@@ -79,6 +97,15 @@ def model_type(path: str) -> str:
     return next((family for part, family in FAMILIES.items() if part in name), "")
 
 
+def _config_file(path: str) -> Path:
+    return Path(path).expanduser() / "config.json"
+
+
 def _folder_config(path: str) -> dict[str, Any]:
-    config = Path(path).expanduser() / "config.json"
-    return json.loads(config.read_text()) if config.is_file() else {}
+    """Return the ``config.json`` of a model folder; {} if there is none, or check_model_folder reports it."""
+    file = _config_file(path)
+    try:
+        values = json.loads(file.read_text()) if file.is_file() else {}
+    except (ValueError, OSError):
+        return {}
+    return values if isinstance(values, dict) else {}

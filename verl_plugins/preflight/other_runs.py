@@ -9,7 +9,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.methods import METHODS
-from verl_plugins.run_folder import CONFIG, DERIVED, flatten, has_events, has_metrics, will_resume
+from verl_plugins.run_folder import CONFIG, DERIVED, flatten, folder_named, has_events, has_metrics, will_resume
 
 SHOWN = 3  # differing settings in a message
 OWN = ("actor_rollout_ref.model.path", "data.train_files")  # with the methods, what no resume changes
@@ -22,7 +22,7 @@ def check_run_folder(config: DictConfig) -> list[str]:
     A run that goes on from a checkpoint may have other settings, but not another model, other training files or another
     method. One that would start anew, because nothing was saved yet, must be the run that is there.
     """
-    run_dir = config.get("run_dir")
+    run_dir = folder_named(config)
     if not run_dir:
         return []
     folder = Path(run_dir).expanduser()
@@ -31,7 +31,8 @@ def check_run_folder(config: DictConfig) -> list[str]:
     if held is None:
         return []
     if saved is None:
-        differing = {} if resumes else {f"{CONFIG}, its config": ("missing", "there")}
+        state = "cut off" if (folder / CONFIG).is_file() else "missing"
+        differing = {} if resumes else {f"{CONFIG}, its config": (state, "there")}
     else:
         differing = _differences(saved, config)
         if resumes:
@@ -46,11 +47,12 @@ def check_run_folder(config: DictConfig) -> list[str]:
 
 def other_settings(config: DictConfig) -> str:
     """Say what a run that goes on from a checkpoint in its folder changes; empty if nothing."""
-    saved = _saved_config(Path(config.run_dir)) if config.get("run_dir") else None
+    run_dir = folder_named(config)
+    saved = _saved_config(Path(run_dir)) if run_dir else None
     if saved is None or not will_resume(config):
         return ""
     differing = _differences(saved, config)
-    return f"{config.run_dir}: goes on with other settings: {_text(differing)}" if differing else ""
+    return f"{run_dir}: goes on with other settings: {_text(differing)}" if differing else ""
 
 
 def shared_tensorboard(config: DictConfig, environ: dict[str, str]) -> str:
@@ -59,7 +61,7 @@ def shared_tensorboard(config: DictConfig, environ: dict[str, str]) -> str:
     names = [logger] if isinstance(logger, str) else list(logger or [])
     default = f"tensorboard_log/{config.trainer.project_name}/{config.trainer.experiment_name}"
     folder = Path(environ.get("TENSORBOARD_DIR", default))
-    if config.get("run_dir") or "tensorboard" not in names or will_resume(config) or not has_events(folder):
+    if folder_named(config) or "tensorboard" not in names or will_resume(config) or not has_events(folder):
         return ""
     return (
         f"TensorBoard: {folder} holds the curves of another run, to which this one adds its own; for a folder of its "
@@ -68,8 +70,13 @@ def shared_tensorboard(config: DictConfig, environ: dict[str, str]) -> str:
 
 
 def _saved_config(folder: Path) -> dict[str, Any] | None:
+    """Return Hydra's copy of the config in a run folder; None without one, or if it was cut off."""
     path = folder / CONFIG
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        saved = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (yaml.YAMLError, ValueError):
+        return None
+    return saved if isinstance(saved, dict) else None
 
 
 def _differences(saved: dict[str, Any], config: DictConfig) -> dict[str, tuple[Any, Any]]:

@@ -31,9 +31,25 @@ def check_requirements(config: DictConfig, methods: list[str]) -> list[str]:
         requirements = METHODS[name].requirements
         if requirements is not None:
             requirements(run, knobs_of[name])
+    _check_second_forwards(run, knobs_of)
     if run.problems or run.model_type in UNTRAINABLE:
         return run.problems
     return _problems_with_processor(config, knobs_of)
+
+
+def _check_second_forwards(run: RunChecks, knobs_of: Mapping[str, Any]) -> None:
+    """Report methods whose second forwards perturb the images in different ways, by the knobs that differ."""
+    perturbations = {name: METHODS[name].perturbation_of(knobs) for name, knobs in knobs_of.items()}
+    first, *others = [(name, each.knobs()) for name, each in perturbations.items() if each] or [("", {})]
+    for name, knobs in others:
+        for knob in dict.fromkeys([*first[1], *knobs]):
+            got, expected = (
+                each.get(knob, f"none, as its schedule is {each['schedule']}") for each in (knobs, first[1])
+            )
+            if got != expected:
+                key = f"algorithm.{name}.{knob}"
+                reason = f"that of algorithm.{first[0]}.{knob} (the engine computes one second forward a step for both)"
+                run.refuse(key, got, f"{expected}, {reason}", f"set {key}, or start the run with one of the methods")
 
 
 def _problems_with_processor(config: DictConfig, knobs_of: Mapping[str, Any]) -> list[str]:

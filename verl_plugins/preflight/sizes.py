@@ -8,39 +8,8 @@ from functools import partial
 from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.methods.run_checks import RunChecks
+from verl_plugins.preflight.counts import MINI_BATCH, PACKED, ROLLOUT, TP, ULYSSES, is_count
 from verl_plugins.preflight.model import attention_heads
-from verl_plugins.preflight.verl_run import ULYSSES
-
-ROLLOUT = "actor_rollout_ref.rollout"
-TP = f"{ROLLOUT}.tensor_model_parallel_size"
-MINI_BATCH = "actor_rollout_ref.actor.ppo_mini_batch_size"
-COUNTS = (
-    "data.train_batch_size",
-    "data.max_prompt_length",
-    "data.max_response_length",
-    MINI_BATCH,
-    f"{ROLLOUT}.n",
-    TP,
-    f"{ROLLOUT}.data_parallel_size",
-    f"{ROLLOUT}.pipeline_model_parallel_size",
-    "trainer.nnodes",
-    "trainer.n_gpus_per_node",
-)
-"""Keys with which the checks compute."""
-
-PACKED = (  # most tokens of a packed micro-batch, and whether micro-batches are packed
-    ("actor_rollout_ref.actor.ppo_max_token_len_per_gpu", "actor_rollout_ref.actor.use_dynamic_bsz"),
-    (f"{ROLLOUT}.log_prob_max_token_len_per_gpu", f"{ROLLOUT}.log_prob_use_dynamic_bsz"),
-    ("actor_rollout_ref.ref.log_prob_max_token_len_per_gpu", "actor_rollout_ref.ref.log_prob_use_dynamic_bsz"),
-)
-
-
-def check_counts(config: DictConfig) -> list[str]:
-    """Check that the numbers with which the other checks compute are whole numbers of at least 1."""
-    run = RunChecks(partial(OmegaConf.select, config))
-    for key in COUNTS:
-        run.expect(key, _is_count, "a whole number >= 1")
-    return run.problems
 
 
 def check_sizes(config: DictConfig) -> list[str]:
@@ -94,7 +63,7 @@ def _check_rollout_gpus(run: RunChecks, model: str) -> None:
         return
     group = "trainer" if run.get("trainer.v1.trainer_mode") != "separate_async" else ROLLOUT
     nodes, gpus = run.get(f"{group}.nnodes"), run.get(f"{group}.n_gpus_per_node")
-    if not (_is_count(nodes) and _is_count(gpus)):
+    if not (is_count(nodes) and is_count(gpus)):
         return  # reported by check_trainer_mode
     engine = size * run.get(f"{ROLLOUT}.data_parallel_size") * run.get(f"{ROLLOUT}.pipeline_model_parallel_size")
     if nodes * gpus % engine:
@@ -105,7 +74,3 @@ def _check_rollout_gpus(run: RunChecks, model: str) -> None:
             f"a divisor of {nodes * gpus}, the GPUs of {group}.nnodes x n_gpus_per_node (each belongs to one engine)",
             f"set {TP}",
         )
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -8,12 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.run_checks import RunChecks
+from verl_plugins.preflight.counts import ULYSSES
 from verl_plugins.preflight.model import model_type
-
-ULYSSES = (  # verl's deprecated key, which takes precedence where it is larger than 1, and the one for FSDP
-    "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
-    "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size",
-)
 
 ENGINES = ("vllm", "sglang", "trtllm")
 """Engines that verl 0.9.1 samples with."""

@@ -5,6 +5,7 @@ Reads `adversarial/{step}.jsonl` of a run (below `trainer.record_dir`, written b
 
 import base64
 import io
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,24 @@ from data_prep.html import render
 from verl_plugins.report.embedded_image import data_uri
 from verl_plugins.report.metrics import read_json_lines, steps_over_time
 from verl_plugins.report.run_summary import number
+from verl_plugins.report.side_files import read_side_file
 
 STEPS, CARDS = 4, 4  # recorded steps, the first and the last included, and cards of each
 
 
-def adversarial_section(run_dir: Path, last_step: int) -> str:
+def adversarial_section(run_dir: Path, last_step: int, notes: list[str]) -> str:
     """Render the section as HTML; empty if the run recorded no images.
 
-    Steps after `last_step` are left out: a resume threw them away.
+    Steps after `last_step` are left out: a resume threw them away. Damaged files are left out, and named in `notes`.
     """
     files = steps_over_time(run_dir / "adversarial", last_step, STEPS)
-    if not files:
-        return ""
-    steps = [
-        {"number": step, "cards": [_card(each) for each in read_json_lines(path)[0][:CARDS]]} for step, path in files
-    ]
-    return render("verl_plugins/report/templates/adversarial_images.html", steps=steps)
+    read = (read_side_file(path, partial(_step, step, path), None, notes) for step, path in files)
+    steps = [step for step in read if step]
+    return render("verl_plugins/report/templates/adversarial_images.html", steps=steps) if steps else ""
+
+
+def _step(step: int, path: Path) -> dict[str, Any]:
+    return {"number": step, "cards": [_card(each) for each in read_json_lines(path)[0][:CARDS]]}
 
 
 def _card(record: dict) -> dict[str, Any]:

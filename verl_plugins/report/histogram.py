@@ -37,14 +37,15 @@ class Histogram:
 def histogram(values: Sequence[float], low: float = 0.0, high: float = 1.0) -> Histogram:
     """Count finite values in `BINS` equal bins; values outside [low, high] count in the first or the last bin."""
     counts = [0] * BINS
-    for value in values:
+    for value in filter(math.isfinite, values):
         position = (value - low) / (high - low) * BINS + _ROUNDING
         counts[min(max(math.floor(position), 0), BINS - 1)] += 1
     return Histogram(low, high, tuple(counts))
 
 
 def score_range(values: Sequence[float]) -> tuple[float, float]:
-    """Return the range of a histogram of scores: whole numbers that enclose [0, 1] and all values."""
+    """Return the range of a histogram of scores: whole numbers that enclose [0, 1] and all finite values."""
+    values = [*filter(math.isfinite, values)]
     return float(math.floor(min([0.0, *values]))), float(math.ceil(max([1.0, *values])))
 
 

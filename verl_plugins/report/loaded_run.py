@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from verl_plugins.report.alarms import alarm_spans
 from verl_plugins.report.chart import STYLES
 from verl_plugins.report.metrics import MetricLog
-from verl_plugins.report.run_files import load_run, read_config, read_facts
+from verl_plugins.report.run_files import FACTS, config_file, load_run, read_config, read_facts
+from verl_plugins.report.side_files import read_side_file
 from verl_plugins.run_folder import DERIVED, flatten
 
 _OF_THE_FOLDER = (*DERIVED, "run_dir", "ray_kwargs")  # settings that differ between any two runs
@@ -28,6 +30,7 @@ class LoadedRun:
         config: Hydra's copy of its config; {} if there is none.
         facts: content of `run.json`.
         alarms: steps at which each alarm rang.
+        notes: which of its files could not be read; further ones are added while the report is made.
     """
 
     folder: Path
@@ -37,6 +40,7 @@ class LoadedRun:
     config: dict[str, Any]
     facts: dict[str, str]
     alarms: dict[str, list[tuple[int, int]]]
+    notes: list[str]
 
     @property
     def title(self) -> str:
@@ -54,17 +58,16 @@ def load_runs(folders: Sequence[Path]) -> list[LoadedRun]:
 
     Raises:
         FileNotFoundError: a folder has no metrics.
-        ValueError: a folder has the metrics of several runs or none yet, `run.json` is no object, or there are more
-            runs than styles of curves.
+        ValueError: a folder has the metrics of several runs or none yet, or there are more runs than styles of curves.
     """
     if len(folders) > STYLES:
         raise ValueError(f"RUN_DIR: got {len(folders)} runs, expected at most {STYLES}, whose curves can be told apart")
     runs = []
     for style, (folder, name) in enumerate(zip(folders, run_names(folders), strict=True)):
-        log = load_run(folder)
-        runs.append(
-            LoadedRun(folder, name, style, log, read_config(folder), read_facts(folder), alarm_spans(log.steps))
-        )
+        log, notes = load_run(folder), list[str]()
+        config = read_side_file(config_file(folder) or folder, partial(read_config, folder), {}, notes)
+        facts = read_side_file(folder / FACTS, partial(read_facts, folder), {}, notes)
+        runs.append(LoadedRun(folder, name, style, log, config, facts, alarm_spans(log.steps), notes))
     return runs
 
 

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         report, table = write_report(arguments.run_dirs, arguments.val_file, arguments.out)
-    except (FileNotFoundError, ValueError) as problem:
+    except (OSError, ValueError) as problem:
         print(f"verl-plugins: no report: {problem}", file=sys.stderr)
         return 1
     print(f"{table}\n\nreport  {report}")

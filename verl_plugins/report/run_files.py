@@ -11,6 +11,9 @@ from verl_plugins.report.events import event_folder, read_events
 from verl_plugins.report.metrics import MetricLog, load_metrics, merge_records, read_json_lines
 from verl_plugins.run_folder import ATTEMPTS, METRICS
 
+FACTS = "run.json"
+"""Title, method, versions and so on of a run; optional."""
+
 
 def load_run(run_dir: Path) -> MetricLog:
     """Load the metrics of a running or finished run.
@@ -69,9 +72,27 @@ def grounding_settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_config(run_dir: Path) -> dict[str, Any]:
-    """Read Hydra's copy of the run's config, from the directory or a direct subdirectory; {} if there is none."""
+    """Read Hydra's copy of the run's config (``config_file``); {} if there is none.
+
+    Raises:
+        ValueError: it is no YAML mapping.
+    """
+    path = config_file(run_dir)
+    if path is None:
+        return {}
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"got no YAML: {error}") from error
+    if not isinstance(config, dict | None):
+        raise ValueError(f"got a YAML {type(config).__name__}, expected a mapping")
+    return config or {}
+
+
+def config_file(run_dir: Path) -> Path | None:
+    """Return Hydra's copy of the config in the directory or a direct subdirectory; None if there is none."""
     files = sorted([*run_dir.glob(".hydra/config.yaml"), *run_dir.glob("*/.hydra/config.yaml")])
-    return (yaml.safe_load(files[0].read_text(encoding="utf-8")) or {}) if files else {}
+    return files[0] if files else None
 
 
 def read_facts(run_dir: Path) -> dict[str, str]:
@@ -80,12 +101,12 @@ def read_facts(run_dir: Path) -> dict[str, str]:
     Raises:
         ValueError: it is no JSON object.
     """
-    path = run_dir / "run.json"
+    path = run_dir / FACTS
     if not path.is_file():
         return {}
     facts = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(facts, dict):
-        raise ValueError(f"{path}: got a JSON {type(facts).__name__}, expected an object of strings")
+        raise ValueError(f"got a JSON {type(facts).__name__}, expected an object of strings")
     return {str(key): str(value) for key, value in facts.items()}
 
 

@@ -4,6 +4,7 @@ Read what `verl_plugins.components.token_records` wrote below `trainer.record_di
 """
 
 import base64
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +14,34 @@ from data_prep.html import render
 from verl_plugins.report.embedded_image import data_uri
 from verl_plugins.report.metrics import read_json_lines, steps_over_time
 from verl_plugins.report.run_summary import number
+from verl_plugins.report.side_files import read_side_file
 
 STEPS, CARDS = 4, 4  # recorded steps, the first and the last included, and cards of each
 FOLDERS = {"VEPO": "tokens", "VPPO": "vppo_tokens"}  # of the records, by method
 
 
-def tokens_sections(run_dir: Path, last_step: int) -> Markup:
+def tokens_sections(run_dir: Path, last_step: int, notes: list[str]) -> Markup:
     """Render a section for each method that selected tokens, as HTML; empty if the run recorded none.
 
-    Steps after `last_step` are left out: a resume threw them away.
+    Steps after `last_step` are left out: a resume threw them away. Damaged files are left out, and named in `notes`.
     """
-    sections = [_section(method, run_dir / folder, last_step) for method, folder in FOLDERS.items()]
+    sections = [_section(method, run_dir / folder, last_step, notes) for method, folder in FOLDERS.items()]
     return Markup("").join(sections)  # a plain string would be escaped by the page
 
 
-def _section(method: str, folder: Path, last_step: int) -> str:
+def _section(method: str, folder: Path, last_step: int, notes: list[str]) -> str:
     files = steps_over_time(folder, last_step, STEPS)
-    if not files:
+    read = (read_side_file(path, partial(_step, step, path), None, notes) for step, path in files)
+    steps = [step for step in read if step]
+    if not steps:
         return ""
-    steps = []
-    for step, path in files:
-        records = read_json_lines(path)[0]
-        cards = [_card(record) for record in _one_of_each_group(records)[:CARDS]]
-        steps.append({"number": step, "recorded": len(records), "cards": cards})
     return render("verl_plugins/report/templates/tokens.html", method=method, steps=steps)
+
+
+def _step(step: int, path: Path) -> dict[str, Any]:
+    records = read_json_lines(path)[0]
+    cards = [_card(record) for record in _one_of_each_group(records)[:CARDS]]
+    return {"number": step, "recorded": len(records), "cards": cards}
 
 
 def _one_of_each_group(records: list[dict]) -> list[dict]:

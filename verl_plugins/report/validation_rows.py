@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
+from verl_plugins.report.side_files import reason_of
+
 
 class ValidationRow(NamedTuple):
     """A row of a validation file: the file's place in the list, the row's number, its question and its data source."""
@@ -23,6 +25,18 @@ class ValidationRow(NamedTuple):
     source: str
 
 
+def _rows_of(number: int, path: Path) -> list[tuple[str, ValidationRow]]:
+    """Return the rows of a file that have a question, each with its ground truth."""
+    columns = {"reward_model", "extra_info", "data_source"} & set(pq.read_schema(path).names)
+    rows = []
+    for index, row in enumerate(pq.read_table(path, columns=sorted(columns)).to_pylist()):
+        question = (row.get("extra_info") or {}).get("question")
+        if question:
+            gold = str((row.get("reward_model") or {}).get("ground_truth"))
+            rows.append((gold, ValidationRow(number, index, question, str(row.get("data_source") or ""))))
+    return rows
+
+
 class ValidationRows:
     """The rows of a run's validation files.
 
@@ -30,20 +44,18 @@ class ValidationRows:
         files: the files, in any order.
 
     Raises:
-        FileNotFoundError: a file does not exist.
+        ValueError: a file is not there, or cannot be read; the message names it.
     """
 
     def __init__(self, files: Sequence[Path]):
         self.files = list(files)
         self._by_gold: dict[str, list[ValidationRow]] = defaultdict(list)
         for number, path in enumerate(self.files):
-            columns = {"reward_model", "extra_info", "data_source"} & set(pq.read_schema(path).names)
-            for index, row in enumerate(pq.read_table(path, columns=sorted(columns)).to_pylist()):
-                question = (row.get("extra_info") or {}).get("question")
-                if question:
-                    gold = str((row.get("reward_model") or {}).get("ground_truth"))
-                    source = str(row.get("data_source") or "")
-                    self._by_gold[gold].append(ValidationRow(number, index, question, source))
+            try:
+                for gold, row in _rows_of(number, path):
+                    self._by_gold[gold].append(row)
+            except Exception as error:  # no parquet, or columns of other types than those that verl reads
+                raise ValueError(f"{path}: got {reason_of(error)}, expected a parquet file of validation") from error
 
     def find(self, prompt: str, gold: str) -> ValidationRow | None:
         """Return the only row that a dumped prompt and ground truth fit; None if none or several do."""

@@ -25,6 +25,7 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
         old_log_probs: Tensor | None = None,
         entropy: Tensor | None = None,
         reward_components: Mapping[str, Tensor] | None = None,
+        loss_agg_mode: str = "token-mean",
         **columns: Any,
     ) -> tuple[Tensor, Tensor]:
         """Compute advantages and returns, both (B, T).
@@ -37,11 +38,14 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
             old_log_probs: (B, T) float, nats, required.
             entropy: (B, T) float, nats.
             reward_components: named parts of the reward, each (B,).
+            loss_agg_mode: ``actor.loss_agg_mode`` of the run, which is not in ``config``; a method that weighs
+                tokens makes its weights for it.
             columns: further tensors that the method reads, (B, T) or (B,), by their name in ``AdvantageBatch.columns``;
                 whatever else verl passes is ignored.
 
         Raises:
-            ValueError: ``old_log_probs`` or a column of the method is missing; verl's stock trainers pass neither.
+            ValueError: ``old_log_probs`` or a column of the method is missing; verl's stock trainers pass neither. Or
+                the method has no weights for ``loss_agg_mode``.
         """
         from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
 
@@ -66,6 +70,7 @@ def advantage_estimator(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
             groups=group_indices(index),
             reward_components=reward_components or {},
             entropy=entropy,
+            loss_agg_mode=loss_agg_mode,
             columns={key: value for key, value in columns.items() if isinstance(value, Tensor)},
         )
         knobs = config_from_node(method.config, config.get(name) or {}, f"algorithm.{name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import torch
@@ -110,6 +111,10 @@ def advantage_batch(
 
 
 def reward_components(infos: Sequence[dict]) -> dict[str, Tensor]:
-    """Collect the numbers that the reward function returned beside the score, each (B,) float."""
-    names = {name for info in infos for name, value in info.items() if isinstance(value, int | float)}
-    return {name: torch.tensor([float(info.get(name) or 0.0) for info in infos]) for name in sorted(names)}
+    """Collect the numbers, numpy's included, that the reward function returned beside the score: (B,) float by name.
+
+    A response without a number of that name has 0.
+    """
+    rows = [{name: float(value) for name, value in info.items() if isinstance(value, Real)} for info in infos]
+    names = sorted({name for row in rows for name in row})
+    return {name: torch.tensor([row.get(name, 0.0) for row in rows]) for name in names}

@@ -35,10 +35,15 @@ def step_metrics(
         sources: ``data_source`` of each row.
         last: (B,) int64, see ``verl_plugins.training.rows.last_outputs``.
     """
-    real = response_mask.bool().any(dim=1) & (last == torch.arange(len(last)))
+    real = real_responses(response_mask, last)
     rows = real.nonzero().flatten().tolist()
     scored = reward_metrics([infos[row] for row in rows], [str(sources[row]) for row in rows])
     return {**scored, **group_metrics(rewards, groups, real)}
+
+
+def real_responses(response_mask: Tensor, last: Tensor) -> Tensor:
+    """Select one row of each response, its last output, and no padding row: (B,) bool; see ``step_metrics``."""
+    return response_mask.bool().any(dim=1) & (last == torch.arange(len(last)))
 
 
 def group_metrics(rewards: Tensor, groups: Tensor, real: Tensor) -> dict[str, float]:

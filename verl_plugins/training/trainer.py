@@ -6,6 +6,7 @@ everything else is verl's. ``verl_plugins.training.modes`` combines them with ve
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from verl.workers.engine_workers import ActorRolloutRefWorker
 from verl.workers.utils.padding import response_to_nested
 
 from verl_plugins.components.transfer_queue import PARTITION
+from verl_plugins.health.checks import REWARD_STATUS
 from verl_plugins.health.health_config import health_from_node
 from verl_plugins.health.watch import Watch
 from verl_plugins.methods import METHODS
@@ -33,7 +35,7 @@ from verl_plugins.training.estimator import group_indices
 from verl_plugins.training.extra_fields import ExtraFields
 from verl_plugins.training.rows import advantage_batch, last_outputs, loss_aggregation, padded_tensors, sort_rows
 from verl_plugins.training.signals import expect_columns, expect_signals
-from verl_plugins.training.step_metrics import step_metrics
+from verl_plugins.training.step_metrics import real_responses, step_metrics
 from verl_plugins.training.worker import EntropyWorker
 
 
@@ -58,6 +60,7 @@ class EntropyStages(PPOTrainer):
         self.prompt_order: dict[str, int] = {}  # by uid, of the prompts that are being sampled or wait for their step
         self.submitted_prompts = 0
         self.has_seen_signals = False
+        self.responses, self.failures = 0, Counter[str]()  # of the step, see ``step``
         with open_dict(config):
             # verl chooses its sampling and its advantages by these two names: for verl, this is a GRPO run.
             config.trainer.v1.trainer_mode = self.mode
@@ -142,7 +145,10 @@ class EntropyStages(PPOTrainer):
             nested_mask = data["response_mask"]
             padded, groups = padded_tensors(data, self._columns()), group_indices(np.array(uids, dtype=object))
             rewards, last = padded["rm_scores"].sum(dim=-1), last_outputs(batch.keys)
-            metrics.update(step_metrics(padded["response_mask"], rewards, groups, infos, sources, last))
+            scored = step_metrics(padded["response_mask"], rewards, groups, infos, sources, last)
+            metrics.update(scored)
+            self.responses += int(real_responses(padded["response_mask"], last).sum())
+            self.failures.update({name: int(scored[name]) for name in scored if REWARD_STATUS.fullmatch(name)})
             if not self.drivers:
                 return batch
             row_columns = {k: v for d in self.drivers.values() for k, v in d.row_columns(batch.keys).items()}
@@ -190,11 +196,14 @@ class EntropyStages(PPOTrainer):
         """Run verl's step, then the health checks.
 
         ``metrics`` holds every training metric by now, and the step's checkpoint is still to be written: a run that
-        resumes from it has seen what this one has. Validation and timing come later; no check needs them.
+        resumes from it has seen what this one has. Validation and timing come later; no check needs them. The counts
+        of responses that could not be scored are sums over the step; verl averages what its updates report, of which
+        ``separate_async.parameter_sync_step`` makes several.
         """
+        self.responses, self.failures = 0, Counter()
         batch = super().step(metrics, timing_raw)
-        responses = sum(not tag.get("is_padding", False) for tag in batch.tags)
-        metrics.update(self.watch.look(self.global_steps, metrics, responses))
+        metrics.update({name: float(count) for name, count in self.failures.items()})
+        metrics.update(self.watch.look(self.global_steps, metrics, self.responses))
         return batch
 
     def on_step_begin(self):

@@ -53,14 +53,26 @@ class Perturbation:
             raise ValueError(f"perturbation: got {self.kind!r}, expected one of {', '.join(PERTURBATIONS)}")
         if self.schedule not in ("constant", "sigmoid"):
             raise ValueError(f"schedule: got {self.schedule!r}, expected constant or sigmoid")
-        low, high = PERTURBATIONS[self.kind].range
-        if self.strength is not None and not _is_number_in(self.strength, low, high):
-            expected = f"{PERTURBATIONS[self.kind].unit} in [{low:g}, {high:g}] for {self.kind}, or null"
+        kind = PERTURBATIONS[self.kind]
+        low, high = kind.range
+        is_in_range = _is_number_in(self.strength, low, high) and (self.strength != 0 or kind.changes_at_0)
+        if self.strength is not None and not is_in_range:
+            numbers = f"{'[' if kind.changes_at_0 else '('}{low:g}, {high:g}]"
+            nothing = "" if kind.changes_at_0 else " (0 changes no image)"
+            expected = f"{kind.unit} in {numbers} for {self.kind}{nothing}, or null"
             raise ValueError(f"strength: got {self.strength!r}, expected {expected}")
         if not _is_number_in(self.midpoint, 0, 1):
             raise ValueError(f"schedule_midpoint: got {self.midpoint!r}, expected a share of training in [0, 1]")
         if not _is_number_in(self.steepness, 0, 500):
             raise ValueError(f"schedule_steepness: got {self.steepness!r}, expected a number in [0, 500]")
+
+    def knobs(self) -> dict[str, str | float]:
+        """Return what determines the perturbation, by the name of the knob, with the default for a strength of None."""
+        strength = PERTURBATIONS[self.kind].default if self.strength is None else self.strength
+        knobs = {"perturbation": self.kind, "strength": strength, "schedule": self.schedule}
+        if self.schedule == "constant":
+            return knobs
+        return knobs | {"schedule_midpoint": self.midpoint, "schedule_steepness": self.steepness}
 
     def strength_at(self, progress: float) -> float:
         """Strength at ``progress`` in [0, 1] of training."""
@@ -184,19 +196,21 @@ def grey(patches: Tensor, grid: Grid, layout: PixelLayout, share: float, seed: i
 
 @dataclass(frozen=True)
 class Kind:
-    """A perturbation of one image's rows, with the default, the range and the unit of its strength."""
+    """A perturbation of one image's rows, with the default, the range and the unit of its strength, and whether it
+    changes an image even at strength 0."""
 
     apply: Callable[[Tensor, Grid, PixelLayout, float, int], Tensor]
     default: float
     range: tuple[float, float]
     unit: str
+    changes_at_0: bool = False
 
 
 PERTURBATIONS = {
     "gaussian": Kind(gaussian, 2.0, (0.0, math.inf), "a standard deviation of normalised pixels"),
     "gaussian_pixels": Kind(gaussian_pixels, 137.0, (0.0, math.inf), "a standard deviation in 8-bit levels"),
-    "zero": Kind(zero, 1.0, (1.0, 1.0), "nothing else than 1"),
-    "diffusion": Kind(diffusion, 500.0, (0.0, 999.0), "a diffusion step"),
+    "zero": Kind(zero, 1.0, (1.0, 1.0), "nothing else than 1", True),
+    "diffusion": Kind(diffusion, 500.0, (0.0, 999.0), "a diffusion step", True),
     "patch": Kind(patch, 0.6, (0.0, 1.0), "a probability"),
     "blur": Kind(blur, 8.0, (0.0, 1000.0), "a standard deviation in pixels"),
     "grey": Kind(grey, 1.0, (0.0, 1.0), "a share"),

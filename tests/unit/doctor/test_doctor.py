@@ -116,3 +116,13 @@ def test_a_ray_worker_loads_the_plugin():
     assert done.returncode == 0, done.stdout + done.stderr
     estimators = "estimators ecvgpo, vepo, vppo, saei, noisyrollout"
     assert f"ok    plugin in a Ray worker: {estimators}; trainer verl_plugins_sync" in done.stdout
+
+
+def test_a_model_folder_whose_config_is_cut_off_is_one_line(no_ray, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "qwen')
+    code, out = no_ray(
+        "+method=grpo", "actor_rollout_ref.rollout.name=vllm", f"actor_rollout_ref.model.path={tmp_path}"
+    )
+    assert code == 1
+    (line,) = [line for line in out.splitlines() if line.startswith("FAIL") and "config.json" in line]
+    assert f"actor_rollout_ref.model.path: got {tmp_path}/config.json, which cannot be read" in line

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from evaluation_run import Answers, evaluate, job, model, own_row, write
 
-from verl_plugins.evaluate.command_line import main, parse_settings
+from verl_plugins.evaluate.command_line import main, parse_settings, parse_values
 from verl_plugins.evaluate.evaluation import run_evaluation
 from verl_plugins.evaluate.responder import Response
 from verl_plugins.evaluate.settings import Settings
@@ -181,6 +182,30 @@ def test_another_evaluation_is_not_mixed_in(tmp_path):
     assert "model.sha256" in refused(changed)
 
 
+@pytest.mark.parametrize("left", [None, "", '{"file": 0, "ro'], ids=["no file", "empty", "half a line"])
+def test_a_start_that_failed_before_its_first_answer_leaves_the_folder_free(tmp_path, left):
+    data = write(tmp_path / "val.parquet", [own_row(number) for number in range(4)])
+
+    def fails(*_):
+        raise RuntimeError("vLLM does not start")
+
+    with pytest.raises(RuntimeError):
+        run_evaluation(job(tmp_path, data, limit=2), start=fails)
+    if left is not None:
+        (tmp_path / "out" / "results.jsonl").write_text(left)
+    lines = evaluate(job(tmp_path, data), four_kinds)[2]
+    assert len(lines) == 4
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["settings"]["limit"] is None
+
+
+def test_what_another_evaluation_attacked_is_kept(tmp_path):
+    data = write(tmp_path / "val.parquet", [own_row(0)])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "attacked.jsonl").write_text('{"file": 0, "row": 0}\n')
+    with pytest.raises(SystemExit, match="got results without evaluation.json"):
+        run_evaluation(job(tmp_path, data), start=lambda *_: Answers(four_kinds))
+
+
 def test_two_evaluations_do_not_write_to_one_folder(tmp_path):
     data = write(tmp_path / "val.parquet", [own_row(0)])
 
@@ -271,6 +296,44 @@ def test_settings_out_of_range_are_named():
             Settings(**{name: 0})
     with pytest.raises(SystemExit, match="--temperature: got -1"):
         Settings(temperature=-1)
+
+
+@pytest.mark.parametrize(
+    ("processor", "message"),
+    [
+        ({"min_pixels": 1, "max_pixels": "abc"}, "max_pixels: got 'abc', expected a whole number, at least 1"),
+        ({"min_pixels": 0, "max_pixels": 9}, "min_pixels: got 0"),
+        ({"min_pixels": 1, "max_pixels": None}, "max_pixels: got None"),
+        ({"min_pixels": True, "max_pixels": 9}, "min_pixels: got True"),
+        ({"min_pixels": 10, "max_pixels": 9}, "min_pixels: got 10, expected at most max_pixels, which is 9"),
+        ({"max_patches": 1.5}, "max_patches: got 1.5"),
+        ({"crop_to_patches": "no"}, "crop_to_patches: got 'no', expected true or false"),
+    ],
+)
+def test_a_processors_settings_are_checked_before_the_model_is_loaded(processor, message):
+    with pytest.raises(SystemExit, match=f"--processor {message}"):
+        Settings(processor=processor)
+
+
+@pytest.mark.parametrize("value", ["[", "a: b: c", "{", "2020-01-01", "'"])
+def test_a_value_that_is_no_yaml_is_one_line(value):
+    for option, name in (("--reward", "grounding.form"), ("--processor", "max_pixels"), ("--chat-template", "x")):
+        with pytest.raises(SystemExit) as refusal:
+            parse_settings([f"{name}={value}"]) if option == "--reward" else parse_values(option, [f"{name}={value}"])
+        assert str(refusal.value).startswith(f"{option}: got ") and "\n" not in str(refusal.value)
+
+
+def test_a_misspelt_format_is_answered_with_the_known_ones(tmp_path):
+    data = write(tmp_path / "val.parquet", [own_row(0)])
+    a_job = replace(job(tmp_path, data), form="refcoco")
+    with pytest.raises(SystemExit, match="--format: got refcoco, expected one of own, "):
+        run_evaluation(a_job, start=lambda *_: Answers(four_kinds))
+
+
+def test_a_results_folder_that_is_a_file_is_one_line(tmp_path):
+    data = write(tmp_path / "val.parquet", [own_row(0)])
+    with pytest.raises(SystemExit, match="--out .*val.parquet: got File exists, expected a folder"):
+        run_evaluation(job(tmp_path, data, out="val.parquet"), start=lambda *_: Answers(four_kinds))
 
 
 def test_reward_settings_are_yaml_by_reward():

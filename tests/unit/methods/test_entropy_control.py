@@ -229,12 +229,29 @@ def test_a_resumed_controller_goes_on_bit_for_bit(knobs):
     config = adaptive(**knobs)
     entropies = [0.4 - 0.013 * step + 0.05 * math.sin(step) for step in range(20)]
     whole, first, second = (ECVGPODriver({}, config, apply) for _ in range(3))
-    expected = [whole.apply(batch_of(entropy))[1] for entropy in entropies]
-    got = [first.apply(batch_of(entropy))[1] for entropy in entropies[:7]]
+
+    def metrics_of(driver, entropy):
+        driver.begin_step()
+        return driver.apply(batch_of(entropy))[1]
+
+    expected = [metrics_of(whole, entropy) for entropy in entropies]
+    got = [metrics_of(first, entropy) for entropy in entropies[:7]]
     second.load(json.loads(json.dumps(first.state())))
-    got += [second.apply(batch_of(entropy))[1] for entropy in entropies[7:]]
+    got += [metrics_of(second, entropy) for entropy in entropies[7:]]
     assert got == expected
     assert second.state() == whole.state()
+
+
+def test_the_controller_takes_one_step_however_many_batches_a_step_of_the_run_has():
+    driver = ECVGPODriver({}, adaptive(target_slope=0.001), apply)
+    for step in range(3):
+        driver.begin_step()
+        advantages, metrics = driver.apply(batch_of(0.35))
+        held, same = driver.apply(batch_of(0.5))  # of the same old policy
+        assert driver.state()["steps"] == step + 1
+        assert torch.equal(held, advantages)
+        of_the_controller = ("ecvgpo/r0", "ecvgpo/r0_integral", "ecvgpo/target_entropy", "ecvgpo/entropy_error")
+        assert [same[name] for name in of_the_controller] == [metrics[name] for name in of_the_controller]
 
 
 def test_the_advantages_are_those_of_the_r0_that_is_logged():

@@ -281,6 +281,8 @@ def test_metrics_part_clean_and_noisy_responses():
     ("knobs", "message"),
     [
         ({"n1": 0}, "algorithm.noisyrollout.n1: got 0, expected a whole number >= 1; set algorithm.noisyrollout.n1"),
+        ({"n1": True}, "algorithm.noisyrollout.n1: got True"),
+        ({"n2": True}, "algorithm.noisyrollout.n2: got True"),
         ({"n2": 1.5}, "algorithm.noisyrollout.n2: got 1.5"),
         ({"strength": 1000}, r"strength: got 1000, expected a diffusion step in \[0, 999\]"),
         ({"strength": math.nan}, "strength: got nan"),

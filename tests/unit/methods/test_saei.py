@@ -97,6 +97,13 @@ def test_forbidden_tokens_add_nothing_to_the_entropy():
     ("knobs", "message"),
     [
         ({"n1": 0}, "algorithm.saei.n1: got 0"),
+        ({"n1": True}, "algorithm.saei.n1: got True, expected a whole number"),
+        ({"n2": True}, "algorithm.saei.n2: got True"),
+        ({"alpha": True}, "algorithm.saei.alpha: got True"),
+        ({"steps": True}, "algorithm.saei.steps: got True"),
+        ({"epsilon": False}, "algorithm.saei.epsilon: got False"),
+        ({"band": [0.1, True]}, r"algorithm.saei.band: got \[0.1, True\]"),
+        ({"band": ["0.1", "0.9"]}, "algorithm.saei.band: got"),
         ({"n2": -1}, "algorithm.saei.n2: got -1"),
         ({"alpha": 2.5}, "algorithm.saei.alpha: got 2.5, expected a whole number"),
         ({"alpha": 256}, "algorithm.saei.alpha: got 256"),

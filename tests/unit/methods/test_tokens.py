@@ -55,7 +55,7 @@ def test_a_record_may_lack_entropy_and_image(tmp_path):
         for record in records()
     ]
     write(tmp_path, 1, bare)
-    html = tokens_sections(tmp_path, 1)
+    html = tokens_sections(tmp_path, 1, notes=[])
     assert 'title="score 1.000"' in html and 'title="score 0.500"' in html
 
 
@@ -76,7 +76,7 @@ def test_the_section_shows_steps_over_time_and_marks_what_was_kept(tmp_path):
     attack[0] |= {"picture": clean, "perturbed_picture": perturbed}
     for step in (1, 2, 3, 4, 5, 6, 9):
         write(tmp_path, step, attack)
-    html = tokens_sections(tmp_path, last_step=6)
+    html = tokens_sections(tmp_path, last_step=6, notes=[])
     assert re.findall(r"Step (\d+):", html) == ["1", "3", "4", "6"]  # round(i * 5 / 3) for i in 0…3
     assert re.findall(r'<details class="step"( open)?>', html) == [" open", "", "", " open"]
     assert html.count('class="token kept"') == 4 * 2 + 1  # two a step, and the legend's
@@ -86,14 +86,14 @@ def test_the_section_shows_steps_over_time_and_marks_what_was_kept(tmp_path):
 
 
 def test_no_records_no_section(tmp_path):
-    assert tokens_sections(tmp_path, last_step=3) == ""
+    assert tokens_sections(tmp_path, last_step=3, notes=[]) == ""
 
 
 def test_records_without_a_counterfactual_are_shown_too(tmp_path):
     record = {key: value for key, value in records()[0].items() if key not in ("jsd", "perturbed_entropy")}
     write(tmp_path, 1, [record])
     assert json.loads((tmp_path / "tokens" / "1.jsonl").read_text()) == record
-    html = tokens_sections(tmp_path, last_step=1)
+    html = tokens_sections(tmp_path, last_step=1, notes=[])
     assert "score 1.000, H 0.500" in html and "JSD 0" not in html
 
 
@@ -108,6 +108,6 @@ def test_vppos_records_have_a_section_of_their_own(tmp_path):
     responses, prompts = [torch.tensor([5, 6]), torch.tensor([7, 8, 9])], [torch.tensor([1])] * 2
     rows = token_records(Tokenizer(), responses, prompts, signals, ones[:, 0], groups)
     write(tmp_path, 1, rows, kind="vppo_tokens")
-    html = tokens_sections(tmp_path, 1)
+    html = tokens_sections(tmp_path, 1, notes=[])
     assert "What VPPO selected" in html and "What VEPO selected" not in html
     assert "score 1.000, KL 0.5000" in html and "1 of 2 tokens kept" in html

@@ -9,6 +9,8 @@ import pytest
 import torch
 from vepo_batches import of_the_selected, permuted, random_batch
 
+from verl_plugins.health.health_config import health_from_node
+from verl_plugins.health.watch import Watch
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.knobs import config_from_node
 from verl_plugins.methods.token_selection import top_tokens
@@ -218,6 +220,15 @@ def test_metrics_by_hand():
     assert metrics == pytest.approx({f"vepo/{name}": value for name, value in expected.items()}, abs=1e-6)
 
 
+def test_a_perturbation_that_changes_nothing_raises_its_alarm():
+    batch = random_batch()
+    blind = {"jsd": torch.zeros_like(batch.entropy), "perturbed_entropy": batch.entropy}
+    _, metrics = apply(replace(batch, columns=blind), VEPOConfig())
+    assert metrics["vepo/jsd"] == 0.0 and metrics["vepo/rows_without_image"] == 1.0
+    watch = Watch(health_from_node({"window": 1}))
+    assert watch.look(1, metrics, 2)["health/selection_degenerate"] == 1.0
+
+
 def test_entropy_only_needs_no_counterfactual_and_a_missing_one_is_named():
     batch = random_batch()
     blind = replace(batch, columns={})
@@ -242,6 +253,8 @@ def test_entropy_only_needs_no_counterfactual_and_a_missing_one_is_named():
             "algorithm.vepo.scope: got 'group', expected 'response' or 'batch'; set algorithm.vepo.scope",
         ),
         ({"soft": -1}, "algorithm.vepo.soft: got -1"),
+        ({"soft": True}, "algorithm.vepo.soft: got True"),
+        ({"soft": 0.5, "select": "bottom"}, "algorithm.vepo.soft: got 0.5, expected .* 0 with select=bottom .*; set"),
         ({"boost": -0.5}, "algorithm.vepo.boost: got -0.5, expected a number >= 0"),
         ({"boost": 0.5, "soft": 0.1}, "algorithm.vepo.boost: got 0.5, .* 0 with soft; set algorithm.vepo.boost"),
         (
@@ -249,6 +262,7 @@ def test_entropy_only_needs_no_counterfactual_and_a_missing_one_is_named():
             "algorithm.vepo.perturbation: got 'fog', expected one of gaussian.*set algorithm.vepo.perturbation",
         ),
         ({"perturbation": "patch", "strength": 2.0}, "algorithm.vepo.strength: got 2.0, expected a probability in"),
+        ({"strength": 0}, r"algorithm.vepo.strength: got 0, expected .* in \(0, inf\] .* \(0 changes no image\)"),
         ({"strength": "strong"}, "algorithm.vepo.strength: got 'strong'"),
         ({"schedule": "linear"}, "algorithm.vepo.schedule: got 'linear', expected constant or sigmoid"),
         (

@@ -10,6 +10,8 @@ import torch
 from omegaconf import OmegaConf
 
 from verl_plugins.components.counterfactual import Counterfactual
+from verl_plugins.health.health_config import health_from_node
+from verl_plugins.health.watch import Watch
 from verl_plugins.methods import METHODS
 from verl_plugins.methods.batch import AdvantageBatch
 from verl_plugins.methods.knobs import config_from_node
@@ -154,7 +156,13 @@ def test_rows_without_an_image_are_trained_as_in_grpo_and_do_not_count():
     assert metrics["vppo/kl"] == pytest.approx(2.1 / 9)
     advantages, metrics = apply(make_batch(text), VPPOConfig())
     assert advantages.tolist() == [[1.0, 1.0, 1.0]]
-    assert metrics == {"vppo/selected_tokens": 1.0, "vppo/rows_without_image": 1.0}
+    assert metrics == {"vppo/selected_tokens": 1.0, "vppo/rows_without_image": 1.0, "vppo/kl": 0.0}
+
+
+def test_a_perturbation_that_changes_nothing_raises_its_alarm():
+    _, metrics = apply(make_batch(torch.zeros(2, 3)), VPPOConfig())
+    watch = Watch(health_from_node({"window": 1}))
+    assert watch.look(1, metrics, 2) == {"health/selection_degenerate": 1.0}
 
 
 def test_padding_rows_change_nothing():
@@ -238,7 +246,7 @@ def test_a_processor_of_an_unknown_layout_is_refused_unless_the_knobs_are_neutra
         ({"weight_max": True}, "algorithm.vppo.weight_max: got True"),
         ({"perturbation": "fog"}, "algorithm.vppo.perturbation: got 'fog'.*set algorithm.vppo.perturbation"),
         ({"perturbation": "zero"}, "algorithm.vppo.strength: got 0.5, expected nothing else than 1"),
-        ({"strength": 1.5}, r"algorithm.vppo.strength: got 1.5, expected a probability in \[0, 1\]"),
+        ({"strength": 1.5}, r"algorithm.vppo.strength: got 1.5, expected a probability in \(0, 1\]"),
         ({"schedule": "linear"}, "algorithm.vppo.schedule: got 'linear', expected constant or sigmoid"),
         ({"beta_min": 0.9}, "algorithm.vppo.beta_min: unknown setting, expected one of fraction, weight_min"),
     ],

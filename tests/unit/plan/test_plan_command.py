@@ -122,11 +122,51 @@ def test_a_run_that_cannot_be_read_is_one_error(words, message):
 
 def test_a_script_without_a_dry_run_trains_nothing(tmp_path):
     script = tmp_path / "train.sh"
-    script.write_text(f'echo "$@" >{tmp_path}/seen\n')
-    with pytest.raises(ValueError, match="got no config from DRY_RUN=1, expected YAML"):
+    script.write_text(f'echo "$@" >{tmp_path}/seen\n')  # in the place of verl.trainer.main_ppo
+    with pytest.raises(ValueError, match="got no config from DRY_RUN=1 .*, expected YAML"):
         planned_config([str(script), "a=1"], 4, None)
     # verl's own command line ends at an option that it does not know
     assert (tmp_path / "seen").read_text() == "a=1 trainer.n_gpus_per_node=4 --all\n"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(f"{name} {value}" for name in ("--gpus", "--nodes") for value in ("0", "-3", "1.5", "many")),
+        *(f"{name} {v}" for name in ("--memory", "--host-memory") for v in ("0", "-5", "nan", "inf", "1e308", "x")),
+    ],
+)
+def test_a_size_that_is_none_is_told_by_its_option(option, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["plan", "a=1", *option.split()])
+    assert end.value.code == 2
+    name, value = option.split()
+    assert f"argument {name}: got {value}, expected " in capsys.readouterr().err
+
+
+def test_the_doctors_gpus_are_at_least_one(capsys):
+    with pytest.raises(SystemExit):
+        main(["doctor", "--gpus", "-3"])
+    assert "argument --gpus: got -3, expected a whole number >= 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        f"{TP}=0",
+        "data.max_prompt_length=null",
+        "actor_rollout_ref.rollout.gpu_memory_utilization=null",
+        "+data.mm_processor_kwargs.max_pixels=abc",
+        "trainer.test_freq=null",
+        "actor_rollout_ref.model.lora_rank=-1",
+        "algorithm.vepo.alpha=7",
+    ],
+)
+def test_a_value_that_no_plan_can_be_made_of_is_one_line(plan_run, override):
+    code, out = plan_run(*RUN, override)
+    key = override.lstrip("+").partition("=")[0]
+    assert code == 1 and len(out.splitlines()) == 1
+    assert out.startswith(f"verl-plugins: {key}: got ") and out.rstrip().endswith(f"set {key}")
 
 
 def test_the_verdict_has_one_wording_of_three(plan_run):

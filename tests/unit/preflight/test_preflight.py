@@ -138,6 +138,34 @@ def test_what_vppo_cannot_work_with_is_one_line(data, override, message):
     assert message in problem and problem.rpartition("set ")[2] in override
 
 
+def test_two_methods_with_different_second_forwards_are_refused_by_the_knobs_that_differ(data):
+    both = ["+method=[vepo,vppo]", *data]
+    lines = problems(both)  # the defaults: gaussian noise of 2, and patches of 0.5
+    assert [line.partition(" (")[0] for line in lines] == [
+        "algorithm.vppo.perturbation: got patch, expected gaussian, that of algorithm.vepo.perturbation",
+        "algorithm.vppo.strength: got 0.5, expected 2.0, that of algorithm.vepo.strength",
+    ]
+    shared = ["algorithm.vppo.perturbation=gaussian", "algorithm.vppo.strength=2"]
+    assert problems([*both, *shared]) == []
+    annealed = ["algorithm.vppo.schedule=sigmoid"]
+    lines = problems([*both, *shared, *annealed])
+    assert "algorithm.vppo.schedule: got sigmoid, expected constant" in lines[0] and len(lines) == 3
+    assert problems([*both, *shared, *annealed, "algorithm.vepo.schedule=sigmoid"]) == []
+    steep = ["algorithm.vepo.schedule=sigmoid", "algorithm.vepo.schedule_steepness=10"]
+    (line,) = problems([*both, *shared, *annealed, *steep])
+    assert line.startswith("algorithm.vppo.schedule_steepness: got 30.0, expected 10, that of algorithm.vepo.")
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [["algorithm.vepo.score=entropy"], ["algorithm.vepo.select=random"], ["algorithm.vepo.fraction=1"],
+     ["algorithm.vppo.fraction=1", "algorithm.vppo.weight_min=1"]],
+    ids="_".join,
+)  # fmt: skip
+def test_a_method_without_a_second_forward_goes_with_any_other(data, knobs):
+    assert problems(["+method=[vepo,vppo]", *data, *knobs]) == []
+
+
 def test_an_estimator_without_its_settings_asks_for_the_method(data):
     result = problems(["+method=grpo", *data, "algorithm.adv_estimator=ecvgpo"])
     assert result == ["algorithm.ecvgpo: got nothing, expected its settings; start the run with +method=ecvgpo"]

@@ -45,7 +45,7 @@ def write(folder, step):
 def test_the_section_shows_first_and_last_step_up_to_the_last_that_counts(tmp_path):
     for step in (1, 5, 20):
         write(tmp_path, step)
-    html = adversarial_section(tmp_path, last_step=10)
+    html = adversarial_section(tmp_path, last_step=10, notes=[])
     assert "Step 1:" in html and "Step 5:" in html and "Step 20:" not in html
     assert "difference, at most 3 levels of 255" in html
     assert "H_sel 0.125 to 0.25." in html
@@ -54,4 +54,4 @@ def test_the_section_shows_first_and_last_step_up_to_the_last_that_counts(tmp_pa
 
 
 def test_no_records_no_section(tmp_path):
-    assert adversarial_section(tmp_path, last_step=3) == ""
+    assert adversarial_section(tmp_path, last_step=3, notes=[]) == ""

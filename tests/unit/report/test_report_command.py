@@ -4,6 +4,8 @@ import json
 import math
 import re
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from test_report import QUESTIONS, record, write_dump, write_metrics, write_val_file
@@ -182,3 +184,78 @@ def test_a_run_that_is_still_writing_has_a_report(tmp_path):
     write_metrics(tmp_path, [*lines, json.dumps({"step": 3})[:8]])
     assert main(["report", str(tmp_path)]) == 0
     assert load_metrics(tmp_path / "metrics.jsonl").unreadable_lines == 1
+
+
+def written(run_dir, *options):
+    """Return the text of the report that the command writes."""
+    out = run_dir / "page.html"
+    assert main(["report", str(run_dir), "--out", str(out), *options]) == 0
+    return re.sub(r"\s+", " ", out.read_text().replace("&#39;", "'").replace("&#34;", '"'))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("hydra/.hydra/config.yaml", "data: {val_files: [a"),
+        ("hydra/.hydra/config.yaml", "- a list"),
+        ("hydra/.hydra/config.yaml", "data: 5"),
+        ("hydra/.hydra/config.yaml", "data: {val_files: 5}"),
+        ("run.json", ""),
+        ("run.json", "[]"),
+        ("tokens/1.jsonl", "{}"),
+        ("vppo_tokens/1.jsonl", '{"group": 1, "prompt": "", "tokens": ["a"], "kept": [], "score": []}'),
+        ("adversarial/1.jsonl", "{}"),
+    ],
+)
+def test_a_damaged_side_file_is_a_note_that_names_it_and_the_rest_is_shown(tmp_path, name, content):
+    write_metrics(tmp_path, [record(step, data(step)) for step in (1, 2)])
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(content)
+    html = written(tmp_path)
+    assert f"Not shown: {tmp_path / name}, which cannot be read (" in html
+    assert "actor/entropy" in html
+
+
+def test_one_damaged_step_of_tokens_leaves_the_others(tmp_path):
+    write_metrics(tmp_path, [record(step, data(step)) for step in (1, 2)])
+    (tmp_path / "tokens").mkdir()
+    good = {"group": 0, "prompt": "Where?", "tokens": ["north"], "score": [0.5], "kept": [1.0], "reward": 1.0}
+    (tmp_path / "tokens" / "1.jsonl").write_text("{}\n")
+    (tmp_path / "tokens" / "2.jsonl").write_text(json.dumps(good) + "\n")
+    html = written(tmp_path)
+    assert f"Not shown: {tmp_path}/tokens/1.jsonl" in html and "north" in html
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 no parquet"])
+def test_a_damaged_validation_file_of_the_config_is_a_note_and_a_given_one_an_error(tmp_path, capsys, content):
+    write_metrics(tmp_path, [record(step, data(step)) for step in (1, 2)])
+    good, damaged = write_val_file(tmp_path / "good.parquet", QUESTIONS), tmp_path / "damaged.parquet"
+    damaged.write_bytes(content)
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "config.yaml").write_text(yaml.safe_dump({"data": {"val_files": [str(good), str(damaged)]}}))
+    assert f"Not shown: {damaged}, which cannot be read (" in written(tmp_path)
+    assert main(["report", str(tmp_path), "--val-file", str(damaged)]) == 1
+    assert f"verl-plugins: no report: {damaged}: got " in capsys.readouterr().err
+
+
+def test_images_that_cannot_be_read_leave_the_curves(tmp_path):
+    write_metrics(tmp_path, [record(step, data(step)) for step in (1, 2)])
+    for step in (1, 2):
+        write_dump(tmp_path, step, [0.5] * 3, QUESTIONS[:3])
+    path = write_val_file(tmp_path / "val.parquet", QUESTIONS[:3])
+    rows = pq.read_table(path).to_pylist()
+    pq.write_table(
+        pa.Table.from_pylist([row | {"images": [{"bytes": b"no image", "path": "x"}]} for row in rows]), path
+    )
+    html = written(tmp_path, "--val-file", str(path))
+    assert f"Not shown: {tmp_path}/validation, which cannot be read (" in html and "actor/entropy" in html
+    pq.write_table(pa.Table.from_pylist([{key: row[key] for key in row if key != "images"} for row in rows]), path)
+    assert f"Not shown: {tmp_path}/validation, which cannot be read (" in written(tmp_path, "--val-file", str(path))
+
+
+def test_an_output_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    write_metrics(tmp_path, [record(1, data(1))])
+    for out in (tmp_path, tmp_path / "metrics.jsonl" / "page.html"):
+        assert main(["report", str(tmp_path), "--out", str(out)]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("verl-plugins: no report: --out: got ")

@@ -66,6 +66,21 @@ def test_vepo_is_an_estimator_too():
         get_adv_estimator_fn("vepo")(**kwargs, entropy=entropy, config=OmegaConf.create({"vepo": {}}))
 
 
+def test_vepos_weights_are_those_of_the_loss_that_the_estimator_is_told():
+    rewards, mask, log_probs = batch()
+    grpo, _ = compute_grpo_outcome_advantage(rewards, mask, UIDS)
+    kwargs = {"token_level_rewards": rewards, "response_mask": mask, "index": UIDS, "old_log_probs": log_probs}
+    kwargs |= {"entropy": torch.rand(8, 6), "config": OmegaConf.create({"vepo": {"fraction": 0.4, "score": "entropy"}})}
+    estimator = get_adv_estimator_fn("vepo")
+    advantages, _ = estimator(**kwargs, loss_agg_mode="seq-mean-token-sum")
+    kept = advantages != 0
+    assert torch.equal(advantages[kept], grpo[kept])  # a sum over the kept tokens needs no other weight than 1
+    mean, _ = estimator(**kwargs)
+    assert torch.equal(mean, estimator(**kwargs, loss_agg_mode="token-mean")[0]) and not torch.equal(mean, advantages)
+    with pytest.raises(ValueError, match="loss_agg_mode: got token-median, expected one of token-mean"):
+        estimator(**kwargs, loss_agg_mode="token-median")
+
+
 def test_vppo_is_an_estimator_too():
     rewards, mask, log_probs = batch()
     grpo, _ = compute_grpo_outcome_advantage(rewards, mask, UIDS)

@@ -2,12 +2,13 @@
 
 import random
 
+import numpy as np
 import pytest
 import torch
 from transfer_queue import KVBatchMeta
 
 from verl_plugins.components.transfer_queue import labelled_uid, parse_key
-from verl_plugins.training.rows import advantage_batch, last_outputs, sort_rows
+from verl_plugins.training.rows import advantage_batch, last_outputs, reward_components, sort_rows
 
 SORTED = ["b_0_0", "b_2_0", "b_2_1", "b_10_0", "b~adversarial_0_0", "b~adversarial_1_0", "a_0_0", "a~adversarial_0_0"]
 
@@ -76,3 +77,17 @@ def test_group_std_of_multi_output_responses_is_the_one_that_verl_divides_by():
 def test_a_uid_with_a_label_is_parsed_back():
     assert parse_key(f"{labelled_uid('3f-9a', 'adversarial')}_3_1") == ("3f-9a", "adversarial", 3, 1)
     assert parse_key("3f-9a_0_0") == ("3f-9a", "", 0, 0)
+
+
+def test_the_parts_of_a_reward_are_all_its_numbers_numpys_included():
+    infos = [
+        {"iou": np.float32(0.5), "count": np.int64(3), "format": 1, "right": True, "status": "ok", "note": None},
+        {"iou": 0.25, "count": "unread", "boxes": [1, 2]},
+    ]
+    parts = reward_components(infos)
+    assert {name: values.tolist() for name, values in parts.items()} == {
+        "count": [3.0, 0.0],
+        "format": [1.0, 0.0],
+        "iou": [0.5, 0.25],
+        "right": [1.0, 0.0],
+    }

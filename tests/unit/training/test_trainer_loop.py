@@ -14,6 +14,7 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl_plugins.components.counterfactual import SIGNALS
 from verl_plugins.components.requests import REQUEST
 from verl_plugins.compose import compose_run
+from verl_plugins.health.checks import measures
 from verl_plugins.health.watch import RunStopped
 from verl_plugins.training import trainer
 from verl_plugins.training.checkpoint import NAME, read_state, write_state
@@ -146,11 +147,11 @@ def test_a_checkpoint_of_verl_alone_is_resumed_with_a_word(tmp_path, metrics, ca
     assert loop.global_steps == 2
 
 
-def test_group_and_reward_metrics_are_read_from_the_queues_nested_rows(tmp_path, monkeypatch):
+def scored_rows(statuses):
+    """Return rows of the TransferQueue whose rewards have these statuses; the last one fills the batch."""
     rows = [[0.0, 1.0], [0.0, 0.0, 0.0], [0.5], [0.0, 0.5], [0.0]]  # the reward stands at the last token
-    masks = [[1, 1], [1, 1, 1], [1], [1, 1], [0]]  # the last row fills the batch
-    statuses = ["bad_gold", "ok", "no_answer", "no_answer", "no_answer"]
-    data = TensorDict(
+    masks = [[1, 1], [1, 1, 1], [1], [1, 1], [0]]
+    return TensorDict(
         {
             "uid": NonTensorStack(*"aabbb"),
             "data_source": NonTensorStack("x", "x", "y", "y", "y"),
@@ -160,6 +161,10 @@ def test_group_and_reward_metrics_are_read_from_the_queues_nested_rows(tmp_path,
         },
         batch_size=5,
     )
+
+
+def test_group_and_reward_metrics_are_read_from_the_queues_nested_rows(tmp_path, monkeypatch):
+    data = scored_rows(["bad_gold", "ok", "no_answer", "no_answer", "no_answer"])
     monkeypatch.setattr(tq, "kv_batch_get", lambda select_fields, **_: data.select(*select_fields))
     monkeypatch.setattr(PPOTrainerSync, "_compute_advantage", lambda self, batch, metrics: batch)
     batch = tq.KVBatchMeta(partition_id="train", keys=[f"{i}_0_0" for i in range(5)], tags=[{}] * 5)
@@ -171,6 +176,31 @@ def test_group_and_reward_metrics_are_read_from_the_queues_nested_rows(tmp_path,
     counted = {name: count for name, count in got.items() if count and name.startswith("reward/")}
     assert {name: got[name] for name in groups} == groups
     assert counted == {"reward/x/bad_gold": 1, "reward/y/no_answer": 2}
+
+
+def test_failures_are_counted_over_all_updates_of_a_step_and_each_response_once(tmp_path, monkeypatch):
+    class Scored(Loop):
+        def _step_once(self, metrics, timing_raw, sample_batch_size):
+            rows = ("1_0_0", "1_0_1", "2_0_0", "3_0_0", "4_0_0")  # the first two are outputs of one response
+            keys = [f"{self.local_trigger_step}{row}" for row in rows]
+            return self._compute_advantage(tq.KVBatchMeta(partition_id="train", keys=keys, tags=[{}] * 5), metrics)
+
+    batches = iter([scored_rows(["ok", "no_answer", "no_answer", "no_answer", "ok"]), scored_rows(["ok"] * 5)])
+    data = []
+
+    def get(select_fields, **_):
+        data.append(next(batches))
+        return data[-1].select(*select_fields)
+
+    monkeypatch.setattr(tq, "kv_batch_get", get)
+    monkeypatch.setattr(PPOTrainerSync, "_compute_advantage", lambda self, batch, metrics: batch)
+    loop, metrics = Scored(tmp_path, [1.0]), {}
+    loop.parameter_sync_step, loop.timing_raw = 2, {}
+    measured = []
+    monkeypatch.setattr(loop.watch, "look", lambda *looked: measured.append(measures(*looked[1:])) or {})
+    loop.step(metrics, {})
+    assert metrics["reward/y/no_answer"] == 2.0 and metrics["reward/x/no_answer"] == 1.0  # verl's averages: 1, 0.5
+    assert measured[0]["unread"] == 3 / 6  # of three responses in each update
 
 
 def test_the_state_file_keeps_every_bit(tmp_path):

@@ -180,3 +180,15 @@ def test_the_numbers_of_the_schedule_are_in_range(numbers):
 def test_a_strength_is_a_number_in_range(strength):
     with pytest.raises(ValueError, match="strength: got"):
         Perturbation("gaussian", strength)
+
+
+@pytest.mark.parametrize("kind", PERTURBATIONS)
+def test_a_strength_of_0_is_refused_where_it_changes_no_image(kind):
+    inputs, layout, _ = processed("qwen2.5-vl")
+    unchanged = perturb(inputs, layout, kind, 0.0, (0,))["pixel_values"]
+    if PERTURBATIONS[kind].changes_at_0:
+        assert not torch.allclose(unchanged, inputs["pixel_values"], atol=1e-4)
+    else:
+        torch.testing.assert_close(unchanged, inputs["pixel_values"], rtol=1e-5, atol=1e-5)
+        with pytest.raises(ValueError, match=rf"got 0, expected .* in \(0, .* for {kind} \(0 changes no image\)"):
+            Perturbation(kind, 0)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from verl_plugins.evaluate.data_rows import DataFile, data_sha256, raw_rows, split_of
 from verl_plugins.evaluate.format import Raw, UnusableRow
 from verl_plugins.evaluate.recognise import FORMATS, OWN
+from verl_plugins.evaluate.results_folder import read_facts, read_results
 from verl_plugins.evaluate.scoring import REJECTED, Line
-from verl_plugins.evaluate.store import read_facts, read_lines
 
 
 class Answered(NamedTuple):
@@ -29,15 +29,21 @@ class Answered(NamedTuple):
 
 
 def answers_in(folder: Path) -> Iterator[Answered]:
-    """Yield the answers to the questions of benchmarks in a results folder, in the order of the files and rows.
+    """Return the answers to the questions of benchmarks in a results folder, in the order of the files and rows.
 
     Rows that were rejected, and rows that are no benchmark's, are left out.
 
     Raises:
-        SystemExit: the folder holds no evaluation, or a file of data is gone or has changed since.
+        SystemExit: the folder holds no evaluation, or a damaged one; and, while the answers are taken, a file of data
+            is gone or has changed since.
     """
-    lines = [line for line in read_lines(folder / "results.jsonl") if line["status"] != REJECTED]
-    for number, facts in enumerate(read_facts(folder)["data"]):
+    evaluation = read_facts(folder)
+    lines = [line for line in read_results(folder, evaluation) if line["status"] != REJECTED]
+    return _answers(lines, evaluation["data"])
+
+
+def _answers(lines: Sequence[Line], data: Sequence[dict[str, Any]]) -> Iterator[Answered]:
+    for number, facts in enumerate(data):
         if facts["format"] == OWN.name:
             continue
         file = _same_file(facts)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from verl_plugins.evaluate.export import lmms_eval, vlmevalkit
 from verl_plugins.evaluate.export.answered import answers_in, model_name
+from verl_plugins.evaluate.results_folder import output_folder
 
 SUITES = ("vlmevalkit", "lmms_eval")
 
@@ -18,7 +19,7 @@ def export_run(folder: Path, suite: str, out: Path) -> int:
         SystemExit: the folder holds no evaluation, its data changed, or none of its answers is to a question that the
             suite has.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    output_folder(out)
     answers, model = answers_in(folder), model_name(folder)
     if suite == "vlmevalkit":
         paths = vlmevalkit.write(answers, model, out)

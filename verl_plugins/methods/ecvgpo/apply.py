@@ -22,7 +22,7 @@ from verl_plugins.methods.ecvgpo.maths import (
 def apply_adaptive(
     batch: AdvantageBatch, config: ECVGPOConfig, state: ControlState
 ) -> tuple[Tensor, dict[str, float], ControlState]:
-    """Reshape a global batch with the r0 that the controller derives from the batch's policy entropy.
+    """Let the controller take a step on the batch's policy entropy, and reshape a global batch with its r0.
 
     Returns:
         Advantages and metrics as in ``apply``, and the controller's state for the next step.
@@ -33,9 +33,14 @@ def apply_adaptive(
     (entropy,) = batch.signals(KEY, "entropy")
     mask = batch.response_mask.bool()
     state = control(state, entropy[mask].double().mean().item(), config)
+    return *apply_held(batch, config, state), state
+
+
+def apply_held(batch: AdvantageBatch, config: ECVGPOConfig, state: ControlState) -> tuple[Tensor, dict[str, float]]:
+    """Reshape a global batch with the r0 that the controller has chosen already; returns and raises as ``apply``."""
     fixed = replace(config, r0=state.r0, **dict.fromkeys(TARGETS))
     advantages, metrics = apply(batch, fixed)
-    return advantages, metrics | state.metrics(), state
+    return advantages, metrics | state.metrics()
 
 
 def apply(batch: AdvantageBatch, config: ECVGPOConfig) -> tuple[Tensor, dict[str, float]]:

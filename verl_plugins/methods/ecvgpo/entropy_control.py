@@ -2,7 +2,7 @@
 
 Not in the paper, which sets r0 by hand. ECVGPO subtracts u S_t from the advantages of good samples' tokens, so the
 effect is linear in u: u > 0 lowers the entropy, u < 0 raises it, and u = 0 is GRPO, where r0 would jump from +infinity
-to -infinity. With the entropy H_k measured before update k, and its error e_k = H_k - H*_k,
+to -infinity. With the entropy H_k measured before the updates of step k, and its error e_k = H_k - H*_k,
 
     I_k = I_{k-1} + K e_k / N,      u_k = K e_k + I_k, clipped to [-1 / r0_min, 1 / r0_min];   K = gain, N = 100 steps
 

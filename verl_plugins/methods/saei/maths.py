@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from verl_plugins.methods.knobs import require
+from verl_plugins.methods.knobs import is_number, require
 
 KEY = "algorithm.saei"
 BANDS = {"middle": (1 / 3, 2 / 3), "top": (2 / 3, 1.0), "bottom": (0.0, 1 / 3), "random": (1 / 3, 2 / 3), "all": (0, 1)}
@@ -85,11 +85,11 @@ class SaEIConfig:
 
 def _quantiles(band) -> tuple[float, float]:
     try:
-        low, high = (float(bound) for bound in band)
+        low, high = band
     except (TypeError, ValueError):
         low, high = 0.0, 0.0
-    if 0 <= low < high <= 1:
-        return low, high
+    if is_number(low) and is_number(high) and 0 <= low < high <= 1:
+        return float(low), float(high)
     raise ValueError(
         f"{KEY}.band: got {band!r}, expected a name or [low, high] with 0 <= low < high <= 1; set {KEY}.band"
     )

@@ -14,6 +14,7 @@ METHOD = Method(
     check_processor=check_processor,
     weighs_tokens=True,
     has_second_forward=True,
+    perturbation_of=lambda config: config.image_perturbation if config.needs_counterfactual else None,
     demo_task="reasoning",
     demo_metrics=("jsd", "selected_tokens", "kept_missed_by_entropy"),
 )

@@ -89,7 +89,7 @@ def vision_means(
     without_image: Tensor,
     config: VEPOConfig,
 ) -> Means:
-    """Collect what is averaged over the tokens of the responses to an image.
+    """Collect what is averaged over the tokens of the responses to an image; if there are none, the JSD is 0.
 
     ``vision_missed_by_entropy`` is the share of the tokens with the highest JSD that a selection by entropy alone would
     drop, ``vision_kept`` the share of them that was kept.
@@ -101,9 +101,10 @@ def vision_means(
     """
     with_image, gap = mask & ~without_image, perturbed_entropy - entropy
     by_entropy = top_tokens(entropy, mask, config.fraction, config.scope)
+    compared = with_image if with_image.any() else mask  # a perturbation that changes nothing is a JSD of 0, not none
     by_vision = top_tokens(jsd, with_image, config.fraction, config.scope)
     return {
-        "jsd": (jsd, with_image),
+        "jsd": (jsd, compared),
         "jsd_kept": (jsd, with_image & kept),
         "jsd_dropped": (jsd, with_image & ~kept),
         "perturbed_entropy": (perturbed_entropy, with_image),

@@ -48,7 +48,8 @@ class VEPOConfig:
             are uniform random numbers and no second forward is needed.
         boost: lambda >= 0; above 0 no token is dropped, and the weights are 1 + lambda for the selected tokens and 1
             for the others (the authors' weight mode). Not together with ``soft``.
-        soft: lambda >= 0; above 0 no token is dropped, and the weights are 1 + lambda * score (ours).
+        soft: lambda >= 0; above 0 no token is dropped, and the weights are 1 + lambda * score (ours). Not together
+            with ``select="bottom"``.
         perturbation: of the image: "gaussian", "gaussian_pixels", "diffusion", "patch", "blur", "grey" or "zero", see
             ``verl_plugins.vision.perturb``.
         strength: of the perturbation, in its unit; None for its default.
@@ -79,7 +80,8 @@ class VEPOConfig:
         require(KEY, self, "fraction", "a number in (0, 1]", lambda fraction: 0 < fraction <= 1)
         require(KEY, self, "scope", "'response' or 'batch'", lambda scope: scope in SCOPES)
         require(KEY, self, "select", "'top', 'bottom' or 'random'", lambda name: name in ("top", "bottom", "random"))
-        require(KEY, self, "soft", "a number >= 0", lambda soft: soft >= 0)
+        expected = "a number >= 0, and 0 with select=bottom (soft weights select no tokens)"
+        require(KEY, self, "soft", expected, lambda soft: soft >= 0 and not (soft and self.select == "bottom"))
         require(
             KEY, self, "boost", "a number >= 0, and 0 with soft", lambda boost: boost >= 0 and not boost * self.soft
         )

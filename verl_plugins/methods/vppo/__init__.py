@@ -13,6 +13,7 @@ METHOD = Method(
     check_processor=check_processor,
     weighs_tokens=True,
     has_second_forward=True,
+    perturbation_of=lambda config: None if config.is_grpo else config.image_perturbation,
     demo_task="reasoning",
     demo_metrics=("kl", "selected_tokens"),
 )

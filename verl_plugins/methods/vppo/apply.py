@@ -50,12 +50,13 @@ def vppo_metrics(kl: Tensor, mask: Tensor, kept: Tensor, weights: Tensor) -> dic
         weights: (B,) float, weights of the responses.
 
     Returns:
-        Metrics by name. The divergences and the weights are those of rows with an image.
+        Metrics by name. The divergences and the weights are those of rows with an image; ``vppo/kl`` is 0 if there are
+        none, as where the perturbation changes nothing.
     """
     with_image = rows_with_image(kl, mask)
     seen = mask & with_image.unsqueeze(1)
     means = {
-        "kl": (kl, seen),
+        "kl": (kl, seen if seen.any() else mask),
         "kl_kept": (kl, seen & kept),
         "kl_dropped": (kl, seen & ~kept),
         "selected_tokens": (kept, mask),
