@@ -100,6 +100,8 @@ def is_same_sequence(gold: AnswerSequence, answer: Any, same: Callable[[Any, Any
             return False
     if len(gold.items) != len(answer.items):
         return False
+    if _are_roots(gold, answer):
+        gold, answer = (AnswerSequence(tuple(item.value for item in each.items), "list") for each in (gold, answer))
     if gold.kind in ("tuple", "parts") or _is_ordered(gold, answer):
         return all(same(a, b) for a, b in zip(gold.items, answer.items, strict=True))
     rest = list(answer.items)
@@ -132,6 +134,18 @@ def _tuple_of_names(sequence: AnswerSequence) -> AnswerSequence | None:
     if len(items) < len(sequence.items) or len({item.name for item in items}) < len(items):
         return None
     return AnswerSequence(tuple(item.value for item in sorted(items, key=lambda item: item.name)), "tuple")
+
+
+def _are_roots(gold: AnswerSequence, answer: AnswerSequence) -> bool:
+    """Return whether all values are of one variable, so that `x=1, x=3` is `x_1=1, x_2=3`, in either order.
+
+    Both sides may have indices only if the variable is `x`: `a_1` and `a_2` are terms, whose order counts.
+    """
+    sides = [[item.name for item in each.items if isinstance(item, Named)] for each in (gold, answer)]
+    if any(len(names) < len(each.items) for names, each in zip(sides, (gold, answer), strict=True)):
+        return False
+    variables = {name.partition("_")[0] for names in sides for name in names}
+    return variables == {"x"} or len(variables) == 1 and any("_" not in "".join(names) for names in sides)
 
 
 def _is_ordered(gold: AnswerSequence, answer: AnswerSequence) -> bool:

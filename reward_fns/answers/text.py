@@ -52,6 +52,7 @@ _NAMES = {
 }  # fmt: skip
 _NAME = re.compile(r"\\([a-zA-Z]+)")
 _PLAIN = {"<", ">", "|", ":", "*", "or", "and"}  # of the names above: those that are no commands
+_PRIMES = re.compile(r"\^\s*(?:\{\s*((?:\\prime\s*)+)\}|\\prime(?![a-zA-Z]))")
 _EXPONENT = re.compile(r"\^\s*(-?\d+(?![\d.])|[a-zA-Z](?![a-zA-Z])|[-+](?![\w\\{(]))")
 _INDEX = re.compile(r"(\\log)?\s*_\s*(\d+|[a-zA-Z])")
 _CIRCLE = re.compile(r"(?:\{\s*\})?(?:\^[\s{]{0,3}){1,2}\\circ(?![a-zA-Z])\s*\}?")
@@ -123,8 +124,9 @@ def _one_name_each(text: str) -> str:
 
 
 def _one_form_of_arguments(text: str) -> str:
-    r"""Put braces around the arguments of `\frac12`, `\sqrt2`, `x^2` and `a_n`."""
+    r"""Put braces around the arguments of `\frac12`, `\sqrt2`, `x^2` and `a_n`, and write primes as `'`."""
     text = _CIRCLE.sub(r"^\\circ ", text)
+    text = _PRIMES.sub(lambda match: "'" * (match[1] or r"\prime").count(r"\prime"), text)
     text = _EXPONENT.sub(r"^{\1}", text)
     text = _INDEX.sub(_with_braces, text)
     text = _SQRT.sub(lambda match: rf"\sqrt{{{match[1] or match[2]}}}", text)

@@ -24,6 +24,7 @@ _OTHERS = {
     "deg": "^\\circ deg degree degrees 度",
     "degC": "^\\circ*C 摄氏度",
     "degF": "^\\circ*F",
+    "arcmin": "' arcmin arcminute arcminutes",
     "rad": "rad radian radians 弧度",
     "K": "K kelvin kelvins",
     "ohm": "\\Omega ohm ohms 欧姆",
