@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reward_fns.answers.based import Based
-from reward_fns.answers.clock import Clock, Ratio, is_same_clock, is_same_ratio
+from reward_fns.answers.clock import Clock, Ratio, as_ratio, is_same_clock, is_same_ratio
 from reward_fns.answers.equation import (
     Approximation,
     Chain,
@@ -97,7 +97,10 @@ def _same_equation(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool
 
 
 def _same_named(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
-    """Compare values by their names; a name on one side only is dropped. Equations of names may be turned around."""
+    """Compare values by their names; equations of names may be turned around.
+
+    A name on one side only is dropped, but a label that only the answer has may change its meaning, as in `half: 5`.
+    """
     if isinstance(gold, Named) and isinstance(answer, Named):
         if is_same_name(gold.name, answer.name):
             if same(_last(gold.value), answer.value):
@@ -106,6 +109,8 @@ def _same_named(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
                 return False
         return _is_symbolic(gold.value) and _is_symbolic(answer.value) and algebra(gold.latex, answer.latex)
     named, other = (gold, answer) if isinstance(gold, Named) else (answer, gold)
+    if named is answer and named.is_label:
+        return False
     if isinstance(other, Equation):
         return _is_symbolic(named.value) and algebra(gold.latex, answer.latex)
     return same(_last(gold.value), answer) if named is gold else same(gold, answer.value)
@@ -137,6 +142,14 @@ def _same_approximation(gold: Any, answer: Any, same: Same, algebra: Algebra) ->
     return isinstance(value, Expression) and algebra(value.latex, rf"\approx {latex_of(answer.rounded)}")
 
 
+def _same_clock(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
+    """Compare times of day; one of them is a ratio if the other can be nothing else."""
+    ratios = [as_ratio(each) if isinstance(each, Clock) else each for each in (gold, answer)]
+    if isinstance(gold, Clock) and isinstance(answer, Clock):
+        return is_same_clock(gold, answer)
+    return all(isinstance(ratio, Ratio) for ratio in ratios) and is_same_ratio(*ratios)
+
+
 def _only_with(kind: type, is_same: Callable[[Any, Any], bool]) -> Callable[[Any, Any, Same, Algebra], bool]:
     """Return a rule for a type that no other type is the same as."""
     return lambda gold, answer, same, algebra: (
@@ -152,7 +165,7 @@ _RULES: tuple[tuple[type, Callable[[Any, Any, Same, Algebra], bool]], ...] = (
     (Chain, _same_chain),
     (Region, _same_region),
     (AnswerSequence, _same_sequence),
-    (Clock, _only_with(Clock, is_same_clock)),
+    (Clock, _same_clock),
     (Ratio, _only_with(Ratio, is_same_ratio)),
     (Based, _only_with(Based, operator.eq)),
     (Words, _same_words),

@@ -44,9 +44,12 @@ _LONGEST_NAME = 40
 
 @dataclass(frozen=True)
 class Named:
+    """A value with a name, or with a label that may say anything, such as `Alice`."""
+
     name: str
     value: Any
     latex: str
+    is_label: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,9 @@ def read_equation(text: str, read: Callable[[str], Any]) -> Named | Chain | Appr
 
 
 def read_label(text: str, read: Callable[[str], Any]) -> Named | None:
-    """Return the name and value of `J: 4 hr`, or of a point with its coordinates, `P(3,4)`."""
+    """Return the name and value of `J: 4 hr`, of `Alice: 4`, or of a point with its coordinates, `P(3,4)`."""
     match = _POINT.fullmatch(text) or _LABEL.fullmatch(text)
-    return Named(match[1], read(match[2]), text) if match else None
+    return Named(match[1], read(match[2]), text, not is_name(match[1])) if match else None
 
 
 def is_name(text: str) -> bool:

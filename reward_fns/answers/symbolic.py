@@ -6,8 +6,8 @@ they differ by less than about 1e-15, whatever their size, and equations if neit
 - constants are equal if they agree to 350 digits, or are the same fraction; a decimal of six or more digits is equal to
   what rounds to it;
 - expressions with variables are equal if they are at points of all signs, or if their difference simplifies to 0. A
-  point at which exactly one of them is real tells them apart: `\ln x` is not `\ln|x|`. Where both are not real, they are
-  compared only if they are real hardly anywhere, since `x\sqrt{x}` and `\sqrt{x^3}` differ there;
+  point at which exactly one of them is real tells them apart: `\ln x` is not `\ln|x|`. Where both are not real, they
+  are compared only if they are real hardly anywhere, since `x\sqrt{x}` and `\sqrt{x^3}` differ there;
 - roots of odd degree are real: `\sqrt[3]{-8}` is -2. Logarithms and roots of a product may be taken apart, as if all
   factors were positive: `\sqrt{ab}` is `\sqrt{a}\sqrt{b}`;
 - equations and inequalities are equal if `left - right` of one is a constant multiple of the other's, of a positive

@@ -31,7 +31,7 @@ _BOLD = re.compile(r"(?<![\w)}\]*])\*\*(?!\*)([^*]{1,300})\*\*")  # not the powe
 _UNDERLINED = re.compile(r"__([^_]{1,300})__")
 _POWER = re.compile(r"\*\*\s*(-?\d+|\w)?")
 _CURRENCY = re.compile(r"(?<![$\\])\$(?=\s*\d)")
-_THOUSANDS = re.compile(r"(?<![\d.,\\!}])([1-9]\d{0,2})((?:(?:,\s?\\!|\\!\s?,|\{,\}|\\,|,\\,|\\ )\s?\d{3})+)(?!\d)")
+_THOUSANDS = re.compile(r"(?<![\d.,\\!}])([1-9]\d{0,2})((?:(?:,\s?\\!|\\!\s?,|\{,\}|\\,|\\ )\s?\d{3})+)(?!\d)")
 _COMMAS = re.compile(r"(?<![\d.,(\[{])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _FONT = re.compile(
     r"\\(?:text(?:bf|it|rm|normal|sf|tt|up)?|math(?:rm|bf|it|sf|tt|normal)|bm|boldsymbol|[mhf]box|operatorname\*?)"
@@ -59,6 +59,7 @@ _CIRCLE = re.compile(r"(?:\{\s*\})?(?:\^[\s{]{0,3}){1,2}\\circ(?![a-zA-Z])\s*\}?
 _SQRT = re.compile(r"(?:\\|(?<![\\a-zA-Z]))sqrt\s*(?:\(([^()]*)\)|(\d+|[a-zA-Z](?![a-zA-Z])))")
 _ARGUMENT = r"\s*(\{[^{}]*\}|\\[a-zA-Z]+|[\da-zA-Z])"
 _FRACTION = re.compile(r"\\frac(?:(?!\s*\{)" + _ARGUMENT + _ARGUMENT + r"|\s*(\{[^{}]*\})(?!\s*\{)" + _ARGUMENT + ")")
+_QUESTION = re.compile(r"((?:[<>=]|\\(?:le|ge|ne) ).*)\?$")  # a flowchart's condition, i \le 10?
 _BARE = re.compile(r"(?<![\\a-zA-Z])(pi|(?:arc)?(?:sin|cos|tan)|cot|log|ln|infty)(?![a-zA-Z])")
 _CHINESE_OR = re.compile(r"\s*(?:或者|或)\s*")
 _CHINESE_AND = re.compile(r"\s*(?:并且|且)\s*|(?<=[\x00-\x7f①-⑳])(?:和|与|以及|及)(?=[\x00-\x7f①-⑳])")
@@ -88,7 +89,7 @@ def clean(text: str) -> str:
     text = without_wording(text)
     text = _COMMAS.sub(lambda match: match[0].replace(",", ""), text)
     text = text.rstrip(" .,;:\\*").lstrip(" ,;:=*")
-    text = text.removeprefix(r"\approx ").strip()
+    text = _QUESTION.sub(r"\1", text.removeprefix(r"\approx ")).strip()
     return text[1:-1].strip() if text.startswith("{") and text.endswith("}") and text.count("{") == 1 else text
 
 

@@ -79,6 +79,34 @@ KINDS = {
             (r"\mathbb{R}", "no solution"),
         ],
     ),
+    "unions with irrational ends": (
+        [
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"x>\sqrt2 \text{ or } x<-\sqrt2"),
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"(\sqrt{2},+\infty)\cup(-\infty,-\sqrt{2})"),
+            (r"(\pi,\infty)\cup(-\infty,-\sqrt2)\cup(1,2)", r"x<-\sqrt2 or 1<x<2 or x>\pi"),
+        ],
+        [
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"x>\sqrt3 \text{ or } x<-\sqrt2"),
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"x>-\sqrt2 \text{ or } x<\sqrt2"),
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"x\ge\sqrt2 \text{ or } x<-\sqrt2"),
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"x>\sqrt2 \text{ or } x>\sqrt2"),
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"x>\sqrt2"),
+        ],
+    ),
+    "conditions of flowcharts": (
+        [
+            (r"i\leqslant 10?", r"i \le 10"),
+            (r"i\leqslant 10", r"i \le 10?"),
+            ("K<10?", "K<10"),
+        ],
+        [
+            (r"i\leqslant 10?", "i<10"),
+            (r"i\leqslant 10?", "i>10"),
+            ("i<10?", "i<11?"),
+            ("i<10?", "?"),
+            ("i<10?", "10"),
+        ],
+    ),
 }
 
 

@@ -144,6 +144,53 @@ KINDS = {
             ("5 cents", r"\$5"),
         ],
     ),
+    "abbreviations": (
+        [
+            ("12 sq. units", "12"),
+            ("12", "12 sq. units"),
+            ("12 sq. ft.", "12 square feet"),
+            ("12 ft^2", "12 sq. ft."),
+            ("6 cu. in.", "6 cubic inches"),
+        ],
+        [
+            ("12 sq. in.", "12 sq. ft."),
+            ("12 sq. ft.", "12 ft."),
+            ("6 cu. in.", "6 in."),
+            ("12 sq. units", "13"),
+            ("12 sq. m.", "12 sq. ft."),
+        ],
+    ),
+    "nouns that change the number": (
+        [
+            ("5", "5 triangles"),
+            ("5", "5 cities"),
+            ("5", "5 solutions"),
+        ],
+        [
+            ("5", "5 lakhs"),
+            ("5", "5 crores"),
+            ("5", "5 negatives"),
+            ("5", "5 inverses"),
+            ("5", "5 reciprocals"),
+            ("5", "5 sixes"),
+            ("5", "5 nineties"),
+        ],
+    ),
+    "minutes of arc": (
+        [
+            ("60'", "60"),
+            ("60'", "60'"),
+            ("60'", "60 arcminutes"),
+            ("60'", r"60^{\prime}"),
+        ],
+        [
+            (r"60^\circ", "60'"),
+            ("60'", "1"),
+            ("60'", "61'"),
+            ("60'", "60''"),
+            ("60'", "60 min"),
+        ],
+    ),
 }
 
 
