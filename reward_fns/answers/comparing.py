@@ -144,10 +144,10 @@ def _same_approximation(gold: Any, answer: Any, same: Same, algebra: Algebra) ->
 
 def _same_clock(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
     """Compare times of day; one of them is a ratio if the other can be nothing else."""
-    ratios = [as_ratio(each) if isinstance(each, Clock) else each for each in (gold, answer)]
     if isinstance(gold, Clock) and isinstance(answer, Clock):
         return is_same_clock(gold, answer)
-    return all(isinstance(ratio, Ratio) for ratio in ratios) and is_same_ratio(*ratios)
+    ratio, other = (as_ratio(each) if isinstance(each, Clock) else each for each in (gold, answer))
+    return isinstance(ratio, Ratio) and isinstance(other, Ratio) and is_same_ratio(ratio, other)
 
 
 def _only_with(kind: type, is_same: Callable[[Any, Any], bool]) -> Callable[[Any, Any, Same, Algebra], bool]:

@@ -7,6 +7,7 @@ while spacing goes, and thousands are joined while their `,\!` still tells them 
 import re
 from functools import lru_cache
 
+from reward_fns.answers.braces import without_idle_braces
 from reward_fns.answers.wording import without_wording
 
 _CHARACTERS = {
@@ -35,7 +36,7 @@ _THOUSANDS = re.compile(r"(?<![\d.,\\!}])([1-9]\d{0,2})((?:(?:,\s?\\!|\\!\s?,|\{
 _COMMAS = re.compile(r"(?<![\d.,(\[{])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _FONT = re.compile(
     r"\\(?:text(?:bf|it|rm|normal|sf|tt|up)?|math(?:rm|bf|it|sf|tt|normal)|bm|boldsymbol|[mhf]box|operatorname\*?)"
-    r"\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
+    r"\s*(?:\{((?:[^{}]|\{[^{}]*\})*)\}|(?=\\(?!text)[a-zA-Z]|[a-zA-Z0-9]))"
 )
 _OLD_FONT_GROUP = re.compile(r"\{\s*\\(?:rm|bf|it|sf|tt)(?![a-zA-Z])([^{}]*)\}")
 _OLD_FONT = re.compile(r"\\(?:rm|bf|it|sf|tt|displaystyle|textstyle|limits|boxed|[lr]vert(?=\|))(?![a-zA-Z])")
@@ -55,10 +56,11 @@ _PLAIN = {"<", ">", "|", ":", "*", "or", "and"}  # of the names above: those tha
 _PRIMES = re.compile(r"\^\s*(?:\{\s*((?:\\prime\s*)+)\}|\\prime(?![a-zA-Z]))")
 _EXPONENT = re.compile(r"\^\s*(-?\d+(?![\d.])|[a-zA-Z](?![a-zA-Z])|[-+](?![\w\\{(]))")
 _INDEX = re.compile(r"(\\log)?\s*_\s*(\d+|[a-zA-Z])")
-_CIRCLE = re.compile(r"(?:\{\s*\})?(?:\^[\s{]{0,3}){1,2}\\circ(?![a-zA-Z])\s*\}?")
+_CIRCLE = re.compile(r"\^\s*(?:\{\s*(?:\^\s*)?\\circ(?![a-zA-Z])\s*\}|(?:\^\s*)?\\circ(?![a-zA-Z]))\s*")
 _SQRT = re.compile(r"(?:\\|(?<![\\a-zA-Z]))sqrt\s*(?:\(([^()]*)\)|(\d+|[a-zA-Z](?![a-zA-Z])))")
 _ARGUMENT = r"\s*(\{[^{}]*\}|\\[a-zA-Z]+|[\da-zA-Z])"
 _FRACTION = re.compile(r"\\frac(?:(?!\s*\{)" + _ARGUMENT + _ARGUMENT + r"|\s*(\{[^{}]*\})(?!\s*\{)" + _ARGUMENT + ")")
+_ACCENT = re.compile(r"\\(vec|hat|bar|tilde|overline|overrightarrow) ?([a-zA-Z])(?![a-zA-Z])")
 _QUESTION = re.compile(r"((?:[<>=]|\\(?:le|ge|ne) ).*)\?$")  # a flowchart's condition, i \le 10?
 _BARE = re.compile(r"(?<![\\a-zA-Z])(pi|(?:arc)?(?:sin|cos|tan)|cot|log|ln|infty)(?![a-zA-Z])")
 _CHINESE_OR = re.compile(r"\s*(?:或者|或)\s*")
@@ -81,16 +83,15 @@ def clean(text: str) -> str:
     if "\\begin" not in text:
         text = re.sub(r"\\\\(?=[a-zA-Z])", r"\\", text)  # LaTeX that was escaped twice
     text = _THOUSANDS.sub(lambda match: match[1] + "".join(re.findall(r"\d{3}", match[2])), text)
-    text = _one_name_each(_OLD_FONT_GROUP.sub(r" \1 ", _FONT.sub(r" \1 ", _FONT.sub(r" \1 ", text))))
+    text = _one_name_each(_OLD_FONT_GROUP.sub(r" \1 ", _FONT.sub(_plain_font, _FONT.sub(_plain_font, text))))
     text = _SPACING.sub(lambda match: r" \\ " if match[0].startswith(r"\\") else " ", _OLD_FONT.sub(" ", text))
-    text = _one_form_of_arguments(text)
+    text = _one_form_of_arguments(without_idle_braces(text))
     text = _CHINESE_AND.sub(" and ", _CHINESE_OR.sub(" or ", text))
     text = " ".join(_BARE.sub(r"\\\1 ", text).split())
     text = without_wording(text)
     text = _COMMAS.sub(lambda match: match[0].replace(",", ""), text)
     text = text.rstrip(" .,;:\\*").lstrip(" ,;:=*")
-    text = _QUESTION.sub(r"\1", text.removeprefix(r"\approx ")).strip()
-    return text[1:-1].strip() if text.startswith("{") and text.endswith("}") and text.count("{") == 1 else text
+    return _QUESTION.sub(r"\1", text.removeprefix(r"\approx ")).strip()
 
 
 def _without_dollars(text: str) -> str:
@@ -99,6 +100,10 @@ def _without_dollars(text: str) -> str:
     if bare % 2:
         text = _CURRENCY.sub(r"\\$", text, count=1)
     return re.sub(r"(?<!\\)\$", " ", text).replace("~", " ")
+
+
+def _plain_font(match: re.Match[str]) -> str:
+    return f" {match[1] or ''} "
 
 
 def _one_name_each(text: str) -> str:
@@ -125,13 +130,13 @@ def _one_name_each(text: str) -> str:
 
 
 def _one_form_of_arguments(text: str) -> str:
-    r"""Put braces around the arguments of `\frac12`, `\sqrt2`, `x^2` and `a_n`, and write primes as `'`."""
+    r"""Put braces around the arguments of `\frac12`, `\sqrt2`, `\vec a`, `x^2` and `a_n`, and write primes as `'`."""
     text = _CIRCLE.sub(r"^\\circ ", text)
     text = _PRIMES.sub(lambda match: "'" * (match[1] or r"\prime").count(r"\prime"), text)
     text = _EXPONENT.sub(r"^{\1}", text)
     text = _INDEX.sub(_with_braces, text)
     text = _SQRT.sub(lambda match: rf"\sqrt{{{match[1] or match[2]}}}", text)
-    return _FRACTION.sub(_fraction, text)
+    return _FRACTION.sub(_fraction, _ACCENT.sub(r"\\\1{\2}", text))
 
 
 def _with_braces(match: re.Match[str]) -> str:

@@ -95,6 +95,7 @@ def _table() -> dict[str, str]:
 _NAMES = _table()
 _FACTOR = re.compile(r"(\\?[^\d^*/ {}()]+|\^\\circ(?:\*[CF])?)(?:\^\{?(-?\d)\}?|(\d))?")
 _ABBREVIATION = re.compile(r"(?<=[a-z])\.")  # sq. ft.
+_APART = re.compile(r"(?<=\b[cdk]) +(?=[mg]\b)")  # MathType's \text{c}{{\text{m}}^{2}}
 _NO_NOUNS = re.compile(  # plural in form only, or a part of a number
     r"plus|minus|times|less|is|was|has|does|this|yes|unless|besides|perhaps|always|across|versus|its|thus|modulus|"
     r"halves|thirds|quarters|hundreds|thousands|lakhs|crores|myriads|googols|\w+illions|dozens|scores|pairs|others|"
@@ -110,7 +111,7 @@ _OTHER_PLURALS = {"people", "children", "men", "women"}
 
 def read_unit(text: str) -> str | None:
     """Return the canonical text of a unit; None if the text is no unit. A unit without a name, `units`, is ``""``."""
-    text = _ABBREVIATION.sub(" ", text).strip()
+    text = _APART.sub("", _ABBREVIATION.sub(" ", text)).strip()
     if text.startswith("(") and text.endswith(")") and text.count("(") == 1:
         text = text[1:-1].strip()
     if not text or len(text) > 60:

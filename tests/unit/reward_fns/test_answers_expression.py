@@ -176,6 +176,48 @@ KINDS = {
             (r"\frac{V}{R}", "v/r"),
         ],
     ),
+    "braces that show nothing": (
+        [
+            (r"{{8}^{\circ }}", "8°"),
+            (r"{{8}^{\circ }}", "8"),
+            ("{{2}^{10}}", "1024"),
+            ("{{10}^{-3}}", "0.001"),
+            ("{{a}_{n}}=2n-1", "2n-1"),
+            (r"\left( {1,2} \right)", "(1,2)"),
+            (r"\left\{ {1,2} \right\}", r"\{1,2\}"),
+            (r"{60}^{\circ}", r"60^\circ"),
+            (r"24\text{c}{{\text{m}}^{2}}", "24 cm^2"),
+            (r"\frac{3}{4}{\text{ cm}}", "3/4"),
+            (r"\sin {30^\circ}", r"\frac{1}{2}"),
+            (r"3.6\times {{10}^{5}}", "360000"),
+        ],
+        [
+            (r"{{8}^{\circ }}", "9"),
+            ("{{2}^{10}}", "20"),
+            (r"\left\{ {1,2} \right\}", "(1,2)"),
+            (r"\left( {1,2} \right)", "[1,2]"),
+            (r"\frac{1}{{23}}", r"\frac{12}{3}"),
+            ("{x^1}2", "x^{12}"),
+            ("{{a}_{n}}=2n-1", "2n+1"),
+        ],
+    ),
+    "spelling of commands": (
+        [
+            (r"\hat {y}=10.25-1.05x", r"\hat{y}=-1.05x+10.25"),
+            (r"\vec {a}+\vec {b}", r"\vec{b}+\vec{a}"),
+            (r"\overrightarrow{a}", r"\vec a"),
+            (r"108\mathrm \pi", r"108\pi"),
+            (r"\mathbf{b}+\mathbf{a}", r"\mathbf a+\mathbf b"),
+            (r"\frac {1}{2}", "0.5"),
+        ],
+        [
+            (r"\hat {y}=10.25-1.05x", r"\hat{y}=-1.05x-10.25"),
+            (r"\vec {a}-\vec {b}", r"\vec{b}-\vec{a}"),
+            (r"\vec {a}", r"\vec b"),
+            (r"108\mathrm \pi", r"108\mathrm e"),
+            (r"\frac {1}{2}", "2"),
+        ],
+    ),
 }
 
 
