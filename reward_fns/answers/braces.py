@@ -7,81 +7,15 @@ that follow it are kept.
 import re
 
 _TOKEN = re.compile(
-    r"\\(?:begin|end)\s*\{[a-zA-Z]+\*?\}(?:\s*\{[lcr| ]*\})?|\\sqrt\s*\[[^\[\]]*\]|\\[a-zA-Z]+|\\.|[{}^_]|\s+|.",
-    re.DOTALL,
+    r"\\(?:begin|end)\s*\{[a-zA-Z]+\*?\}(?:\s*\{[lcr| ]*\})?|\\sqrt\s*\[[^\[\]]*\]|\\[a-zA-Z]+|\\.|\s+|.", re.DOTALL
 )
-_WITHOUT_ARGUMENTS = frozenset(
-    rf"\{name}"
-    for name in [
-        "times",
-        "cdot",
-        "div",
-        "pm",
-        "mp",
-        "ast",
-        "le",
-        "ge",
-        "ne",
-        "approx",
-        "equiv",
-        "sim",
-        "cong",
-        "in",
-        "notin",
-        "cup",
-        "cap",
-        "setminus",
-        "subset",
-        "rightarrow",
-        "Rightarrow",
-        "perp",
-        "parallel",
-        "angle",
-        "triangle",
-        "odot",
-        "circ",
-        "prime",
-        "infty",
-        "ldots",
-        "emptyset",
-        "quad",
-        "or",
-        "and",
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "varepsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "pi",
-        "rho",
-        "sigma",
-        "tau",
-        "phi",
-        "varphi",
-        "psi",
-        "omega",
-        "Gamma",
-        "Delta",
-        "Theta",
-        "Lambda",
-        "Sigma",
-        "Phi",
-        "Psi",
-        "Omega",
-        "euro",
-        "pound",
-        "yuan",
-    ]
+_WITHOUT_ARGUMENTS = re.compile(
+    r"\\(?:times|cdot|div|pm|mp|ast|le|ge|ne|approx|equiv|sim|cong|in|notin|cup|cap|setminus|subset|rightarrow|Rightarrow|"
+    r"perp|parallel|angle|triangle|odot|circ|prime|infty|ldots|emptyset|quad|or|and|alpha|beta|gamma|delta|epsilon|"
+    r"varepsilon|zeta|eta|theta|lambda|mu|nu|xi|pi|rho|sigma|tau|phi|varphi|psi|omega|Gamma|Delta|Theta|Lambda|Sigma|"
+    r"Phi|Psi|Omega|euro|pound|yuan)"
 )
-_FRACTIONS = frozenset(rf"\{name}" for name in ["frac", "dfrac", "tfrac", "cfrac", "binom", "dbinom", "tbinom"])
+_FRACTION = re.compile(r"\\(?:[dtc]?frac|[dt]?binom)")
 _MOST_ARGUMENTS = 3
 
 
@@ -112,8 +46,8 @@ def without_idle_braces(text: str) -> str:
         elif token in ("^", "_"):
             arguments = 1
         elif token[0] == "\\" and token[-1].isalpha() or token.startswith(r"\sqrt"):
-            is_fraction = token in _FRACTIONS
-            arguments = 2 if is_fraction else 0 if token in _WITHOUT_ARGUMENTS else _MOST_ARGUMENTS
+            is_fraction = bool(_FRACTION.fullmatch(token))
+            arguments = 2 if is_fraction else 0 if _WITHOUT_ARGUMENTS.fullmatch(token) else _MOST_ARGUMENTS
         elif is_fraction and arguments and token.isalnum():
             arguments -= 1
         else:

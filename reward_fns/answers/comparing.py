@@ -118,6 +118,8 @@ def _same_named(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
 
 def _is_symbolic(value: Any) -> bool:
     """Return whether a named value has variables or is a name, so that its own name is a side of an equation."""
+    if isinstance(value, Measurement):
+        return bool(value.product)
     if isinstance(value, Expression):
         return has_variable(value.latex) or is_name(value.latex)
     return isinstance(value, Words) and value.is_symbolic

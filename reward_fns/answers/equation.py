@@ -35,7 +35,7 @@ _NAME = re.compile(
 _RATIO_OF_POINTS = re.compile(rf"\\frac\{{\s*({_POINTS})\}}\{{\s*({_POINTS})\}}")
 _NAMED_POINTS = re.compile(r"(m?\\angle|\\overline|\|)?((?:[A-Z](?:_[a-z0-9]{1,12}|')*){2,5})(\|)?")
 _NAMED_POINT = re.compile(r"[A-Z][^A-Z]*")
-_LABEL = re.compile(r"([A-Za-z]{1,15}):\s*(\S.*)")
+_LABEL = re.compile(r"([A-Za-z]{1,15})\s*:\s*(\S.*)")
 _POINT = re.compile(rf"([A-Z]{_INDEX})\s*(\(.+,.+\))")
 _JOINT = re.compile(r"=|\\approx(?![a-zA-Z])")
 _VARIABLE = re.compile(rf"[a-zA-Z]|{_GREEK}")

@@ -8,6 +8,7 @@ import re
 from functools import lru_cache
 
 from reward_fns.answers.braces import without_idle_braces
+from reward_fns.answers.unit import LONG_NAMES
 from reward_fns.answers.wording import without_wording
 
 _CHARACTERS = {
@@ -61,6 +62,9 @@ _SQRT = re.compile(r"(?:\\|(?<![\\a-zA-Z]))sqrt\s*(?:\(([^()]*)\)|(\d+|[a-zA-Z](
 _ARGUMENT = r"\s*(\{[^{}]*\}|\\[a-zA-Z]+|[\da-zA-Z])"
 _FRACTION = re.compile(r"\\frac(?:(?!\s*\{)" + _ARGUMENT + _ARGUMENT + r"|\s*(\{[^{}]*\})(?!\s*\{)" + _ARGUMENT + ")")
 _ACCENT = re.compile(r"\\(vec|hat|bar|tilde|overline|overrightarrow) ?([a-zA-Z])(?![a-zA-Z])")
+_BEFORE_A_UNIT = re.compile(r"(?:\}|\\pi)(?:\s|~|\\[,;: ])*$")
+_AFTER_A_LETTER = re.compile(r"\s*[_(a-zA-Z0-9\\]")
+_UNIT_BESIDE_DOLLARS = re.compile(r"(?<=\})\s*\$+\s*([a-zA-Z]{1,2})(?=\s*\.?$)")
 _QUESTION = re.compile(r"((?:[<>=]|\\(?:le|ge|ne) ).*)\?$")  # a flowchart's condition, i \le 10?
 _BARE = re.compile(r"(?<![\\a-zA-Z])(pi|(?:arc)?(?:sin|cos|tan)|cot|log|ln|infty)(?![a-zA-Z])")
 _CHINESE_OR = re.compile(r"\s*(?:或者|或)\s*")
@@ -79,6 +83,7 @@ def clean(text: str) -> str:
     text = text.translate(_TABLE)
     if "**" in text:
         text = _POWER.sub(lambda match: f"^{{{match[1]}}}" if match[1] else "^", _BOLD.sub(r" \1 ", text).strip("* \n"))
+    text = _UNIT_BESIDE_DOLLARS.sub(lambda match: f"$ {LONG_NAMES.get(match[1], match[1])}", text)
     text = _without_dollars(_UNDERLINED.sub(r"\1", text.strip("*`# \n\t")))
     if "\\begin" not in text:
         text = re.sub(r"\\\\(?=[a-zA-Z])", r"\\", text)  # LaTeX that was escaped twice
@@ -103,7 +108,11 @@ def _without_dollars(text: str) -> str:
 
 
 def _plain_font(match: re.Match[str]) -> str:
-    return f" {match[1] or ''} "
+    """Return what stands in a font; an upright letter after a root, a fraction or pi is a unit and written out."""
+    letter, power, exponent = (match[1] or "").strip(" ~").partition("^")
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    is_unit = letter in LONG_NAMES and _BEFORE_A_UNIT.search(before) and not _AFTER_A_LETTER.match(after)
+    return f" {LONG_NAMES[letter] + power + exponent if is_unit else match[1] or ''} "
 
 
 def _one_name_each(text: str) -> str:

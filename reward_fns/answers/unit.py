@@ -77,6 +77,10 @@ _OTHERS = {
     "人": "人 名",
     "个": "个",
 }  # fmt: skip
+LONG_NAMES = {  # of units that look like variables
+    "m": "meter", "g": "gram", "s": "second", "h": "hour", "t": "ton", "L": "liter", "N": "newton", "W": "watt",
+    "V": "volt", "mg": "milligram", "ms": "millisecond",
+}  # fmt: skip
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3, "平方": 2, "立方": 3}
 
 
