@@ -6,6 +6,7 @@ from typing import Any
 
 from reward_fns.answers.based import Based
 from reward_fns.answers.clock import Clock, Ratio, as_ratio, is_same_clock, is_same_ratio
+from reward_fns.answers.condition import Conditioned, is_same_conditioned
 from reward_fns.answers.equation import (
     Approximation,
     Chain,
@@ -162,6 +163,7 @@ def _only_with(kind: type, is_same: Callable[[Any, Any], bool]) -> Callable[[Any
 # The first rule whose type one of the two answers has decides.
 _RULES: tuple[tuple[type, Callable[[Any, Any, Same, Algebra], bool]], ...] = (
     (Unreadable, lambda gold, answer, same, algebra: False),
+    (Conditioned, lambda gold, answer, same, algebra: is_same_conditioned(gold, answer, same)),
     (Named, _same_named),
     (Approximation, _same_approximation),
     (Chain, _same_chain),
