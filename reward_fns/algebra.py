@@ -1,8 +1,8 @@
 """Compares two expressions by math-verify in a pool of processes, with a time limit that holds in any case.
 
 verl calls rewards from threads of a reward worker, where math-verify's own time limit (SIGALRM) does not work. Here a
-thread takes a worker process from the pool, or waits for one. The time limit includes neither the wait nor the start of a
-process. The processes run `reward_fns.algebra_worker`, and end when the process that started them ends.
+thread takes a worker process from the pool, or waits for one. The time limit includes neither the wait nor the start of
+a process. The processes run `reward_fns.algebra_worker`, and end when the process that started them ends.
 
 Equal pairs are compared once, since the responses of a group often agree. A pair that reached no result (`timeout`,
 `error`) is tried again, because that may be due to a busy machine.

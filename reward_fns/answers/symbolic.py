@@ -24,7 +24,7 @@ from reward_fns.answers.points import factors_of, with_symbols
 
 _MIXED, _POSITIVE = 16, 4  # points at which expressions with variables are evaluated, by the signs of the coordinates
 _COLUMNS = (1, 2, 4, 7, 3, 5, 6)  # of a Hadamard matrix: any two variables have every two signs
-_LARGE = 10  # by which half of the points' coordinates are multiplied or divided
+_LARGE = 100  # by which half of the points' coordinates are multiplied or divided
 _FEWEST = 4  # points at which both are real, or both are not
 _DIGITS, _MANY_DIGITS = 30, 400
 _TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
