@@ -41,7 +41,9 @@ _FONT = re.compile(
     r"\s*(?:\{((?:[^{}]|\{[^{}]*\})*)\}|(?=\\(?!text)[a-zA-Z]|[a-zA-Z0-9]))"
 )
 _OLD_FONT_GROUP = re.compile(r"\{\s*\\(?:rm|bf|it|sf|tt)(?![a-zA-Z])([^{}]*)\}")
-_OLD_FONT = re.compile(r"\\(?:rm|bf|it|sf|tt|displaystyle|textstyle|limits|boxed|[lr]vert(?=\|))(?![a-zA-Z])")
+_OLD_FONT = re.compile(
+    r"\\(?:rm|bf|it|sf|tt|displaystyle|textstyle|limits|boxed(?!\s*\{\s*\})|[lr]vert(?=\|))(?![a-zA-Z])"
+)
 _SPACING = re.compile(
     r"\\\\(?:\s*\[[\d.]{1,5}(?:pt|em|ex|mm|cm)\])?|\\(?:left|right)(?![a-zA-Z])\s*\.?|\\(?:q?quad|[bB]igg?[lr]?)(?![a-zA-Z])"
     r"|\\[()\[\],;:! ]|\\$"
