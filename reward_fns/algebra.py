@@ -1,8 +1,8 @@
 """Compares two expressions by math-verify in a pool of processes, with a time limit that holds in any case.
 
 verl calls rewards from threads of a reward worker, where math-verify's own time limit (SIGALRM) does not work. Here a
-thread takes a worker process from the pool, or waits for one. The time limit does not include the wait. The processes
-run `reward_fns.algebra_worker`, and end when the process that started them ends.
+thread takes a worker process from the pool, or waits for one. The time limit includes neither the wait nor the start of
+a process. The processes run `reward_fns.algebra_worker`, and end when the process that started them ends.
 
 Equal pairs are compared once, since the responses of a group often agree. A pair that reached no result (`timeout`,
 `error`) is tried again, because that may be due to a busy machine.
@@ -42,16 +42,20 @@ class Worker:
     def __init__(self):
         self.process: subprocess.Popen | None = None
         self.number = 0  # number of the last request
+        self.seconds = 0.0  # that the last request took, without the start of the process
 
     def ask(self, grader: str, gold: str, answer: str, seconds: float) -> str:
         """Compare one pair; return the reply of the process, or "error" if it has ended."""
         self.number += 1
+        self.seconds = 0.0
         try:
             self.process = self.process or _start()
+            started = time.monotonic()
             assert self.process.stdin and self.process.stdout
             self.process.stdin.write(json.dumps([self.number, grader, gold, answer, seconds]).encode() + b"\n")
             while reply := self.process.stdout.readline().decode().split():
                 if int(reply[0]) == self.number:  # else a second reply to an earlier request
+                    self.seconds = time.monotonic() - started
                     return reply[1]
         except OSError:
             pass
@@ -78,16 +82,14 @@ def compare(gold: str, answer: str, seconds: float, grader: str = "ours") -> tup
 
     Returns:
         "equal", "different", "bad_gold", "timeout" or "error", and the seconds that it took, without waiting for a
-        worker; 0 for a pair whose result is remembered.
+        worker or its start; 0 for a pair whose result is remembered, or to which no worker replied.
     """
     pair = grader, gold, answer
     if remembered := _results.get(pair):
         return remembered, 0.0
     worker = _idle.get()
     try:
-        started = time.monotonic()
-        outcome = worker.ask(*pair, seconds)
-        taken = time.monotonic() - started
+        outcome, taken = worker.ask(*pair, seconds), worker.seconds
     finally:
         _idle.put(worker)
     if outcome not in ("timeout", "error"):

@@ -13,6 +13,7 @@ from reward_fns.answers.based import Based
 from reward_fns.answers.choice import read_choice, read_choice_of, value_of
 from reward_fns.answers.clock import Clock, Ratio
 from reward_fns.answers.comparing import Algebra, is_same_answer
+from reward_fns.answers.condition import Conditioned
 from reward_fns.answers.equation import Approximation, Chain, Equation, Named
 from reward_fns.answers.interval import Region
 from reward_fns.answers.matrix import Matrix
@@ -77,7 +78,7 @@ def answer_type(gold: str) -> str:
     if choice and choice.is_capital and not choice.text:
         return "choice"
     typed: Any = read(gold)
-    while isinstance(typed, Named):
+    while isinstance(typed, Named | Conditioned):
         typed = typed.value
     return next((name for name, types in TYPES.items() if isinstance(typed, types)), "expression")
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 from reward_fns.answers.number import Number, read_number
 
@@ -51,6 +52,12 @@ def read_ratio(text: str) -> Ratio | None:
         return None
     terms = [read_number(part.strip()) for part in parts]
     return Ratio(tuple(term for term in terms if term)) if all(terms) else None
+
+
+def as_ratio(clock: Clock) -> Ratio | None:
+    """Return the ratio that `15:20` is as well; None for a time with a.m. or p.m."""
+    terms = (clock.hour, clock.minute, *([clock.second] if clock.second else []))
+    return None if clock.half else Ratio(tuple(Number(Fraction(term)) for term in terms))
 
 
 def is_same_ratio(gold: Ratio, answer: Ratio) -> bool:

@@ -5,8 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 from reward_fns.answers.based import Based
-from reward_fns.answers.clock import Clock, Ratio, is_same_clock, is_same_ratio
-from reward_fns.answers.equation import Approximation, Chain, Equation, Named, has_variable, is_same_chain, is_same_name
+from reward_fns.answers.clock import Clock, Ratio, as_ratio, is_same_clock, is_same_ratio
+from reward_fns.answers.condition import Conditioned, is_same_conditioned
+from reward_fns.answers.equation import (
+    Approximation,
+    Chain,
+    Equation,
+    Named,
+    has_variable,
+    is_name,
+    is_same_chain,
+    is_same_name,
+)
 from reward_fns.answers.expression import Expression
 from reward_fns.answers.interval import Region, is_same_region, open_interval
 from reward_fns.answers.matrix import Matrix, is_same_matrix
@@ -70,9 +80,10 @@ def _same_matrix(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
 
 
 def _same_words(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
-    """Compare words; a letter may be a variable, or i, where the gold is an expression."""
-    if isinstance(gold, Expression) and isinstance(answer, Words) and len(answer.text) == 1:
-        return algebra(gold.latex, answer.text)
+    """Compare words; a letter, points or a quotient of capitals may be an expression as well."""
+    words, other = (gold, answer) if isinstance(gold, Words) else (answer, gold)
+    if isinstance(other, Expression) and words.is_symbolic:
+        return algebra(gold.latex, answer.latex)
     return gold == answer
 
 
@@ -87,19 +98,32 @@ def _same_equation(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool
 
 
 def _same_named(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
-    """Compare values by their names; a name on one side only is dropped."""
+    """Compare values by their names; equations of names may be turned around.
+
+    A name on one side only is dropped, but a label that only the answer has may change its meaning, as in `half: 5`.
+    """
     if isinstance(gold, Named) and isinstance(answer, Named):
         if is_same_name(gold.name, answer.name):
-            return same(_last(gold.value), answer.value)
-        is_equation = all(
-            isinstance(each.value, Expression) and has_variable(each.value.latex) for each in (gold, answer)
-        )
-        return is_equation and algebra(gold.latex, answer.latex)
+            if same(_last(gold.value), answer.value):
+                return True
+            if not all(isinstance(each.value, Words) for each in (gold, answer)):  # as algebra would decide again
+                return False
+        return _is_symbolic(gold.value) and _is_symbolic(answer.value) and algebra(gold.latex, answer.latex)
     named, other = (gold, answer) if isinstance(gold, Named) else (answer, gold)
+    if named is answer and named.is_label:
+        return False
     if isinstance(other, Equation):
-        is_equation = isinstance(named.value, Expression) and has_variable(named.value.latex)
-        return is_equation and algebra(gold.latex, answer.latex)
+        return _is_symbolic(named.value) and algebra(gold.latex, answer.latex)
     return same(_last(gold.value), answer) if named is gold else same(gold, answer.value)
+
+
+def _is_symbolic(value: Any) -> bool:
+    """Return whether a named value has variables or is a name, so that its own name is a side of an equation."""
+    if isinstance(value, Measurement):
+        return bool(value.product)
+    if isinstance(value, Expression):
+        return has_variable(value.latex) or is_name(value.latex)
+    return isinstance(value, Words) and value.is_symbolic
 
 
 def _last(value: Any) -> Any:
@@ -121,6 +145,14 @@ def _same_approximation(gold: Any, answer: Any, same: Same, algebra: Algebra) ->
     return isinstance(value, Expression) and algebra(value.latex, rf"\approx {latex_of(answer.rounded)}")
 
 
+def _same_clock(gold: Any, answer: Any, same: Same, algebra: Algebra) -> bool:
+    """Compare times of day; one of them is a ratio if the other can be nothing else."""
+    if isinstance(gold, Clock) and isinstance(answer, Clock):
+        return is_same_clock(gold, answer)
+    ratio, other = (as_ratio(each) if isinstance(each, Clock) else each for each in (gold, answer))
+    return isinstance(ratio, Ratio) and isinstance(other, Ratio) and is_same_ratio(ratio, other)
+
+
 def _only_with(kind: type, is_same: Callable[[Any, Any], bool]) -> Callable[[Any, Any, Same, Algebra], bool]:
     """Return a rule for a type that no other type is the same as."""
     return lambda gold, answer, same, algebra: (
@@ -131,12 +163,13 @@ def _only_with(kind: type, is_same: Callable[[Any, Any], bool]) -> Callable[[Any
 # The first rule whose type one of the two answers has decides.
 _RULES: tuple[tuple[type, Callable[[Any, Any, Same, Algebra], bool]], ...] = (
     (Unreadable, lambda gold, answer, same, algebra: False),
+    (Conditioned, lambda gold, answer, same, algebra: is_same_conditioned(gold, answer, same)),
     (Named, _same_named),
     (Approximation, _same_approximation),
     (Chain, _same_chain),
     (Region, _same_region),
     (AnswerSequence, _same_sequence),
-    (Clock, _only_with(Clock, is_same_clock)),
+    (Clock, _same_clock),
     (Ratio, _only_with(Ratio, is_same_ratio)),
     (Based, _only_with(Based, operator.eq)),
     (Words, _same_words),

@@ -1,8 +1,8 @@
 r"""Equations: a named value `x = 3`, a chain of equal values, a value and its rounding, and equations of variables.
 
 - A name is a letter, points of a figure, `f(x)`, `\angle A`, `\sin A` or one of some nouns. On one side only it is
-  dropped; two different names are different answers, but `f(x)` may be called `y`. `\sqrt{x} = 3` and `not = 3` name
-  nothing.
+  dropped; two different names are different answers, but `f(x)` may be called `y`, and `AB` may be called `BA`.
+  `\sqrt{x} = 3` and `not = 3` name nothing.
 - In a chain `1+2 = 3` each member must be the gold value, so `5 = 3` is not 3.
 - `2\sqrt{2} \approx 2.83` is `2\sqrt{2}` if that rounds to 2.83.
 - An equation without variables is compared member by member as it is written, and never decided by solving it.
@@ -21,7 +21,7 @@ _GREEK = r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|omega|phi|varphi|rho|sigm
 _INDEX = r"(?:_\{[^{}]{1,12}\}|')*"
 _POINTS = rf"(?:[A-Z]{_INDEX}\s*){{1,5}}"
 _LETTER = rf"(?:[A-Za-z]|{_GREEK})\s*{_INDEX}"
-_ANGLE = rf"(?:m\s*)?\\angle\s*(?:{_POINTS}|[a-z]|\d{{1,2}})"
+_ANGLE = rf"(?:m\s*)?\\angle\s*(?:{_POINTS}|[a-z]|{_GREEK}|\d{{1,2}})"
 _NOUN = (
     "answer|result|area|perimeter|circumference|volume|length|width|height|radius|diameter|distance|slope|angle|sum|total|"
     "product|difference|average|mean|median|mode|range|probability|speed|time|cost|price|number|ratio|面积|周长|体积|长度|角度"
@@ -33,7 +33,9 @@ _NAME = re.compile(
     rf"|\(\s*{_LETTER}\s*(?:,\s*{_LETTER}\s*){{1,3}}\)|(?:(?:the|The) )?(?i:{_NOUN})"
 )
 _RATIO_OF_POINTS = re.compile(rf"\\frac\{{\s*({_POINTS})\}}\{{\s*({_POINTS})\}}")
-_LABEL = re.compile(r"([A-Za-z]{1,15}):\s*(\S.*)")
+_NAMED_POINTS = re.compile(r"(m?\\angle|\\overline|\|)?((?:[A-Z](?:_[a-z0-9]{1,12}|')*){2,5})(\|)?")
+_NAMED_POINT = re.compile(r"[A-Z][^A-Z]*")
+_LABEL = re.compile(r"([A-Za-z]{1,15})\s*:\s*(\S.*)")
 _POINT = re.compile(rf"([A-Z]{_INDEX})\s*(\(.+,.+\))")
 _JOINT = re.compile(r"=|\\approx(?![a-zA-Z])")
 _VARIABLE = re.compile(rf"[a-zA-Z]|{_GREEK}")
@@ -42,9 +44,12 @@ _LONGEST_NAME = 40
 
 @dataclass(frozen=True)
 class Named:
+    """A value with a name, or with a label that may say anything, such as `Alice`."""
+
     name: str
     value: Any
     latex: str
+    is_label: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,9 @@ def read_equation(text: str, read: Callable[[str], Any]) -> Named | Chain | Appr
 
 
 def read_label(text: str, read: Callable[[str], Any]) -> Named | None:
-    """Return the name and value of `J: 4 hr`, or of a point with its coordinates, `P(3,4)`."""
+    """Return the name and value of `J: 4 hr`, of `Alice: 4`, or of a point with its coordinates, `P(3,4)`."""
     match = _POINT.fullmatch(text) or _LABEL.fullmatch(text)
-    return Named(match[1], read(match[2]), text) if match else None
+    return Named(match[1], read(match[2]), text, not is_name(match[1])) if match else None
 
 
 def is_name(text: str) -> bool:
@@ -105,7 +110,16 @@ def has_variable(latex: str) -> bool:
 
 
 def is_same_name(gold: str, answer: str) -> bool:
-    return gold == answer or {gold, answer} == {"y", "fx"}
+    """Return whether two names are the same: `AB` reads the same backwards, and `f(x)` may be called `y`."""
+    return gold in (answer, _backwards(answer)) or {gold, answer} == {"y", "fx"}
+
+
+def _backwards(name: str) -> str:
+    """Return the name of a segment or an angle with its points in the other direction."""
+    match = _NAMED_POINTS.fullmatch(name)
+    if not match:
+        return name
+    return (match[1] or "") + "".join(reversed(_NAMED_POINT.findall(match[2]))) + (match[3] or "")
 
 
 def _plain(text: str) -> str:

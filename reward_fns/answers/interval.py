@@ -12,6 +12,7 @@ from reward_fns.answers.equation import is_name
 from reward_fns.answers.expression import Expression
 from reward_fns.answers.measurement import Measurement
 from reward_fns.answers.number import Number
+from reward_fns.answers.pairing import pair_off
 from reward_fns.answers.splitting import inside_brackets, split_outside
 
 _UNION = re.compile(r"\\cup(?![a-zA-Z])|\bor\b")
@@ -79,13 +80,10 @@ def read_region(text: str, read: Callable[[str], Any]) -> Region | None:
 
 
 def is_same_region(gold: Region, answer: Region, same: Callable[[Any, Any], bool]) -> bool:
-    """Compare two unions interval by interval; the variable counts only if both name it."""
+    """Compare two unions, whose intervals stand in any order; the variable counts only if both name it."""
     if gold.variable and answer.variable and gold.variable != answer.variable:
         return False
-    if len(gold.intervals) != len(answer.intervals):
-        return False
-    pairs = zip(_in_order(gold.intervals), _in_order(answer.intervals), strict=True)
-    return all(_is_same_interval(a, b, same) for a, b in pairs)
+    return pair_off(gold.intervals, answer.intervals, lambda a, b: _is_same_interval(a, b, same))
 
 
 def open_interval(answer: Any) -> Region | None:
@@ -175,12 +173,6 @@ def _end(text: str, read: Callable[[str], Any]) -> Any:
 
 def _is_end(answer: Any) -> bool:
     return isinstance(answer, Number | Expression | Measurement)
-
-
-def _in_order(intervals: tuple[Interval, ...]) -> list[Interval]:
-    if not all(isinstance(interval.low, Number | None) for interval in intervals):
-        return list(intervals)
-    return sorted(intervals, key=lambda interval: (interval.low is not None, interval.low and interval.low.value or 0))
 
 
 def _is_same_interval(gold: Interval, answer: Interval, same: Callable[[Any, Any], bool]) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from reward_fns.answers.based import read_based
 from reward_fns.answers.clock import read_clock, read_ratio
+from reward_fns.answers.condition import Conditioned, read_conditioned
 from reward_fns.answers.equation import Approximation, Chain, Named, read_equation, read_label
 from reward_fns.answers.expression import Expression
 from reward_fns.answers.interval import read_region
@@ -39,7 +40,7 @@ def read(text: str, level: int = 0) -> Any:
         return matrix if _is_readable(matrix) else Unreadable(text)
     if not is_balanced(text):
         return Unreadable(text)
-    for reader in (read_region, read_sequence, read_plus_minus, read_equation):
+    for reader in (read_conditioned, read_region, read_sequence, read_plus_minus, read_equation):
         answer = reader(text, read_part)
         if answer is not None:
             return answer if _is_readable(answer) else Unreadable(text)
@@ -63,7 +64,7 @@ def _is_readable(answer: Any) -> bool:
         return all(map(_is_readable, answer.items))
     if isinstance(answer, Chain):
         return all(map(_is_readable, answer.members))
-    if isinstance(answer, Named):
+    if isinstance(answer, Named | Conditioned):
         return _is_readable(answer.value)
     if isinstance(answer, Matrix):
         return all(_is_readable(entry) for row in answer.rows for entry in row)

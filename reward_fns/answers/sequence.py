@@ -7,15 +7,20 @@ r"""Several values: lists `3, 5`, sets `\{3, 5\}`, tuples `(3, 5)`, parts `(1) 3
 | `either` | `A or C` | any; never the same as `A, C`: it does not commit to both |
 | `tuple` | `(3, 5)`, `\langle 3, 5\rangle`, `[3, 5, 7]` | theirs; never the same as a list or a set |
 
-A tuple is the same as values with names, `x=3, y=5`, in the alphabetical order of the names.
+A tuple is the same as values with names, `x=3, y=5`, in the alphabetical order of the names, or in that of
+`(y, x) = (5, 3)`. Numbers of statements, `(1)(3)`, `①③` and `1, 3`, are a list.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
+from unicodedata import numeric
 
-from reward_fns.answers.equation import Named
+from reward_fns.answers.equation import Named, is_name
+from reward_fns.answers.number import Number
+from reward_fns.answers.pairing import pair_off
 from reward_fns.answers.splitting import inside_brackets, split_outside
 from reward_fns.answers.words import Words
 
@@ -25,10 +30,12 @@ _LABEL = re.compile(r"\(([1-9])\)")
 _LETTER_LABEL = re.compile(r"\(([A-J])\)|(?<![\w\\'])([A-J])[).:](?!\d)")
 _JOINT = re.compile(r",|;|\band\b|\bor\b|&|\\\\")
 _JOINT_OF_SOLUTIONS = re.compile(r";|\band\b|\bor\b")
+_EQUALS = re.compile("=")
 _SEPARATOR = re.compile("[,;]")
 _PLUS_MINUS = re.compile(r"\\pm(?![a-zA-Z])")
 _MINUS_PLUS = re.compile(r"\\mp(?![a-zA-Z])")
 _CIRCLED = re.compile(r"[①-⑳](?:\s*[,和]?\s*[①-⑳])*")
+_STATEMENTS = re.compile(r"\([1-9]\)(?:\s*\([1-9]\))+")
 _TUPLES = ((r"\langle", r"\rangle"), ("(", ")"), ("[", "]"))
 _CAPITAL = re.compile(r"\(?[A-J]\)?")
 _CHOICES = re.compile(r"[a-j]")
@@ -42,6 +49,8 @@ class AnswerSequence:
 
 def read_sequence(text: str, read: Callable[[str], Any]) -> AnswerSequence | None:
     """Return the values of a text with joints outside of brackets, or in one pair of them; None if it has none."""
+    if _STATEMENTS.fullmatch(text):
+        return AnswerSequence(tuple(Number(Fraction(number)) for number in _LABEL.findall(text)), "list")
     if text.startswith("(1)") and "(2)" in text:
         return _sequence(_LABEL.split(text)[2::2], "parts", read)
     labels = list(_LETTER_LABEL.finditer(text))
@@ -52,7 +61,7 @@ def read_sequence(text: str, read: Callable[[str], Any]) -> AnswerSequence | Non
         named = [Named(name, read(part), part) for name, part in zip(names, parts, strict=True)]
         return AnswerSequence(tuple(named), "list") if all(parts) else None
     if _CIRCLED.fullmatch(text):
-        return AnswerSequence(tuple(Words(sign) for sign in text if "①" <= sign <= "⑳"), "list")
+        return AnswerSequence(tuple(Number(Fraction(numeric(sign))) for sign in text if "①" <= sign <= "⑳"), "list")
     parts, joints = split_outside(text, _JOINT)
     if "or" in joints and all(map(_CAPITAL.fullmatch, parts)):
         return _sequence(parts, "either", read)
@@ -65,6 +74,9 @@ def read_sequence(text: str, read: Callable[[str], Any]) -> AnswerSequence | Non
     if inside:
         parts, _ = split_outside(inside, _SEPARATOR)
         return _sequence(parts, "set", read)
+    named = _tuple_with_names(text, read)
+    if named:
+        return named
     for opening, closing in _TUPLES:
         inside = inside_brackets(text, opening, closing)
         parts, joints = split_outside(inside, _SEPARATOR) if inside else ([], [])
@@ -91,26 +103,23 @@ def is_same_sequence(gold: AnswerSequence, answer: Any, same: Callable[[Any, Any
         answer = AnswerSequence(items, "list")
     if (gold.kind == "either") != (answer.kind == "either"):
         return False
-    if (gold.kind == "tuple") != (answer.kind == "tuple"):
+    names = _names(gold)
+    if names and sorted(names) == sorted(_names(answer)):
+        gold, answer = _by_names(gold), _by_names(answer)
+    elif (gold.kind == "tuple") != (answer.kind == "tuple"):
         if gold.kind == "tuple":
-            gold, answer = gold, _tuple_of_names(answer) or answer
+            answer = _by_names(answer)
         else:
-            gold, answer = _tuple_of_names(gold) or gold, answer
+            gold = _by_names(gold)
         if (gold.kind == "tuple") != (answer.kind == "tuple"):
             return False
     if len(gold.items) != len(answer.items):
         return False
+    if _are_roots(gold, answer):
+        gold, answer = (AnswerSequence(tuple(item.value for item in each.items), "list") for each in (gold, answer))
     if gold.kind in ("tuple", "parts") or _is_ordered(gold, answer):
         return all(same(a, b) for a, b in zip(gold.items, answer.items, strict=True))
-    rest = list(answer.items)
-    for number, item in enumerate(gold.items):
-        position = min(number, len(rest) - 1) if len(rest) == len(gold.items) else 0
-        others = [*range(position, len(rest)), *range(position)]
-        partner = next((i for i in others if same(item, rest[i])), None)
-        if partner is None:
-            return False
-        del rest[partner]
-    return True
+    return pair_off(gold.items, answer.items, same)
 
 
 def _sequence(parts: list[str], kind: str, read: Callable[[str], Any]) -> AnswerSequence | None:
@@ -126,12 +135,43 @@ def _sequence(parts: list[str], kind: str, read: Callable[[str], Any]) -> Answer
     return AnswerSequence(tuple(items), kind)
 
 
-def _tuple_of_names(sequence: AnswerSequence) -> AnswerSequence | None:
-    """Return `(3, 5)` for `x=3, y=5`."""
-    items = [item for item in sequence.items if isinstance(item, Named)]
-    if len(items) < len(sequence.items) or len({item.name for item in items}) < len(items):
+def _tuple_with_names(text: str, read: Callable[[str], Any]) -> AnswerSequence | None:
+    """Return the tuple of `(x, y) = (1, 2)`, whose values have their names."""
+    sides, joints = split_outside(text, _EQUALS)
+    if len(joints) != 1:
         return None
-    return AnswerSequence(tuple(item.value for item in sorted(items, key=lambda item: item.name)), "tuple")
+    inside = [inside_brackets(side, "(", ")") for side in sides]
+    names, values = [split_outside(part, _SEPARATOR)[0] if part else [] for part in inside]
+    if not all(map(is_name, names)):
+        names, values = values, names
+    if len(names) != len(values) or len(names) < 2 or not all(map(is_name, names)):
+        return None
+    return AnswerSequence(tuple(read(f"{name}={value}") for name, value in zip(names, values, strict=True)), "tuple")
+
+
+def _names(sequence: AnswerSequence) -> list[str]:
+    """Return the names of the values; empty if one has none, or two have the same."""
+    names = [item.name for item in sequence.items if isinstance(item, Named)]
+    return names if len(names) == len(set(names)) == len(sequence.items) else []
+
+
+def _by_names(sequence: AnswerSequence) -> AnswerSequence:
+    """Return named values as a tuple in the alphabetical order of their names; others as they are."""
+    if not _names(sequence):
+        return sequence
+    return AnswerSequence(tuple(sorted(sequence.items, key=lambda item: item.name)), "tuple")
+
+
+def _are_roots(gold: AnswerSequence, answer: AnswerSequence) -> bool:
+    """Return whether all values are of one variable, so that `x=1, x=3` is `x_1=1, x_2=3`, in either order.
+
+    Both sides may have indices only if the variable is `x`: `a_1` and `a_2` are terms, whose order counts.
+    """
+    sides = [[item.name for item in each.items if isinstance(item, Named)] for each in (gold, answer)]
+    if any(len(names) < len(each.items) for names, each in zip(sides, (gold, answer), strict=True)):
+        return False
+    variables = {name.partition("_")[0] for names in sides for name in names}
+    return variables == {"x"} or len(variables) == 1 and any("_" not in "".join(names) for names in sides)
 
 
 def _is_ordered(gold: AnswerSequence, answer: AnswerSequence) -> bool:

@@ -5,22 +5,32 @@ they differ by less than about 1e-15, whatever their size, and equations if neit
 
 - constants are equal if they agree to 350 digits, or are the same fraction; a decimal of six or more digits is equal to
   what rounds to it;
-- expressions with variables are equal if they are at points of both signs, or if their difference simplifies to 0;
+- expressions with variables are equal if they are at points of all signs, or if their difference simplifies to 0. A
+  point at which exactly one of them is real tells them apart: `\ln x` is not `\ln|x|`. Where both are not real, they
+  are compared only if they are real hardly anywhere, since `x\sqrt{x}` and `\sqrt{x^3}` differ there;
+- roots of odd degree are real: `\sqrt[3]{-8}` is -2. Logarithms and roots of a product may be taken apart, as if all
+  factors were positive: `\sqrt{ab}` is `\sqrt{a}\sqrt{b}`;
 - equations and inequalities are equal if `left - right` of one is a constant multiple of the other's, of a positive
   constant for inequalities. Nothing is solved.
 """
 
 import re
+from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 from reward_fns.answers.number import Number, is_rounding, is_same_number, read_number
+from reward_fns.answers.points import factors_of, with_symbols
 
-_POINTS = 8  # at which expressions with variables are evaluated
+_MIXED, _POSITIVE = 16, 4  # points at which expressions with variables are evaluated, by the signs of the coordinates
+_COLUMNS = (1, 2, 4, 7, 3, 5, 6)  # of a Hadamard matrix: any two variables have every two signs
+_LARGE = 100  # by which half of the points' coordinates are multiplied or divided
 _FEWEST = 4  # points at which both are real, or both are not
 _DIGITS, _MANY_DIGITS = 30, 400
 _TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
 _ANGLE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*\^\s*\\circ")
-_VERTEX = re.compile(r"\\angle\s*([A-Z])\s*([A-Z])\s*([A-Z])(?![A-Za-z_])")
+_GAMMA = re.compile(r"\\(?:gamma|Gamma(?!\s*\())(?![a-zA-Z]|\s*_)")  # a letter, which the parser takes for the function
+_LG = re.compile(r"\\lg(?![a-zA-Z])")
 _APPROXIMATELY = r"\approx"
 
 
@@ -32,7 +42,9 @@ def compare(gold: str, answer: str) -> str:
     """
     try:
         is_rounded = answer.startswith(_APPROXIMATELY)
-        true_value, value = _parse(gold), _parse(answer.removeprefix(_APPROXIMATELY))
+        answer = answer.removeprefix(_APPROXIMATELY)
+        factors = factors_of(gold, answer)
+        true_value, value = _parse(gold, factors), _parse(answer, factors)
     except MemoryError:  # the limit of this process was reached, which says nothing about the expression
         return "error"
     except Exception:  # the parsers raise errors of any type
@@ -43,8 +55,8 @@ def compare(gold: str, answer: str) -> str:
         return "error"
 
 
-def _parse(text: str) -> Any:
-    """Return the Number or the SymPy object that the whole text is. Letters keep their case.
+def _parse(text: str, factors: frozenset[str]) -> Any:
+    """Return the Number or the SymPy object that the whole text is. Letters keep their case; see `points` for factors.
 
     Raises:
         Exception: of any type: the text is no LaTeX.
@@ -55,9 +67,9 @@ def _parse(text: str) -> Any:
     number = read_number(text.strip())
     if number is not None:
         return number
-    text = _VERTEX.sub(lambda match: _angle_symbol("".join(match.groups())), text)
+    text = _GAMMA.sub(lambda match: rf"\kappa_{{{match[0][1:]}}}", with_symbols(text, factors))
     text = _ANGLE.sub(r"(\\frac{\1\\pi}{180})", text) if _TRIGONOMETRY.search(text) else text
-    text = text.replace(r"^\circ", "").replace(r"\lg ", r"\log_{10} ")
+    text = _LG.sub(r"\\log_{10}", text.replace(r"^\circ", ""))
     text = normalize_latex(text, NormalizationConfig(malformed_operators=True, nits=True))
     value: Any = latex2sympy(
         text, is_real=True, normalization_config=None, conversion_config=ConversionConfig(lowercase_symbols=False)
@@ -66,12 +78,21 @@ def _parse(text: str) -> Any:
         raise ValueError(f"answer: got {text}, expected an expression")
     decimals = {decimal: Rational(str(decimal)) for decimal in value.atoms(Float)}
     units = {symbol: I for symbol in value.free_symbols if symbol.name == "i"}
-    return value.xreplace({**decimals, **units}) if decimals or units else value
+    return _with_real_roots(value.xreplace({**decimals, **units}))
 
 
-def _angle_symbol(points: str) -> str:
-    """Return a symbol for an angle: `ABC` is `CBA`, but not `ACB`."""
-    return rf" \theta_{{{min(points, points[::-1])}}} "
+def _with_real_roots(value: Any) -> Any:
+    """Return an expression in which the roots of odd degree of negative numbers are real."""
+    from sympy import Abs, sign
+
+    def is_odd_root(power: Any) -> bool:
+        is_root = power.is_Pow and power.exp.is_Rational and power.exp.q % 2 == 1 and power.exp.q > 1
+        return bool(is_root and power.base.is_extended_real)
+
+    def real_root(power: Any) -> Any:
+        return (sign(power.base) if power.exp.p % 2 else 1) * Abs(power.base) ** power.exp
+
+    return value.replace(is_odd_root, real_root)
 
 
 def _is_equal(gold: Any, answer: Any, is_rounded: bool) -> bool:
@@ -120,8 +141,6 @@ def _rounds(value: Any, number: Any) -> bool:
 
 
 def _fraction(value: Any) -> Any:
-    from fractions import Fraction
-
     return Fraction(value.p, value.q)
 
 
@@ -149,15 +168,57 @@ def _same_functions(a: Any, b: Any) -> bool:
 
     if a == b or expand(a - b) == 0:
         return True
+    is_same = _agree(a, b)
+    if is_same is None:
+        return bool(simplify(a - b) == 0)
+    apart = _taken_apart(a), _taken_apart(b)
+    return is_same or apart != (a, b) and bool(_agree(*apart))
+
+
+def _taken_apart(value: Any) -> Any:
+    """Return an expression whose logarithms and roots of products are taken apart, as if all factors were positive."""
+    from sympy import expand_log, expand_power_base
+
+    return expand_power_base(expand_log(value, force=True), force=True)
+
+
+def _agree(a: Any, b: Any) -> bool | None:
+    """Return whether two functions have the same values, and are real at the same points; None for too few values."""
     compared = 0
-    for point in _points(a.free_symbols | b.free_symbols):
-        x, y = a.subs(point).evalf(_DIGITS), b.subs(point).evalf(_DIGITS)
-        if not (_is_number(x) and _is_number(y)) or bool(x.is_real) != bool(y.is_real):
-            continue  # outside of the domain of one of them
-        if not _is_close(x, y, _DIGITS - 10):
+    for x, y in _values(a, b):
+        if x is None or y is None or not _is_close(x, y, _DIGITS - 10):
             return False
         compared += 1
-    return compared >= _FEWEST or simplify(a - b) == 0
+    return True if compared >= _FEWEST else None
+
+
+def _values(a: Any, b: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the values of two functions at points where both are real; without a value for one that is not.
+
+    If both are real at too few points, their other values follow.
+    """
+    real, others = 0, []
+    for point in _points(a.free_symbols | b.free_symbols):
+        x, y = (_without_noise(each.subs(point).evalf(_DIGITS)) for each in (a, b))
+        if not (_is_number(x) and _is_number(y)):
+            continue
+        if x.is_real and y.is_real:
+            real += 1
+            yield x, y
+        elif x.is_real or y.is_real:
+            yield (x, None) if x.is_real else (None, y)
+        else:
+            others.append((x, y))
+    if real < _FEWEST:
+        yield from others
+
+
+def _without_noise(value: Any) -> Any:
+    """Return a value without an imaginary part that is only an error of rounding."""
+    if not _is_number(value) or value.is_real:
+        return value
+    real, imaginary = value.as_real_imag()
+    return real if abs(imaginary) <= abs(real) * 10 ** (10 - _DIGITS) else value
 
 
 def _same_relations(gold: Any, answer: Any) -> bool:
@@ -174,9 +235,10 @@ def _same_relations(gold: Any, answer: Any) -> bool:
         return False
     a, b = ((each.lhs - each.rhs).doit() for each in turned)
     ratio, compared = None, 0
-    for point in _points(gold.free_symbols):
-        x, y = a.subs(point).evalf(_DIGITS), b.subs(point).evalf(_DIGITS)
-        if not (_is_number(x) and _is_number(y)) or _is_zero(x) or _is_zero(y):
+    for x, y in _values(a, b):
+        if x is None or y is None:
+            return False
+        if _is_zero(x) or _is_zero(y):
             continue
         if ratio is not None and not _is_close(x / y, ratio, _DIGITS - 10):
             return False
@@ -186,19 +248,23 @@ def _same_relations(gold: Any, answer: Any) -> bool:
 
 
 def _points(symbols: Any) -> list[dict[Any, Any]]:
-    """Return points with coordinates of both signs, the same in every process, as no two symbols' are equal."""
+    """Return points of all signs and several sizes, the same in every process; no two coordinates are equal."""
     from sympy import Rational
 
     names = sorted(symbols, key=lambda symbol: symbol.name)
-    return [
-        {
-            symbol: Rational(
-                (-1) ** (point * (index + 1) // (index + 1) % 2) * (37 + 13 * index + 29 * point), 41 + 7 * index
-            )
-            for index, symbol in enumerate(names)
-        }
-        for point in range(_POINTS)
-    ]
+    points = []
+    for number in range(_MIXED + _POSITIVE):
+        point = {}
+        for index, symbol in enumerate(names):
+            coordinate = Rational(37 + 13 * index + 29 * number, 41 + 7 * index)
+            column, next_column = (_COLUMNS[place % len(_COLUMNS)] for place in (index, index + 1))
+            if number < _MIXED and (number & column).bit_count() % 2:
+                coordinate = -coordinate
+            if number >= _MIXED // 2:
+                coordinate = coordinate * _LARGE if (number & next_column).bit_count() % 2 else coordinate / _LARGE
+            point[symbol] = coordinate
+        points.append(point)
+    return points
 
 
 def _is_number(value: Any) -> bool:

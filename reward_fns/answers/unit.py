@@ -24,6 +24,7 @@ _OTHERS = {
     "deg": "^\\circ deg degree degrees 度",
     "degC": "^\\circ*C 摄氏度",
     "degF": "^\\circ*F",
+    "arcmin": "' arcmin arcminute arcminutes",
     "rad": "rad radian radians 弧度",
     "K": "K kelvin kelvins",
     "ohm": "\\Omega ohm ohms 欧姆",
@@ -76,6 +77,10 @@ _OTHERS = {
     "人": "人 名",
     "个": "个",
 }  # fmt: skip
+LONG_NAMES = {  # of units that look like variables
+    "m": "meter", "g": "gram", "s": "second", "h": "hour", "t": "ton", "L": "liter", "N": "newton", "W": "watt",
+    "V": "volt", "mg": "milligram", "ms": "millisecond",
+}  # fmt: skip
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3, "平方": 2, "立方": 3}
 
 
@@ -93,10 +98,15 @@ def _table() -> dict[str, str]:
 
 _NAMES = _table()
 _FACTOR = re.compile(r"(\\?[^\d^*/ {}()]+|\^\\circ(?:\*[CF])?)(?:\^\{?(-?\d)\}?|(\d))?")
+_ABBREVIATION = re.compile(r"(?<=[a-z])\.")  # sq. ft.
+_APART = re.compile(r"(?<=\b[cdk]) +(?=[mg]\b)")  # MathType's \text{c}{{\text{m}}^{2}}
 _NO_NOUNS = re.compile(  # plural in form only, or a part of a number
     r"plus|minus|times|less|is|was|has|does|this|yes|unless|besides|perhaps|always|across|versus|its|thus|modulus|"
-    r"halves|thirds|quarters|tens|ones|hundreds|thousands|(?:m|b|tr)illions|dozens|scores|pairs|factorials|others|"
-    r"\w+ths|\w*ss",
+    r"halves|thirds|quarters|hundreds|thousands|lakhs|crores|myriads|googols|\w+illions|dozens|scores|pairs|others|"
+    r"ones|twos|threes|fours|fives|sixes|sevens|eights|nines|tens|elevens|twelves|\w+teens|"
+    r"twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties|"
+    r"doubles|triples|quadruples|factorials|logs|logarithms|exponentials|sines|cosines|tangents|pluses|minuses|"
+    r"negatives|negations|inverses|reciprocals|opposites|complements|conjugates|\w+ths|\w*ss",
     re.IGNORECASE,
 )
 _NOUN = re.compile(r"(?:(?:different|possible|distinct|unique) )?([a-z]{3,20}s)", re.IGNORECASE)
@@ -105,7 +115,7 @@ _OTHER_PLURALS = {"people", "children", "men", "women"}
 
 def read_unit(text: str) -> str | None:
     """Return the canonical text of a unit; None if the text is no unit. A unit without a name, `units`, is ``""``."""
-    text = text.strip()
+    text = _APART.sub("", _ABBREVIATION.sub(" ", text)).strip()
     if text.startswith("(") and text.endswith(")") and text.count("(") == 1:
         text = text[1:-1].strip()
     if not text or len(text) > 60:

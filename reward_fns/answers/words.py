@@ -1,13 +1,15 @@
 """Words, points of a figure (`AB`) and other texts that are compared letter by letter, whatever their case."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '/-]+[^\W\d_]+)*")
 _WORD = re.compile(r"(?<![\\{a-zA-Z])[a-zA-Z]{3,}")  # not `\begin{cases}`
+_SPELLED_WORD = re.compile(r"(?<![\\{a-zA-Z])(?=[a-zA-Z]{3})(?:[A-Z]?[a-z]+|[A-Z]+)(?![a-zA-Z])")  # not `nRT`
 _HYPHENATED = re.compile(r"[0-9.]+(?:\s*-\s*[0-9.]+)+|[0-9.]+ to [0-9.]+")  # 20-30, 5-2-3-1-4
 _PROGRAM = re.compile(r"0[xXbBoO][0-9a-fA-F]+")  # no product of 0
 _SENTENCE = re.compile(r"[^\d\\={}<>^_|+*]+")
+_SYMBOLS = re.compile(r"[A-Za-z]|[A-Z]{2,5}|[A-Z]{1,2}/[A-Z]{1,2}")
 _ARTICLE = re.compile(r"(?:an?|the) (?=\w{2})", re.IGNORECASE)
 _MEANINGS = {
     "no solution": r"\emptyset",
@@ -32,7 +34,15 @@ _MEANINGS = {
 
 @dataclass(frozen=True)
 class Words:
+    """Words in lower case; `latex` is a text with its case, which is an expression as well if `is_symbolic`."""
+
     text: str
+    latex: str = field(default="", compare=False)
+
+    @property
+    def is_symbolic(self) -> bool:
+        """Whether the text may be a variable, a segment `AB`, a product of quantities `IR`, or a quotient `V/R`."""
+        return bool(_SYMBOLS.fullmatch(self.latex))
 
 
 @dataclass(frozen=True)
@@ -61,10 +71,10 @@ def read_words(text: str) -> Words | None:
         plain.isupper()
         or len(plain) == 1
         or plain.casefold() == "no"
-        or bool(_WORD.search(plain))
+        or bool(_SPELLED_WORD.search(plain))
         or not plain.isascii()
     )
-    return Words(" ".join(plain.casefold().split())) if is_words else None
+    return Words(" ".join(plain.casefold().split()), text) if is_words else None
 
 
 def is_prose(text: str) -> bool:

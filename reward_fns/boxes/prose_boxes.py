@@ -1,6 +1,7 @@
 """Boxes in text that is not JSON.
 
     [10, 20, 30, 40]   (10,20),(30,40)   <|box_start|>(10,20),(30,40)<|box_end|>   <box>[[10, 20, 30, 40]]</box>
+    <ref>dog</ref><box>(10,20),(30,40)</box>
     x1=10 y1=20 x2=30 y2=40   x: 10, y: 20, w: 20, h: 20   from (10, 20) to (30, 40)   10px 20px 30px 40px
 
 Numbers in brackets are read wherever they stand, several boxes too. Without such brackets the text must have exactly
@@ -10,7 +11,7 @@ base (`0x0a`), names that are no corners, words between the x and the y of a poi
 
 import re
 
-from reward_fns.boxes.box import NUMBER, Box, box_of
+from reward_fns.boxes.box import NUMBER, Box, LabelledBox, box_of
 from reward_fns.boxes.coordinate_names import COORDINATES, NOT_CORNERS, box_of_names, plain
 
 _BRACKETED = re.compile(
@@ -18,6 +19,10 @@ _BRACKETED = re.compile(
 )
 _SIZE = re.compile(r"w(?:idth)?\W{0,9}h(?:eight)?\b")  # "xywh", "(x, y, width, height)": no corners
 _TAGGED = re.compile(r"(?:<\|box_start\|>|<box>)(.*?)(?:<\|box_end\|>|</box>|\Z)", re.DOTALL)
+_LABELLED = re.compile(  # what follows a label, up to the next one
+    r"(?:<ref>|<\|object_ref_start\|>)(.{0,200}?)(?:</ref>|<\|object_ref_end\|>)(.*?)(?=<ref>|<\|object_ref_start\|>|\Z)",
+    re.DOTALL,
+)
 _NO_OBJECT = re.compile(
     r"(?:there (?:is|are) )?(?:no(?: such| matching| target)?(?: objects?| targets?| match| box(?:es)?)(?: found)?"
     r"|none|nothing|not (?:found|present|visible))\W*",
@@ -43,14 +48,30 @@ def boxes_in(text: str) -> list[Box] | None:
     if tagged:
         text = "\n".join(tagged)
     text = text.replace("\N{MINUS SIGN}", "-")
-    matches = _BRACKETED.findall(text)
-    if matches:
-        boxes = [box for numbers in matches if (box := box_of([float(number) for number in numbers]))]
-        return boxes if len(boxes) == len(matches) and not _SIZE.search(text.lower()) else None
+    boxes = bracketed_boxes_in(text)
+    if boxes is None or boxes:
+        return boxes
     if _NO_OBJECT.fullmatch(text.strip()):
         return []
     box = _only_box(text)
     return None if box is None else [box]
+
+
+def labelled_boxes_in(text: str) -> list[LabelledBox] | None:
+    """Return what `boxes_in` returns, each box with the `<ref>` before it, or with None if there is none."""
+    boxes = boxes_in(text)
+    if boxes is None:
+        return None
+    labelled = [(box, label) for label, after in _LABELLED.findall(text) for box in boxes_in(after) or []]
+    return labelled if [box for box, _ in labelled] == boxes else [(box, None) for box in boxes]
+
+
+def bracketed_boxes_in(text: str) -> list[Box] | None:
+    """Return the boxes in brackets in a text, or None if one of them is none."""
+    matches = _BRACKETED.findall(text)
+    boxes = [box for numbers in matches if (box := box_of([float(number) for number in numbers]))]
+    is_read = len(boxes) == len(matches) and not (boxes and _SIZE.search(text.lower()))
+    return boxes if is_read else None
 
 
 def _only_box(text: str) -> Box | None:

@@ -1,16 +1,21 @@
 """Boxes in the answer of a response and in a gold.
 
-An answer may be JSON (`json_boxes`) or any other text (`prose_boxes`), alone or in a code fence. `[]`, `null` and "no
-object" are answers too; they say that the image has no such object.
+An answer may be JSON (`json_boxes`) or any other text (`prose_boxes`), alone, in a code fence, or JSON in a text. `[]`,
+`null` and "no object" are answers too; they say that the image has no such object.
 """
 
 import json
+import re
 
 from reward_fns.boxes import json_boxes, prose_boxes
 from reward_fns.boxes.box import Box, LabelledBox, area
 
 MAX_BOXES = 64  # of one answer; matching more would take long
 
+_IDLE_COMMA = re.compile(r",(?=\s*[\]}])")
+_OPENING = re.compile(r"\{|\[(?=\s*\{)")  # of an object, or a list of objects
+_DECODER = json.JSONDecoder()
+_MOST_VALUES = 2 * MAX_BOXES  # in one text
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -24,7 +29,7 @@ def parse_boxes(text: str) -> list[Box] | None:
 
 
 def labelled_boxes(text: str) -> list[LabelledBox] | None:
-    """Return what `parse_boxes` returns, each box with its `label` in JSON, or with None if it has no label."""
+    """Return what `parse_boxes` returns, each box with its `label` in JSON or its `<ref>`, or None if it has none."""
     if "```" in text:
         text = _in_fences(text)
     text = text.strip()
@@ -33,8 +38,8 @@ def labelled_boxes(text: str) -> list[LabelledBox] | None:
             return _if_not_too_many(json_boxes.boxes_in(_loads(text)))
         except (ValueError, RecursionError):
             pass
-    boxes = prose_boxes.boxes_in(text)
-    return None if boxes is None else _if_not_too_many([(box, None) for box in boxes])
+    boxes = _in_objects(text) or prose_boxes.labelled_boxes_in(text)
+    return None if boxes is None else _if_not_too_many(boxes)
 
 
 def parse_gold(text: str) -> list[Box] | None:
@@ -53,6 +58,35 @@ def labelled_gold(text: str) -> list[LabelledBox] | None:
     if boxes is None or any(area(box) <= 0 for box, _ in boxes):
         return None
     return boxes if boxes or value == [] else None
+
+
+def _in_objects(text: str) -> list[LabelledBox] | None:
+    """Return the boxes of the JSON objects in a text, and those in brackets outside of them.
+
+    The result is None if there are no such objects, or one has no box.
+    """
+    if "'" in text and '"' not in text:
+        text = text.replace("'", '"')
+    text = _IDLE_COMMA.sub("", text)
+    boxes: list[LabelledBox] = []
+    others, place = "", 0
+    for _ in range(_MOST_VALUES):
+        start = _OPENING.search(text, place)
+        if not start:
+            break
+        others += text[place : start.start()]
+        try:
+            value, place = _DECODER.raw_decode(text, start.start())
+            found = json_boxes.boxes_in(value)
+        except (ValueError, RecursionError):
+            others += start[0]
+            place = start.end()
+            continue
+        if found is None:
+            return None
+        boxes += found
+    outside = prose_boxes.bracketed_boxes_in(others + text[place:]) if boxes else None
+    return None if outside is None else [*boxes, *((box, None) for box in outside)]
 
 
 def _loads(text: str) -> object:

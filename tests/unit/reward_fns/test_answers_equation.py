@@ -113,6 +113,36 @@ KINDS = {
             (r"\$\dfrac23 \approx \$0.67", r"\$\dfrac33 \approx \$0.67"),
         ],
     ),
+    "equations of names": (
+        [
+            ("AC=BD", "BD=AC"),
+            ("AC=BD", "AC=DB"),
+            ("EB=BD", "BD=EB"),
+            ("AB=2CD", r"CD=\frac12AB"),
+            ("AB=5", "BA=5"),
+            (r"\angle ABC=60^\circ", r"\angle CBA=60^\circ"),
+            (r"AB^2=AC\cdot AD", r"BA^2=AC\cdot AD"),
+            (r"\angle\beta=\angle\alpha+\angle\gamma", r"\angle\gamma+\angle\alpha=\angle\beta"),
+            (r"\angle\beta=\angle\alpha+\angle\gamma", r"\beta=\alpha+\gamma"),
+            (r"\angle 1=\angle 2", r"\angle 2=\angle 1"),
+            ("V=IR", "V=RI"),
+            ("V=IR", r"V=I\cdot R"),
+            ("PV=nRT", "PV=RnT"),
+        ],
+        [
+            ("AC=BD", "AD=BC"),
+            ("AC=BD", "AC=2BD"),
+            ("AC=BD", "AC"),
+            ("AC=BD", "BC=AC"),
+            (r"AB\cdot CD=EF\cdot GH", r"AC\cdot BD=EG\cdot FH"),
+            (r"\frac{AB}{CD}=\frac{EF}{GH}", r"\frac{AB}{CG}=\frac{EF}{DH}"),
+            (r"\angle ABC=60^\circ", r"\angle ACB=60^\circ"),
+            (r"\overrightarrow{AB}=(1,2)", r"\overrightarrow{BA}=(1,2)"),
+            (r"\angle\beta=\angle\alpha+\angle\gamma", r"\angle\beta=\angle\alpha-\angle\gamma"),
+            ("y'=2x", "y=2x"),
+            ("V=IR", "V=I/R"),
+        ],
+    ),
 }
 
 

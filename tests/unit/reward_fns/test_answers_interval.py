@@ -79,6 +79,75 @@ KINDS = {
             (r"\mathbb{R}", "no solution"),
         ],
     ),
+    "unions with irrational ends": (
+        [
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"x>\sqrt2 \text{ or } x<-\sqrt2"),
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"(\sqrt{2},+\infty)\cup(-\infty,-\sqrt{2})"),
+            (r"(\pi,\infty)\cup(-\infty,-\sqrt2)\cup(1,2)", r"x<-\sqrt2 or 1<x<2 or x>\pi"),
+        ],
+        [
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"x>\sqrt3 \text{ or } x<-\sqrt2"),
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"x>-\sqrt2 \text{ or } x<\sqrt2"),
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"x\ge\sqrt2 \text{ or } x<-\sqrt2"),
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"x>\sqrt2 \text{ or } x>\sqrt2"),
+            (r"(-\infty,-\sqrt{2})\cup(\sqrt{2},+\infty)", r"x>\sqrt2"),
+        ],
+    ),
+    "conditions of flowcharts": (
+        [
+            (r"i\leqslant 10?", r"i \le 10"),
+            (r"i\leqslant 10", r"i \le 10?"),
+            ("K<10?", "K<10"),
+        ],
+        [
+            (r"i\leqslant 10?", "i<10"),
+            (r"i\leqslant 10?", "i>10"),
+            ("i<10?", "i<11?"),
+            ("i<10?", "?"),
+            ("i<10?", "10"),
+        ],
+    ),
+    "conditions that a variable is an integer": (
+        [
+            (r"\frac{\pi}{6}+k\pi (k\in\mathbb{Z})", r"k\pi+\frac{\pi}{6}, k\in\mathbb{Z}"),
+            (r"\frac{\pi}{6}+k\pi (k\in\mathbb{Z})", r"k\pi+\frac{\pi}{6}"),
+            (r"k\pi+\frac{\pi}{6}", r"\frac{\pi}{6}+k\pi (k\in\mathbb{Z})"),
+            (r"\frac{\pi}{6}+k\pi (k\in\mathbb{Z})", r"k\pi+\frac{\pi}{6} \text{ where } k \text{ is an integer}"),
+            (r"\frac{\pi}{6}+k\pi (k\in\mathbb{Z})", r"\frac{\pi}{6}+k\pi (k为整数)"),
+            ("a_n=2n-1 (n∈N*)", r"2n-1, n\in\mathbb{N}_+"),
+            (r"[k\pi,1+k\pi], k\in Z", r"[k\pi,k\pi+1] (k\in Z)"),
+        ],
+        [
+            (r"\frac{\pi}{6}+k\pi (k\in\mathbb{Z})", r"k\pi+\frac{\pi}{3}, k\in\mathbb{Z}"),
+            (r"\frac{\pi}{6}+k\pi (k\in\mathbb{Z})", r"k\in\mathbb{Z}"),
+            (r"\frac{\pi}{6}+k\pi (k\in\mathbb{Z})", r"k\pi+\frac{\pi}{6}, k>0"),
+            (r"2n (n\in N^*)", r"2n (n\in Z)"),
+            (r"x>1, x\in Z", "x>1"),
+            ("x>1", r"x>1, x\in Z"),
+        ],
+    ),
+    "conditions on a variable": (
+        [
+            ("y=-2x+8(0<x<4)", "y=8-2x (0<x<4)"),
+            ("y=-2x+8(0<x<4)", "y=8-2x, 0<x<4"),
+            ("y=-2x+8(0<x<4)", "y=8-2x (4>x>0)"),
+            ("y=-2x+8(0<x<4)", r"y=8-2x (x \in (0,4))"),
+            ("y=-2x+8(0<x<4)", "8-2x (0<x<4)"),
+            (r"y=\frac1x, x\neq 0", r"y=\frac{1}{x} (x\ne0)"),
+            (r"a_n=2n (n\ge2)", r"a_n=2n (n\ge2, n\in N^*)"),
+        ],
+        [
+            ("y=-2x+8(0<x<4)", "y=8-2x"),
+            ("y=8-2x", "y=-2x+8(0<x<4)"),
+            ("y=-2x+8(0<x<4)", "y=8-2x (0<x<5)"),
+            ("y=-2x+8(0<x<4)", r"y=8-2x (0\le x<4)"),
+            ("y=-2x+8(0<x<4)", "y=8+2x (0<x<4)"),
+            ("y=-2x+8(0<x<4)", "y=8-2x (y>0)"),
+            ("y=-2x+8(0<x<4)", "0<x<4"),
+            ("x=1", "x=1, x>0"),
+            ("x>1, x<3", "x>1"),
+        ],
+    ),
 }
 
 

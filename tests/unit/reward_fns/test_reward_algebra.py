@@ -69,6 +69,20 @@ def test_expressions_are_compared_in_another_process():
     assert algebra.compare("2\\sqrt{", "2\\sqrt{", 60)[0] == "different"
 
 
+def test_the_start_of_a_process_does_not_count(monkeypatch):
+    start, wait = algebra._start, 2
+
+    def start_slowly():
+        time.sleep(wait)
+        return start()
+
+    monkeypatch.setattr(algebra, "_start", start_slowly)
+    before = time.monotonic()
+    outcome, seconds = algebra.compare("2\\sqrt{3}", "\\sqrt{12}", 60)
+    assert outcome == "equal"
+    assert 0 < seconds <= time.monotonic() - before - wait
+
+
 def test_a_file_in_the_working_directory_does_not_stand_in_for_the_library(tmp_path, monkeypatch):
     for name in ("dis", "random", "sympy", "math_verify", "reward_fns"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the file of the working directory')")

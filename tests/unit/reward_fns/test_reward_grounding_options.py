@@ -108,6 +108,37 @@ def test_labels_must_match_if_the_setting_says_so(answer, iou_of_labelled, plain
     assert score(answer, PAIR)["score"] == plain_iou
 
 
+CAT, DOG = '{"bbox_2d": [0, 0, 10, 10], "label": "cat"}', '{"bbox_2d": [20, 0, 30, 10], "label": "dog"}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "iou_of_labelled", "plain_iou"),
+    [
+        (f"Here they are: [{CAT}, {DOG}]. That is all.", 1.0, 1.0),
+        (f"[{CAT}, {DOG},]", 1.0, 1.0),
+        (f"{CAT}\n{DOG}", 1.0, 1.0),
+        (f"The cat is {CAT} and the dog {DOG}.", 1.0, 1.0),
+        (f"```json\n[{CAT}]\n```\nand\n```json\n[{DOG}]\n```", 1.0, 1.0),
+        (f"First {CAT}, then {DOG}".replace('"', "'"), 1.0, 1.0),
+        ("<ref>cat</ref><box>[[0, 0, 10, 10]]</box><ref>dog</ref><box>[[20, 0, 30, 10]]</box>", 1.0, 1.0),
+        (
+            "<|object_ref_start|>cat<|object_ref_end|><|box_start|>(0,0),(10,10)<|box_end|>"
+            "<|object_ref_start|>dog<|object_ref_end|><|box_start|>(20,0),(30,10)<|box_end|>",
+            1.0,
+            1.0,
+        ),
+        (f"{CAT} and [20, 0, 30, 10]", 0.5, 1.0),  # the second has no label
+        ("<ref>dog</ref><box>[[0, 0, 10, 10]]</box><ref>cat</ref><box>[[20, 0, 30, 10]]</box>", 0.0, 1.0),
+        (f"{CAT}, {DOG} or [40, 0, 50, 10]", 2 / 3, 2 / 3),  # three boxes for two
+        (f"Here: [{CAT}, {DOG}]".replace("cat", "dog").replace("[20", "[40"), 0.0, 0.5),
+    ],
+)
+def test_labels_are_read_wherever_the_boxes_stand(answer, iou_of_labelled, plain_iou):
+    result = score(answer, PAIR, match_labels=True)
+    assert (result["score"], result["iou"], result["status"]) == (iou_of_labelled, plain_iou, "ok")
+    assert score(answer, PAIR)["score"] == plain_iou
+
+
 def test_labels_go_with_giou_and_thresholds():
     # the cat alone has its label: 1 + 0 of 2 boxes
     for settings in ({"overlap": "giou"}, {"iou_threshold": 0.4}):
