@@ -121,15 +121,25 @@ def _alone(job: ConversionJob) -> Iterator[None]:
     job.folder.mkdir(parents=True, exist_ok=True)
     folder = os.open(job.folder, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _lock(folder):
+            raise SystemExit(
+                f"--out {job.out}: got a folder into which another run is writing, expected one of its own; wait for "
+                "its end, or name another --out"
+            )
         yield
-    except BlockingIOError:
-        raise SystemExit(
-            f"--out {job.out}: got a folder into which another run is writing, expected one of its own; wait for its "
-            "end, or name another --out"
-        ) from None
     finally:
         os.close(folder)
+
+
+def _lock(folder: int) -> bool:
+    """Lock an open folder until it is closed; return False if another process holds the lock."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks, as some of clusters are: nothing can be told
+        pass
+    return True
 
 
 def _has_images(job: ConversionJob, report: Report) -> bool:
