@@ -31,7 +31,8 @@ def is_running(pid):
 
 def test_output_goes_to_the_log(tmp_path):
     polls = []
-    run_watched(python("print('hello')"), tmp_path / "log", limit_s=30, on_poll=lambda: polls.append(1))
+    code = "import time; print('hello'); time.sleep(5)"  # longer than a busy machine takes to look at it once
+    run_watched(python(code), tmp_path / "log", limit_s=30, on_poll=lambda: polls.append(1))
     assert (tmp_path / "log").read_text() == "hello\n"
     assert polls
 
