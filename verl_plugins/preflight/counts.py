@@ -1,5 +1,4 @@
-"""Checks of the types of a run's numbers, switches and files, before anything computes with them; some fail verl in a
-step."""
+"""Checks of the types of a run's numbers, switches and files, before anything computes with them."""
 
 from __future__ import annotations
 

@@ -20,9 +20,7 @@ def read_side_file(path: Path, read: Callable[[], T], otherwise: T, notes: list[
     """
     try:
         return read()
-    except (
-        Exception
-    ) as error:  # whatever is wrong in it: records of other versions, lines that were cut off, bad images
+    except Exception as error:  # of records of other versions, lines that were cut off, bad images
         notes.append(f"Not shown: {path}, which cannot be read ({reason_of(error)}).")
         return otherwise
 
