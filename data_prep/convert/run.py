@@ -25,7 +25,7 @@ from data_prep.convert.joining import join
 from data_prep.convert.parts import ConversionJob, write_part
 from data_prep.convert.plan import Part, divide, in_order
 from data_prep.convert.stamps import ImageStamps
-from data_prep.convert.summary import REJECTS, REPORT, Report, SplitReport, other_splits
+from data_prep.convert.summary import REJECTS_FILE, REPORT, Report, SplitReport, other_splits
 from data_prep.raw_forms.raw_form import RawForm, Source
 from data_prep.types import RawRow, RejectedRow, Rejection
 
@@ -254,6 +254,6 @@ def _join(
     if options.splits:
         earlier, earlier_lines = other_splits(job.out, options.splits)
         report, lines = report.after(earlier), earlier_lines + lines
-    write_atomically(job.out / REJECTS, "".join(lines), job.folder)
+    write_atomically(job.out / REJECTS_FILE, "".join(lines), job.folder)
     write_atomically(job.out / REPORT, report.to_json(), job.folder)
     return report

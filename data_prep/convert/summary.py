@@ -12,7 +12,7 @@ from typing import Any
 from data_prep.types import REASONS
 
 REPORT = "report.json"
-REJECTS = "rejects.jsonl"
+REJECTS_FILE = "rejects.jsonl"
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Report:
             is_complete = all(_has_files(out, split) for split in report.splits)
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        return report if is_complete and report.plan == plan and (out / REJECTS).exists() else None
+        return report if is_complete and report.plan == plan and (out / REJECTS_FILE).exists() else None
 
     def after(self, other: Report) -> Report:
         """Return this report with the splits of another one before its own."""
@@ -119,7 +119,7 @@ def other_splits(out: Path, splits: Iterable[str]) -> tuple[Report, list[str]]:
     try:
         report = json.loads((out / REPORT).read_text())
         kept = [split for split in report["splits"] if split["split"] not in splits and _has_files(out, split)]
-        lines = (out / REJECTS).read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = (out / REJECTS_FILE).read_text(encoding="utf-8").splitlines(keepends=True)
     except (OSError, ValueError, TypeError, KeyError):
         return Report("", [], {}), []
     names = {split["split"] for split in kept}

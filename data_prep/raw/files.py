@@ -89,10 +89,10 @@ class Files:
         if best < min(2, len(parts)):
             near = f"; {scored[0][1]} has its name, but stands in another folder" if scored else ""
             return Rejection("image_missing", name[:200] + near)
-        matches = [location for score, _, location in scored if score == best and _exists(location)]
+        matches = [location for score, _, location in scored if score == best]
         matches = [location for location in matches if isinstance(location, str)] or matches
-        if not matches:
-            return Rejection("image_missing", f"{name[:200]}: a link to a file that is not there")
+        if len(matches) > 1:  # one alone is not looked at here: most names have one, and a look takes time on a network
+            matches = [location for location in matches if _exists(location)] or matches[:1]
         if not all(have_same_content(matches[0], other) for other in matches[1:]):
             return Rejection("image_ambiguous", f"{name[:200]}: {len(matches)} files")
         return matches[0]

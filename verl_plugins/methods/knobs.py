@@ -18,11 +18,9 @@ def config_from_node(config_class: type[T], node: Mapping[str, Any], key: str) -
     Raises:
         ValueError: no mapping, an unknown knob, or a value that the config refuses.
     """
-    if not isinstance(node, Mapping):
-        raise ValueError(
-            f"{key}: got {node!r}, expected its settings, e.g. {key}.{fields(config_class)[0].name}; set these"
-        )  # pyright: ignore[reportArgumentType]
     known = [field.name for field in fields(config_class)]  # pyright: ignore[reportArgumentType]
+    if not isinstance(node, Mapping):
+        raise ValueError(f"{key}: got {node!r}, expected its settings, e.g. {key}.{known[0]}; set these")
     for name in node:
         if name not in known:
             raise ValueError(f"{key}.{name}: unknown setting, expected one of {', '.join(known)}; remove {key}.{name}")

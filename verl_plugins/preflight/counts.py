@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from verl_plugins.methods.knobs import is_number
 from verl_plugins.methods.run_checks import RunChecks
 
 ACTOR, ROLLOUT, REF = (f"actor_rollout_ref.{part}" for part in ("actor", "rollout", "ref"))
@@ -101,9 +101,9 @@ def check_counts(config: DictConfig) -> list[str]:
         run.expect(key, _is_whole, "a whole number (-1 for none)")
     for key in SWITCHES:
         run.expect(key, lambda got: got is None or isinstance(got, bool), "true or false")
-    run.expect(f"{ACTOR}.entropy_coeff", _is_number, "a number")
-    run.expect(SHARE, lambda got: _is_number(got) and 0 < got <= 1, "a number in (0, 1]")
-    run.expect(CACHE, lambda got: got is None or (_is_number(got) and got >= 0), "a number >= 0, in GiB, or null")
+    run.expect(f"{ACTOR}.entropy_coeff", is_number, "a number")
+    run.expect(SHARE, lambda got: is_number(got) and 0 < got <= 1, "a number in (0, 1]")
+    run.expect(CACHE, lambda got: got is None or (is_number(got) and got >= 0), "a number >= 0, in GiB, or null")
     run.expect(PROCESSOR, lambda got: got is None or OmegaConf.is_dict(got), "settings (min_pixels, max_pixels, ...)")
     for key in FILES:
         run.expect(key, _is_files, "a file, or a list of files")
@@ -117,10 +117,6 @@ def is_count(value: object) -> bool:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_files(value: Any) -> bool:

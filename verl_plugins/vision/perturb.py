@@ -196,14 +196,13 @@ def grey(patches: Tensor, grid: Grid, layout: PixelLayout, share: float, seed: i
 
 @dataclass(frozen=True)
 class Kind:
-    """A perturbation of one image's rows, with the default, the range and the unit of its strength, and whether it
-    changes an image even at strength 0."""
+    """A perturbation of one image's rows, with the default, range and unit of its strength, and what 0 means to it."""
 
     apply: Callable[[Tensor, Grid, PixelLayout, float, int], Tensor]
     default: float
     range: tuple[float, float]
     unit: str
-    changes_at_0: bool = False
+    changes_at_0: bool = False  # whether it changes an image even at strength 0
 
 
 PERTURBATIONS = {

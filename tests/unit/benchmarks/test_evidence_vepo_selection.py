@@ -50,7 +50,7 @@ def record(entropy, jsd):
 
 
 def test_the_table_tells_the_words_of_the_first_and_of_the_last_step_apart(tmp_path):
-    """In step 1 "two" has some entropy and all of the JSD, "I think" more entropy; in step 3 all words are alike."""
+    """Step 1 has all of its JSD and some entropy at "two", and more entropy at "I think"; step 3 has neither."""
     seen = record([0.0] * 6 + [0.25, 0.0, 0.5, 0.5], [0.0] * 6 + [0.5] + [0.0] * 3)
     (tmp_path / "tokens").mkdir()
     for step, line in ((1, seen), (3, record([0.0] * 10, [0.0] * 10))):
